@@ -1,0 +1,53 @@
+/* Every size that comes from outside meets one of these before memory is spent on it. */
+#ifndef FORMATS_BASE_LIMITS_H
+#define FORMATS_BASE_LIMITS_H
+
+#define KIB 1024u
+#define MIB (1024u * 1024u)
+
+/* Paths. */
+#define PATH_LEN_MAX   4096u
+#define NAME_LEN_MAX   255u
+#define PATH_DEPTH_MAX 2048u /* a path of 4,096 bytes has at most this many components */
+
+/* Content. */
+#define INLINE_CONTENT_MAX  (64u * KIB)  /* larger content is uploaded first */
+#define CHUNK_SIZE_DEFAULT  MIB          /* of a bucket; larger content has a manifest */
+#define CONTENT_SIZE_MAX    (1ull << 46) /* 64 TiB a file */
+#define CHUNK_SIZE_MIN      (64u * KIB)
+#define CHUNK_SIZE_MAX      (64u * MIB)
+#define MANIFEST_CHUNKS_MAX (1u << 26)
+
+/* Sessions and requests. */
+#define SESSION_INLINE_MAX   MIB         /* inline content that an open session may hold */
+#define REQUEST_MAX          (32u * MIB) /* one request's body */
+#define SESSION_RECORDS_MAX  1000000u
+#define SERIES_MAX           100000u /* sessions that one land names */
+#define KEY_LEN_MAX          255u    /* a client's own key for a record or session */
+#define GOAL_LEN_MAX         (64u * KIB)
+#define TEXT_LEN_MAX         (1u * MIB) /* a decision, a turn of a conversation */
+#define AUTHOR_LEN_MAX       255u
+#define ROLE_LEN_MAX         64u
+#define ATTR_NAME_MAX        64u
+#define CONFLICTS_LISTED_MAX 1000u /* conflicts that one answer names; it counts all */
+
+/* Objects. */
+#define QUEUE_OBJECT_MAX  (96u * MIB)
+#define TREE_CONTENTS_MAX (64u * MIB) /* of a landing batch */
+#define TREE_OBJECT_MAX   (1u << 30)
+#define FOOTER_MAX        (64u * KIB)
+#define RECORDS_MAX       (512u * MIB) /* the records section of a tree object */
+#define LOG_SEGMENT_MAX   (512u * MIB)
+#define HANDLE_LEN_MAX    100u
+
+/* Pages: sizes count the canonical fields only (names, kinds, modes, sizes, hashes). */
+#define PAGE_TARGET     (64u * KIB)
+#define PAGE_CUT_OVER   (256u * KIB)
+#define PAGE_LEAST      (4u * KIB)
+#define PAGE_LEVELS_MAX 8u
+#define PAGE_BYTES_MAX  (4u * MIB) /* encoded, with stamps and locations */
+
+/* Time. */
+#define CLOCK_SKEW_MAX_MS 30000u
+
+#endif

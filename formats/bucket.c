@@ -1,0 +1,129 @@
+#include "formats/bucket.h"
+
+#include "formats/base/limits.h"
+#include "formats/base/wire.h"
+#include "formats/path.h"
+
+#define VERSION    1u
+#define SHARDS_MAX 65536u /* what four hex digits in a key can name */
+
+static const char bucket_magic[4] = "MBUC";
+static const char project_magic[4] = "MPRJ";
+static const char handle_magic[4] = "MHND";
+static const char lease_magic[4] = "MLEA";
+
+void bucket_encode(const struct bucket *b, struct buf *out)
+{
+    size_t at = envelope_begin(out, bucket_magic, VERSION);
+    wr_id16(out, &b->id);
+    wr_u32(out, b->shards);
+    wr_u32(out, b->chunk_size);
+    wr_u64(out, b->hlc_created);
+    envelope_close(out, at);
+}
+
+int bucket_decode(struct bytes in, struct bucket *out)
+{
+    struct reader r;
+    int err = envelope_open(in, bucket_magic, VERSION, &r);
+    if (err != 0) {
+        return err;
+    }
+    struct bucket b;
+    b.id = rd_id16(&r);
+    b.shards = rd_u32(&r);
+    b.chunk_size = rd_u32(&r);
+    b.hlc_created = rd_u64(&r);
+    err = rd_end(&r);
+    if (err != 0) {
+        return err;
+    }
+    if (id16_is_zero(&b.id) || b.shards == 0 || b.shards > SHARDS_MAX ||
+        b.chunk_size < CHUNK_SIZE_MIN || b.chunk_size > CHUNK_SIZE_MAX) {
+        return ERR_CORRUPT;
+    }
+    *out = b;
+    return 0;
+}
+
+/* A project and the handle that names it say the same under two magics: either leads to the
+ * other. */
+
+static void info_encode(const char magic[4], const struct project_info *p, struct buf *out)
+{
+    assert(handle_check(p->handle) == 0);
+    size_t at = envelope_begin(out, magic, VERSION);
+    wr_id16(out, &p->id);
+    wr_u64(out, p->hlc_created);
+    wr_run8(out, p->handle);
+    envelope_close(out, at);
+}
+
+static int info_decode(const char magic[4], struct bytes in, struct arena *arena,
+                       struct project_info *out)
+{
+    struct reader r;
+    int err = envelope_open(in, magic, VERSION, &r);
+    if (err != 0) {
+        return err;
+    }
+    struct project_info p;
+    p.id = rd_id16(&r);
+    p.hlc_created = rd_u64(&r);
+    p.handle = rd_run8(&r, HANDLE_LEN_MAX);
+    err = rd_end(&r);
+    if (err != 0) {
+        return err;
+    }
+    if (id16_is_zero(&p.id) || handle_check(p.handle) != 0) {
+        return ERR_CORRUPT;
+    }
+    p.handle = arena_copy(arena, p.handle);
+    *out = p;
+    return 0;
+}
+
+void project_info_encode(const struct project_info *p, struct buf *out)
+{
+    info_encode(project_magic, p, out);
+}
+
+int project_info_decode(struct bytes in, struct arena *arena, struct project_info *out)
+{
+    return info_decode(project_magic, in, arena, out);
+}
+
+void handle_encode(const struct project_info *p, struct buf *out)
+{
+    info_encode(handle_magic, p, out);
+}
+
+int handle_decode(struct bytes in, struct arena *arena, struct project_info *out)
+{
+    return info_decode(handle_magic, in, arena, out);
+}
+
+void lease_encode(const struct lease *lease, struct buf *out)
+{
+    size_t at = envelope_begin(out, lease_magic, VERSION);
+    wr_u64(out, lease->agent);
+    wr_u64(out, lease->counter);
+    envelope_close(out, at);
+}
+
+int lease_decode(struct bytes in, struct lease *out)
+{
+    struct reader r;
+    int err = envelope_open(in, lease_magic, VERSION, &r);
+    if (err != 0) {
+        return err;
+    }
+    struct lease lease;
+    lease.agent = rd_u64(&r);
+    lease.counter = rd_u64(&r);
+    err = rd_end(&r);
+    if (err == 0) {
+        *out = lease;
+    }
+    return err;
+}

@@ -1,0 +1,43 @@
+/* The small objects that are put once: what the bucket is, what a project is, whom a handle
+ * names, who drains a shard.
+ *
+ * bucket:  envelope "MBUC" version 1, 16 bucket id, 4 shard count, 4 chunk size, 8 hlc created
+ * project: envelope "MPRJ" version 1, 16 project id, 8 hlc created, 1+n handle
+ * handle:  envelope "MHND" version 1, 16 project id, 8 hlc created, 1+n handle
+ * lease:   envelope "MLEA" version 1, 8 agent (0: nobody), 8 counter */
+#ifndef FORMATS_BUCKET_H
+#define FORMATS_BUCKET_H
+
+#include "formats/base/arena.h"
+#include "formats/base/buf.h"
+#include "formats/base/err.h"
+#include "formats/base/types.h"
+
+struct bucket {
+    struct id16 id;
+    uint32_t shards;
+    uint32_t chunk_size;
+    uint64_t hlc_created;
+};
+
+struct project_info {
+    struct id16 id;
+    uint64_t hlc_created;
+    struct bytes handle; /* checked by handle_check when decoded */
+};
+
+struct lease {
+    uint64_t agent;
+    uint64_t counter;
+};
+
+void bucket_encode(const struct bucket *, struct buf *out);
+int bucket_decode(struct bytes in, struct bucket *out) MUST_USE;
+void project_info_encode(const struct project_info *, struct buf *out);
+int project_info_decode(struct bytes in, struct arena *, struct project_info *out) MUST_USE;
+void handle_encode(const struct project_info *, struct buf *out);
+int handle_decode(struct bytes in, struct arena *, struct project_info *out) MUST_USE;
+void lease_encode(const struct lease *, struct buf *out);
+int lease_decode(struct bytes in, struct lease *out) MUST_USE;
+
+#endif

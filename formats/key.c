@@ -1,0 +1,247 @@
+#include "formats/key.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "formats/base/hash.h"
+#include "formats/base/hex.h"
+#include "formats/path.h"
+
+static struct key spell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static struct key spell(const char *fmt, ...)
+{
+    struct key key;
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(key.s, sizeof(key.s), fmt, args);
+    va_end(args);
+    assert(len > 0 && (size_t)len < sizeof(key.s));
+    return key;
+}
+
+struct key key_bucket(void)
+{
+    return spell("bucket");
+}
+
+struct key key_handle(struct bytes handle)
+{
+    assert(handle_check(handle) == 0);
+    return spell("handles/%.*s", (int)handle.len, (const char *)handle.data);
+}
+
+struct key key_handle_prefix(void)
+{
+    return spell("handles/");
+}
+
+struct key key_queue(uint32_t shard, uint64_t hlc, uint64_t agent, uint64_t seq)
+{
+    return spell("queue/%04" PRIx32 "/%016" PRIx64 "-%016" PRIx64 "-%016" PRIx64, shard, hlc,
+                 agent, seq);
+}
+
+struct key key_queue_prefix(uint32_t shard)
+{
+    return spell("queue/%04" PRIx32 "/", shard);
+}
+
+struct key key_dead(uint32_t shard, uint64_t hlc, uint64_t agent, uint64_t seq)
+{
+    return spell("queue/dead/%04" PRIx32 "-%016" PRIx64 "-%016" PRIx64 "-%016" PRIx64, shard,
+                 hlc, agent, seq);
+}
+
+struct key key_dead_prefix(void)
+{
+    return spell("queue/dead/");
+}
+
+struct key key_lease(uint32_t shard)
+{
+    return spell("leases/%04" PRIx32, shard);
+}
+
+struct key key_project(const struct id16 *project)
+{
+    return spell("projects/%s/project", id16_hex(project).s);
+}
+
+struct key key_head(const struct id16 *project)
+{
+    return spell("projects/%s/head", id16_hex(project).s);
+}
+
+struct key key_gc(const struct id16 *project)
+{
+    return spell("projects/%s/gc", id16_hex(project).s);
+}
+
+struct key key_tree(const struct id16 *project, const struct hash *tree)
+{
+    struct hash_hex hex = hash_hex(tree);
+    return spell("projects/%s/trees/%.2s/%s.bin", id16_hex(project).s, hex.s, hex.s);
+}
+
+struct key key_log(const struct id16 *project, uint64_t first, uint64_t end)
+{
+    return spell("projects/%s/landing-log/%012" PRIu64 "-%012" PRIu64 ".log",
+                 id16_hex(project).s, first, end);
+}
+
+struct key key_log_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/landing-log/", id16_hex(project).s);
+}
+
+struct key key_session(const struct id16 *project, const struct id16 *session)
+{
+    struct id16_hex sid = id16_hex(session);
+    return spell("projects/%s/sessions/%s.bin", id16_hex(project).s, sid.s);
+}
+
+struct key key_session_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/sessions/", id16_hex(project).s);
+}
+
+struct key key_blob(const struct id16 *project, const struct hash *blob)
+{
+    struct hash_hex hex = hash_hex(blob);
+    return spell("projects/%s/blobs/%.2s/%s", id16_hex(project).s, hex.s, hex.s);
+}
+
+/* Parsing is lenient step by step and strict as a whole: what was read is spelled again, and
+ * has to give the same key. So no second spelling of a name gets in. */
+
+static bool take(const char **at, const char *word)
+{
+    size_t len = strlen(word);
+    if (strncmp(*at, word, len) != 0) {
+        return false;
+    }
+    *at += len;
+    return true;
+}
+
+static bool take_hex(const char **at, unsigned digits, uint64_t *out)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < digits; i++) {
+        char c = (*at)[i];
+        if (c >= '0' && c <= '9') {
+            n = n << 4 | (uint64_t)(c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            n = n << 4 | (uint64_t)(c - 'a' + 10);
+        } else {
+            return false;
+        }
+    }
+    *at += digits;
+    *out = n;
+    return true;
+}
+
+static bool take_decimal(const char **at, uint64_t *out)
+{
+    uint64_t n = 0;
+    const char *c = *at;
+    for (; *c >= '0' && *c <= '9'; c++) {
+        if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(*c - '0'), &n)) {
+            return false;
+        }
+    }
+    *at = c;
+    *out = n;
+    return true;
+}
+
+static bool take_id16(const char **at, struct id16 *out)
+{
+    size_t len = strnlen(*at, ID16_HEX_LEN);
+    if (id16_parse(bytes_of(*at, len), out) != 0) {
+        return false;
+    }
+    *at += len;
+    return true;
+}
+
+static int same(const char *key, struct key again)
+{
+    return strcmp(key, again.s) == 0 ? 0 : ERR_INVALID;
+}
+
+int key_queue_parse(const char *key, uint32_t *shard, uint64_t *hlc, uint64_t *agent,
+                    uint64_t *seq)
+{
+    const char *at = key;
+    if (!take(&at, "queue/")) {
+        return ERR_INVALID;
+    }
+    /* Four digits are the least; a bucket of many shards has more. */
+    size_t digits = strcspn(at, "/");
+    uint64_t s, h, a, q;
+    if (digits < 4 || digits > 8 || !take_hex(&at, (unsigned)digits, &s) || !take(&at, "/") ||
+        !take_hex(&at, 16, &h) || !take(&at, "-") || !take_hex(&at, 16, &a) ||
+        !take(&at, "-") || !take_hex(&at, 16, &q)) {
+        return ERR_INVALID;
+    }
+    int err = same(key, key_queue((uint32_t)s, h, a, q));
+    if (err == 0) {
+        *shard = (uint32_t)s;
+        *hlc = h;
+        *agent = a;
+        *seq = q;
+    }
+    return err;
+}
+
+int key_log_parse(const char *key, uint64_t *first, uint64_t *end)
+{
+    const char *at = key;
+    struct id16 project;
+    uint64_t f, e;
+    if (!take(&at, "projects/") || !take_id16(&at, &project) || !take(&at, "/landing-log/") ||
+        !take_decimal(&at, &f) || !take(&at, "-") || !take_decimal(&at, &e) || f >= e) {
+        return ERR_INVALID;
+    }
+    int err = same(key, key_log(&project, f, e));
+    if (err == 0) {
+        *first = f;
+        *end = e;
+    }
+    return err;
+}
+
+int key_session_parse(const char *key, struct id16 *session)
+{
+    const char *at = key;
+    struct id16 project, sid;
+    if (!take(&at, "projects/") || !take_id16(&at, &project) || !take(&at, "/sessions/") ||
+        !take_id16(&at, &sid)) {
+        return ERR_INVALID;
+    }
+    int err = same(key, key_session(&project, &sid));
+    if (err == 0) {
+        *session = sid;
+    }
+    return err;
+}
+
+int key_handle_parse(const char *key, struct bytes *handle)
+{
+    const char *at = key;
+    if (!take(&at, "handles/") || handle_check(bytes_str(at)) != 0) {
+        return ERR_INVALID;
+    }
+    *handle = bytes_str(at);
+    return 0;
+}
+
+uint32_t key_shard(const struct id16 *project, uint32_t shards)
+{
+    assert(shards > 0);
+    return (uint32_t)(xxh3_64(bytes_of(project->b, sizeof(project->b))) % shards);
+}

@@ -1,0 +1,48 @@
+/* The input is a key. What parses is spelled again as it was. */
+#include "formats/key.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "formats/hlc.h"
+#include "formats/path.h"
+#include "tests/support/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void same(const char *key, struct key again)
+{
+    fuzz_same(bytes_str(key), bytes_str(again.s));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    AUTO_FUZZ_OBJECT copy = fuzz_copy(bytes_of(data, size));
+    uint64_t hlc;
+    if (hlc_parse(fuzz_bytes(&copy), &hlc) == 0) {
+        char again[32];
+        int len = snprintf(again, sizeof(again), "%" PRIu64, hlc);
+        fuzz_same(fuzz_bytes(&copy), bytes_of(again, (size_t)len));
+    }
+    fuzz_object_release(&copy);
+    /* As text: up to the first NUL, and always with one behind it. */
+    copy = (struct fuzz_object){(uint8_t *)strndup((const char *)data, size), 0};
+    const char *key = (const char *)copy.data;
+    uint32_t shard;
+    uint64_t agent, seq, first, end;
+    struct id16 session;
+    struct bytes handle;
+    if (key_queue_parse(key, &shard, &hlc, &agent, &seq) == 0) {
+        same(key, key_queue(shard, hlc, agent, seq));
+    }
+    if (key_log_parse(key, &first, &end) == 0) {
+        fuzz_check(first < end, "a log segment of nothing");
+    }
+    if (key_handle_parse(key, &handle) == 0) {
+        same(key, key_handle(handle));
+    }
+    if (key_session_parse(key, &session) == 0) {
+        fuzz_check(strlen(key) == 9 + 32 + 10 + 32 + 4, "another length");
+    }
+    return 0;
+}

@@ -1,0 +1,180 @@
+#include "formats/key.h"
+
+#include "tests/support/suite.h"
+
+static const struct id16 project = {{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 2, 3}};
+static const struct id16 session = {{0xff, 0xee, 0xdd}};
+static const struct hash hash = {{0xab, 0xcd, 0xef}};
+
+#define PID  "0123456789abcdef0102030000000000"
+#define SID  "ffeedd00000000000000000000000000"
+#define HASH "abcdef0000000000000000000000000000000000000000000000000000000000"
+
+static void is(struct key key, const char *expected)
+{
+    ck_assert_str_eq(key.s, expected);
+}
+
+START_TEST(names_are_spelled)
+{
+    is(key_bucket(), "bucket");
+    is(key_handle(bytes_str("a.b_c-9")), "handles/a.b_c-9");
+    is(key_handle_prefix(), "handles/");
+    is(key_queue(10, 0x1234, 0xabc, 7),
+       "queue/000a/0000000000001234-0000000000000abc-0000000000000007");
+    is(key_queue_prefix(65535), "queue/ffff/");
+    is(key_dead(1, UINT64_MAX, 2, 3),
+       "queue/dead/0001-ffffffffffffffff-0000000000000002-0000000000000003");
+    is(key_dead_prefix(), "queue/dead/");
+    is(key_lease(255), "leases/00ff");
+    is(key_project(&project), "projects/" PID "/project");
+    is(key_head(&project), "projects/" PID "/head");
+    is(key_gc(&project), "projects/" PID "/gc");
+    is(key_tree(&project, &hash), "projects/" PID "/trees/ab/" HASH ".bin");
+    is(key_blob(&project, &hash), "projects/" PID "/blobs/ab/" HASH);
+    is(key_log(&project, 1, 101), "projects/" PID "/landing-log/000000000001-000000000101.log");
+    is(key_log_prefix(&project), "projects/" PID "/landing-log/");
+    is(key_session(&project, &session), "projects/" PID "/sessions/" SID ".bin");
+    is(key_session_prefix(&project), "projects/" PID "/sessions/");
+}
+END_TEST
+
+START_TEST(queue_keys_parse)
+{
+    uint32_t shard;
+    uint64_t hlc, agent, seq;
+    struct key key = key_queue(0xbeef, UINT64_MAX, 0x0123456789abcdef, 42);
+    ck_assert_int_eq(key_queue_parse(key.s, &shard, &hlc, &agent, &seq), 0);
+    ck_assert_uint_eq(shard, 0xbeef);
+    ck_assert_uint_eq(hlc, UINT64_MAX);
+    ck_assert_uint_eq(agent, 0x0123456789abcdef);
+    ck_assert_uint_eq(seq, 42);
+}
+END_TEST
+
+START_TEST(other_queue_keys_are_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "queue/",
+        "queue/000a/",
+        "queue/00a/0000000000001234-0000000000000abc-0000000000000007",
+        "queue/0000a/0000000000001234-0000000000000abc-0000000000000007",
+        "queue/000A/0000000000001234-0000000000000abc-0000000000000007",
+        "queue/000a/000000000001234-0000000000000abc-0000000000000007",
+        "queue/000a/0000000000001234-0000000000000abc-000000000000000",
+        "queue/000a/0000000000001234-0000000000000abc-00000000000000077",
+        "queue/000a/0000000000001234_0000000000000abc-0000000000000007",
+        "queue/000a/0000000000001234-0000000000000ABC-0000000000000007",
+        "queue/dead/000a-0000000000001234-0000000000000abc-0000000000000007",
+        "Queue/000a/0000000000001234-0000000000000abc-0000000000000007",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        uint32_t shard;
+        uint64_t hlc, agent, seq;
+        ck_assert_int_eq(key_queue_parse(bad[i], &shard, &hlc, &agent, &seq), ERR_INVALID);
+    }
+}
+END_TEST
+
+START_TEST(log_keys_parse)
+{
+    static const uint64_t ends[][2] = {{0, 1}, {1, 101}, {1, 1000000000001}, {1, UINT64_MAX}};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        uint64_t first, end;
+        struct key key = key_log(&project, ends[i][0], ends[i][1]);
+        ck_assert_int_eq(key_log_parse(key.s, &first, &end), 0);
+        ck_assert_uint_eq(first, ends[i][0]);
+        ck_assert_uint_eq(end, ends[i][1]);
+    }
+}
+END_TEST
+
+START_TEST(other_log_keys_are_refused)
+{
+    static const char *const bad[] = {
+        "projects/" PID "/landing-log/",
+        "projects/" PID "/landing-log/000000000001-000000000101",
+        "projects/" PID "/landing-log/1-101.log",
+        "projects/" PID "/landing-log/0000000000001-000000000101.log",
+        "projects/" PID "/landing-log/000000000101-000000000101.log",
+        "projects/" PID "/landing-log/000000000001-99999999999999999999.log",
+        "projects/" PID "/landing-log/-000000000101.log",
+        "projects/" PID "/landing-log/bloom-index/level-1/000000000001-000000000101.bloom",
+        "projects/0123/landing-log/000000000001-000000000101.log",
+        "landing-log/000000000001-000000000101.log",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        uint64_t first, end;
+        ck_assert_int_eq(key_log_parse(bad[i], &first, &end), ERR_INVALID);
+    }
+}
+END_TEST
+
+START_TEST(session_and_handle_keys_parse)
+{
+    struct id16 sid;
+    ck_assert_int_eq(key_session_parse(key_session(&project, &session).s, &sid), 0);
+    ck_assert(id16_equal(&sid, &session));
+    struct bytes handle;
+    ck_assert_int_eq(key_handle_parse("handles/linux", &handle), 0);
+    ck_assert(bytes_equal(handle, bytes_str("linux")));
+}
+END_TEST
+
+START_TEST(other_session_and_handle_keys_are_refused)
+{
+    static const char *const bad_sessions[] = {
+        "projects/" PID "/sessions/",
+        "projects/" PID "/sessions/" SID,
+        "projects/" PID "/sessions/" SID ".bin.tmp",
+        "projects/" PID "/sessions/FFEEDD00000000000000000000000000.bin",
+        "projects/" PID "/session/" SID ".bin",
+    };
+    struct id16 sid;
+    for (size_t i = 0; i < ARRAY_LEN(bad_sessions); i++) {
+        ck_assert_int_eq(key_session_parse(bad_sessions[i], &sid), ERR_INVALID);
+    }
+    static const char *const bad_handles[] = {"handles/", "handles/A", "handles/a/b", "a",
+                                              "handles/../x"};
+    struct bytes handle;
+    for (size_t i = 0; i < ARRAY_LEN(bad_handles); i++) {
+        ck_assert_int_eq(key_handle_parse(bad_handles[i], &handle), ERR_INVALID);
+    }
+}
+END_TEST
+
+START_TEST(projects_spread_over_shards)
+{
+    size_t counts[16] = {0};
+    for (unsigned i = 0; i < 16000; i++) {
+        struct id16 id = {{(uint8_t)i, (uint8_t)(i >> 8)}};
+        uint32_t shard = key_shard(&id, 16);
+        ck_assert_uint_lt(shard, 16);
+        ck_assert_uint_eq(key_shard(&id, 16), shard);
+        ck_assert_uint_eq(key_shard(&id, 1), 0);
+        counts[shard]++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        ck_assert_uint_gt(counts[i], 800);
+        ck_assert_uint_lt(counts[i], 1200);
+    }
+    /* Buckets rely on it for ever. */
+    ck_assert_uint_eq(key_shard(&project, 65536), 23107);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        names_are_spelled,
+        queue_keys_parse,
+        other_queue_keys_are_refused,
+        log_keys_parse,
+        other_log_keys_are_refused,
+        session_and_handle_keys_parse,
+        other_session_and_handle_keys_are_refused,
+        projects_spread_over_shards,
+    };
+    return suite_run("key", tests, ARRAY_LEN(tests));
+}
