@@ -1,0 +1,356 @@
+#include "pipeline/repo/chain.h"
+
+#include "formats/base/hash.h"
+#include "formats/base/limits.h"
+#include "formats/key.h"
+#include "pipeline/repo/chain_cache.h"
+
+/* Footer, root page and ids of most batches are shorter. */
+#define SUFFIX_LEN (64u * KIB)
+
+int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
+               struct etag *etag)
+{
+    AUTO_BUF bytes = {0};
+    struct key key = key_head(project);
+    struct etag version;
+    int err = store_get(repo->store, key.s, range_all(), &bytes, &version, NULL);
+    if (err == ERR_NOT_FOUND) {
+        key = key_project(project);
+        err = store_get(repo->store, key.s, range_none(), NULL, NULL, NULL);
+        return err == OK ? ERR_CORRUPT : err;
+    }
+    if (err != OK)
+        return err;
+    struct head head;
+    err = head_decode(buf_bytes(&bytes), &head);
+    if (err != OK)
+        return ERR_CORRUPT;
+    /* A damaged head must not carry our clock away: one that is far ahead is adopted only when its
+     * footer says the same, in chain_tip. */
+    if (!hlc_too_far(head.hlc, repo->clock->wall_ms(repo->clock), CLOCK_SKEW_MAX_MS))
+        repo_hlc_seen(repo, head.hlc);
+    *out = head;
+    if (etag != NULL)
+        *etag = version;
+    return OK;
+}
+
+/* ---- reading one batch ---- */
+
+/* The last bytes of a tree object, from offset `at` to its end. */
+struct tail {
+    struct buf bytes;
+    uint64_t at;
+    uint64_t size;
+};
+
+static void tail_release(struct tail *tail)
+{
+    buf_release(&tail->bytes);
+}
+
+/* A part that the chain names and that is not there is damage. */
+static int damage(int err)
+{
+    return err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_LIMIT ? ERR_CORRUPT : err;
+}
+
+static int tail_open(struct repo *repo, const struct key *key, struct tail *tail)
+{
+    int err = store_get(repo->store, key->s, range_suffix(SUFFIX_LEN), &tail->bytes, NULL,
+                        &tail->size);
+    if (err != OK)
+        return damage(err);
+    if (tail->size > TREE_OBJECT_MAX || tail->bytes.len > tail->size ||
+        (tail->bytes.len < SUFFIX_LEN && tail->bytes.len < tail->size))
+        return ERR_CORRUPT;
+    tail->at = tail->size - tail->bytes.len;
+    return OK;
+}
+
+/* Makes the tail begin at `from` or before. */
+static int tail_reach(struct repo *repo, const struct key *key, struct tail *tail,
+                      uint64_t from)
+{
+    if (from >= tail->at)
+        return OK;
+    AUTO_BUF longer = {0};
+    uint64_t missing = tail->at - from;
+    int err = store_get(repo->store, key->s, range_of(from, missing), &longer, NULL, NULL);
+    if (err != OK)
+        return damage(err);
+    if (longer.len != missing)
+        return ERR_CORRUPT;
+    buf_append_bytes(&longer, buf_bytes(&tail->bytes));
+    struct buf old = tail->bytes;
+    tail->bytes = longer;
+    longer = old;
+    tail->at = from;
+    return OK;
+}
+
+static struct bytes tail_part(const struct tail *tail, uint64_t offset, uint64_t len)
+{
+    assert(offset >= tail->at && offset + len <= tail->size);
+    return bytes_of(tail->bytes.data + (offset - tail->at), len);
+}
+
+/* Records, ids, root and footer lie back to back, so the tail from the ids on is one range. */
+static bool sections_ok(const struct footer *f, uint64_t footer_at)
+{
+    return f->records.offset >= TREE_HEADER_LEN &&
+           (uint64_t)f->records.offset + f->records.len == f->ids.offset &&
+           (uint64_t)f->ids.offset + f->ids.len == f->root.offset &&
+           (uint64_t)f->root.offset + f->root.len == footer_at;
+}
+
+static int footer_read(struct repo *repo, const struct key *key, struct tail *tail,
+                       struct batch *batch)
+{
+    uint32_t len;
+    int err = tree_trailer_find(buf_bytes(&tail->bytes), &len);
+    if (err != OK || tail->size < TREE_HEADER_LEN + TREE_TRAILER_LEN + (uint64_t)len)
+        return ERR_CORRUPT;
+    uint64_t at = tail->size - TREE_TRAILER_LEN - len;
+    err = tail_reach(repo, key, tail, at);
+    if (err != OK)
+        return err;
+    struct bytes bytes = tail_part(tail, at, len);
+    struct hash hash = sha256(bytes);
+    if (!hash_equal(&hash, &batch->tree_hash))
+        return ERR_CORRUPT;
+    err = footer_decode(bytes, &batch->arena, &batch->footer);
+    if (err != OK || !sections_ok(&batch->footer, at))
+        return ERR_CORRUPT;
+    return OK;
+}
+
+static struct location root_location(const struct batch *batch)
+{
+    return (struct location){
+        .place = PLACE_PAGE,
+        .tree = batch->tree_hash,
+        .offset = batch->footer.root.offset,
+        .len = batch->footer.root.len,
+        .check = batch->footer.root.hash,
+    };
+}
+
+static int batch_read(struct repo *repo, const struct id16 *project, struct batch *batch)
+{
+    AUTO(tail_release) struct tail tail = {0};
+    struct key key = key_tree(project, &batch->tree_hash);
+    int err = tail_open(repo, &key, &tail);
+    if (err == OK)
+        err = footer_read(repo, &key, &tail, batch);
+    if (err == OK)
+        err = tail_reach(repo, &key, &tail, batch->footer.ids.offset);
+    if (err != OK)
+        return err;
+
+    const struct footer *f = &batch->footer;
+    struct bytes ids = tail_part(&tail, f->ids.offset, f->ids.len);
+    struct hash hash = sha256(ids);
+    if (!hash_equal(&hash, &f->ids.hash))
+        return ERR_CORRUPT;
+    err = tree_ids_decode(ids, f->n_records, &batch->arena, &batch->ids);
+    if (err != OK)
+        return ERR_CORRUPT;
+
+    struct location root = root_location(batch);
+    const struct page_held *page;
+    err = page_cache_add(repo->pages, project, &root,
+                         tail_part(&tail, f->root.offset, f->root.len), &page);
+    if (err != OK)
+        return damage(err);
+    page_cache_drop(repo->pages, page);
+    return OK;
+}
+
+int chain_batch(struct repo *repo, const struct id16 *project, const struct hash *tree_hash,
+                const struct batch **out)
+{
+    const struct batch *cached = chain_cache_find(repo->chain, project, tree_hash);
+    if (cached != NULL) {
+        *out = cached;
+        return OK;
+    }
+    struct batch *batch = chain_cache_new(tree_hash);
+    int err = batch_read(repo, project, batch);
+    if (err != OK) {
+        chain_cache_forget(batch);
+        return err;
+    }
+    *out = chain_cache_add(repo->chain, project, batch);
+    return OK;
+}
+
+void chain_drop(struct repo *repo, const struct batch *batch)
+{
+    chain_cache_drop(repo->chain, batch);
+}
+
+void chain_remember(struct repo *repo, const struct id16 *project, const struct hash *tree_hash,
+                    const struct footer *footer, const struct tree_id *ids)
+{
+    struct batch *batch = chain_cache_new(tree_hash);
+    batch->footer = *footer;
+    batch->footer.companions = arena_array(&batch->arena, footer->n_companions, struct hash);
+    for (unsigned i = 0; i < footer->n_companions; i++)
+        batch->footer.companions[i] = footer->companions[i];
+    batch->ids = arena_array(&batch->arena, footer->n_records, struct tree_id);
+    for (uint32_t i = 0; i < footer->n_records; i++)
+        batch->ids[i] = ids[i];
+    chain_drop(repo, chain_cache_add(repo->chain, project, batch));
+}
+
+/* ---- finding a batch ---- */
+
+int chain_tip(struct repo *repo, const struct id16 *project, const struct head *head,
+              const struct batch **out)
+{
+    const struct batch *tip;
+    int err = chain_batch(repo, project, &head->tree_hash, &tip);
+    if (err != OK)
+        return err;
+    if (tip->footer.position != head->position || tip->footer.hlc != head->hlc) {
+        chain_drop(repo, tip);
+        return ERR_CORRUPT;
+    }
+    repo_hlc_seen(repo, head->hlc);
+    *out = tip;
+    return OK;
+}
+
+int chain_find(struct repo *repo, const struct id16 *project, const struct head *head,
+               uint64_t position, const struct batch **out)
+{
+    if (position > head->position)
+        return ERR_INVALID;
+    const struct batch *batch;
+    int err = chain_tip(repo, project, head, &batch);
+    if (err != OK)
+        return err;
+    /* Every step goes to a batch with a lower number, so this ends; footers name ancestors at
+     * growing distances, so it ends soon. */
+    const struct ancestor *next = footer_toward(&batch->footer, position);
+    while (next != NULL) {
+        const struct batch *older;
+        err = chain_batch(repo, project, &next->tree, &older);
+        bool agrees = err == OK && next->batch < batch->footer.batch &&
+                      older->footer.batch == next->batch &&
+                      older->footer.position == next->position;
+        chain_drop(repo, batch);
+        if (err != OK)
+            return err;
+        if (!agrees) {
+            chain_drop(repo, older);
+            return ERR_CORRUPT;
+        }
+        batch = older;
+        next = footer_toward(&batch->footer, position);
+    }
+    *out = batch;
+    return OK;
+}
+
+struct tree chain_tree(struct repo *repo, const struct id16 *project, const struct batch *batch)
+{
+    return (struct tree){
+        .repo = repo,
+        .project = *project,
+        .root = root_location(batch),
+        .content = batch->footer.root_content,
+        .position = batch->footer.position,
+        .files = batch->footer.files,
+        .bytes = batch->footer.bytes,
+    };
+}
+
+/* ---- records ---- */
+
+/* The records section, checked. The footer holds one hash over all of it, so all of it is read
+ * even for one record. */
+static int section_get(struct repo *repo, const struct id16 *project, const struct batch *batch,
+                       struct arena *arena, struct bytes *out)
+{
+    const struct section *section = &batch->footer.records;
+    AUTO_BUF bytes = {0};
+    if (section->len > 0) {
+        struct key key = key_tree(project, &batch->tree_hash);
+        int err = store_get(repo->store, key.s, range_of(section->offset, section->len), &bytes,
+                            NULL, NULL);
+        if (err != OK)
+            return damage(err);
+    }
+    struct hash hash = sha256(buf_bytes(&bytes));
+    if (bytes.len != section->len || !hash_equal(&hash, &section->hash))
+        return ERR_CORRUPT;
+    *out = arena_copy(arena, buf_bytes(&bytes));
+    return OK;
+}
+
+/* One record, which must be the one that its id announces. */
+static int record_decode(struct bytes section, const struct tree_id *id, struct arena *arena,
+                         size_t *end, struct landing *out)
+{
+    if (id->offset > section.len)
+        return ERR_CORRUPT;
+    struct reader r;
+    rd_init(&r, bytes_of(section.data + id->offset, section.len - id->offset));
+    struct bytes bytes = rd_run32(&r, RECORDS_MAX);
+    if (rd_error(&r) != OK)
+        return ERR_CORRUPT;
+    struct landing landing;
+    int err = landing_decode(bytes, arena, &landing);
+    if (err != OK)
+        return ERR_CORRUPT;
+    if (!id16_equal(&landing.session, &id->session) ||
+        !id16_equal(&landing.request, &id->request) || landing.verdict != id->verdict ||
+        landing.closes != id->closes)
+        return ERR_CORRUPT;
+    *end = section.len - rd_left(&r);
+    *out = landing;
+    return OK;
+}
+
+int chain_records(struct repo *repo, const struct id16 *project, const struct batch *batch,
+                  struct arena *arena, struct landing **out)
+{
+    const struct footer *f = &batch->footer;
+    struct bytes section;
+    int err = section_get(repo, project, batch, arena, &section);
+    if (err != OK)
+        return err;
+    struct landing *landings = arena_array(arena, f->n_records, struct landing);
+    size_t at = 0;
+    uint64_t position = f->first;
+    for (uint32_t i = 0; i < f->n_records; i++) {
+        if (batch->ids[i].offset != at)
+            return ERR_CORRUPT;
+        err = record_decode(section, &batch->ids[i], arena, &at, &landings[i]);
+        if (err != OK)
+            return err;
+        /* A landing is the next position; any other answer is filed under the last one. */
+        position += landings[i].verdict == VERDICT_LANDED;
+        if (landings[i].position != position)
+            return ERR_CORRUPT;
+    }
+    if (at != section.len || position != f->position)
+        return ERR_CORRUPT;
+    *out = landings;
+    return OK;
+}
+
+int chain_record(struct repo *repo, const struct id16 *project, const struct batch *batch,
+                 uint32_t index, struct arena *arena, struct landing *out)
+{
+    assert(index < batch->footer.n_records);
+    struct bytes section;
+    int err = section_get(repo, project, batch, arena, &section);
+    if (err != OK)
+        return err;
+    size_t end;
+    return record_decode(section, &batch->ids[index], arena, &end, out);
+}

@@ -1,0 +1,58 @@
+/* The chain of tree objects: from the head back to the first batch. Footers, ids and records
+ * are checked against the tree hash that led to them, and cached, for they never change. */
+#ifndef PIPELINE_REPO_CHAIN_H
+#define PIPELINE_REPO_CHAIN_H
+
+#include "formats/head.h"
+#include "formats/tree_object.h"
+#include "pipeline/repo/repo.h"
+#include "pipeline/repo/tree.h"
+
+struct chain_cache;
+struct chain_cache *chain_cache_open(size_t batches_max) MUST_USE;
+void chain_cache_close(struct chain_cache *);
+
+/* One batch of the chain: its footer and its ids. Immutable; drop it when done. */
+struct batch {
+    struct hash tree_hash;
+    struct footer footer;
+    struct tree_id *ids; /* footer.n_records */
+    struct arena arena;
+};
+
+/* The head of a project and its version. ERR_NOT_FOUND when there is no such project (no
+ * `project` object either), ERR_CORRUPT when the project is there and its head is not, or is
+ * damaged. */
+int chain_head(struct repo *, const struct id16 *project, struct head *,
+               struct etag *) MUST_USE;
+
+/* The batch that `tree_hash` names. One suffix read when it is not cached, which brings its
+ * root page into the page cache; a second for a long tail. A missing object is ERR_CORRUPT. */
+int chain_batch(struct repo *, const struct id16 *project, const struct hash *tree_hash,
+                const struct batch **out) MUST_USE;
+void chain_drop(struct repo *, const struct batch *);
+
+/* The batch of a head, which must agree with its footer in position and hlc. */
+int chain_tip(struct repo *, const struct id16 *project, const struct head *,
+              const struct batch **out) MUST_USE;
+
+/* The batch that position `position` belongs to, from `head` back: the oldest whose
+ * footer.position >= position. ERR_INVALID when position is over the head's. O(log n) reads. */
+int chain_find(struct repo *, const struct id16 *project, const struct head *,
+               uint64_t position, const struct batch **out) MUST_USE;
+
+/* The tree after a batch. */
+struct tree chain_tree(struct repo *, const struct id16 *project, const struct batch *);
+
+/* The landing records of a batch, in their order: one range read. */
+int chain_records(struct repo *, const struct id16 *project, const struct batch *,
+                  struct arena *, struct landing **out) MUST_USE;
+/* One of them, by index. */
+int chain_record(struct repo *, const struct id16 *project, const struct batch *,
+                 uint32_t index, struct arena *, struct landing *out) MUST_USE;
+
+/* Remembers a batch that this process has just made. */
+void chain_remember(struct repo *, const struct id16 *project, const struct hash *tree_hash,
+                    const struct footer *, const struct tree_id *ids);
+
+#endif

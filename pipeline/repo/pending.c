@@ -1,0 +1,195 @@
+#include "pipeline/repo/pending.h"
+
+#include "formats/key.h"
+#include "pipeline/repo/known.h"
+#include "pipeline/repo/landlog.h"
+#include "pipeline/repo/queue_read.h"
+
+/* New batches that are looked through one by one before the log is asked. */
+#define BATCHES_SINCE_MAX 64u
+
+/* What the queue has of one session, copied out of it. */
+struct found {
+    struct queue_group *groups;
+    size_t n;
+    size_t cap;
+};
+
+static void found_add(struct found *found, const struct queue_group *group, struct arena *arena)
+{
+    void *items = found->groups;
+    struct queue_group *copy = arena_push(arena, &items, &found->n, &found->cap, sizeof(*copy));
+    found->groups = items;
+    *copy = *group;
+    copy->records = queue_records_copy(group, arena);
+}
+
+static int queue_find(struct repo *repo, const struct id16 *project, const struct id16 *sid,
+                      struct arena *arena, struct found *out)
+{
+    struct queue_view view;
+    int err = queue_read(repo, key_shard(project, repo->bucket.shards), arena, &view);
+    if (err != OK)
+        return err;
+    for (size_t i = 0; i < view.n; i++) {
+        const struct queue_object *object = &view.objects[i]->object;
+        for (uint32_t k = 0; k < object->n; k++) {
+            const struct queue_group *group = &object->groups[k];
+            if (id16_equal(&group->session, sid) && id16_equal(&group->project, project))
+                found_add(out, group, arena);
+        }
+    }
+    queue_drop(repo, &view);
+    return OK;
+}
+
+/* Whether one of the records is the start of this session: then the group's owner is the
+ * session's. */
+static bool group_starts(const struct queue_group *group)
+{
+    for (uint32_t i = 0; i < group->n; i++) {
+        const struct record *record = &group->records[i];
+        if (record->kind != RECORD_START)
+            continue;
+        struct id16 id =
+            session_id(&group->project, &group->owner, record->start.key, record->start.base);
+        if (id16_equal(&id, &group->session))
+            return true;
+    }
+    return false;
+}
+
+/* The session object, when there is one. */
+static int object_read(struct repo *repo, const struct id16 *project, const struct id16 *sid,
+                       struct arena *arena, struct session *out)
+{
+    struct key key = key_session(project, sid);
+    AUTO_BUF bytes = {0};
+    int err = store_get(repo->store, key.s, range_all(), &bytes, NULL, NULL);
+    if (err != OK)
+        return err;
+    struct session object;
+    err = session_decode(arena_copy(arena, buf_bytes(&bytes)), arena, &object);
+    if (err != OK || !id16_equal(&object.id, sid) || !id16_equal(&object.project, project))
+        return ERR_CORRUPT;
+    *out = object;
+    return OK;
+}
+
+/* Puts together what queue and object have. False when nobody has started it there. */
+static bool fold(const struct found *found, const struct session *object, struct arena *arena,
+                 struct session *session)
+{
+    bool owned = object != NULL;
+    if (owned)
+        *session = *object;
+    for (size_t i = 0; i < found->n && !owned; i++) {
+        owned = group_starts(&found->groups[i]);
+        session->owner = found->groups[i].owner;
+    }
+    for (size_t i = 0; i < found->n && owned; i++) {
+        if (id16_equal(&found->groups[i].owner, &session->owner))
+            (void)session_merge(session, arena, found->groups[i].records, found->groups[i].n);
+    }
+    return owned;
+}
+
+/* What the newest answer makes of the session. */
+static void answer_apply(const struct landing *answer, bool owned, struct session *session)
+{
+    if (!owned) {
+        session->owner = answer->owner;
+        session->base = session_id_base(&session->id);
+    }
+    switch (answer->verdict) {
+    case VERDICT_LANDED:
+        if (answer->has_session)
+            *session = answer->landed;
+        session->state = SESSION_LANDED;
+        session->position = answer->position;
+        return;
+    case VERDICT_ABANDONED:
+        session->state = SESSION_ABANDONED;
+        return;
+    case VERDICT_CONFLICTED:
+    case VERDICT_REFUSED:
+    case VERDICT_NOT_TRIED:
+        if (answer->closes)
+            session->state = SESSION_SETTLED;
+        return;
+    }
+}
+
+/* Whether none of the batches after `known`, up to the head, has an answer to the session.
+ * False when one has, or when they are too many to be worth it. */
+static bool still_unanswered(struct repo *repo, const struct id16 *project,
+                             const struct id16 *sid, const struct hash *known,
+                             const struct head *head)
+{
+    struct hash at = head->tree_hash;
+    for (unsigned i = 0; i < BATCHES_SINCE_MAX; i++) {
+        if (hash_equal(&at, known))
+            return true;
+        const struct batch *batch;
+        if (hash_is_zero(&at) || chain_batch(repo, project, &at, &batch) != OK)
+            return false;
+        bool answered = false;
+        for (uint32_t k = 0; k < batch->footer.n_records && !answered; k++)
+            answered = id16_equal(&batch->ids[k].session, sid);
+        at = batch->footer.prev;
+        chain_drop(repo, batch);
+        if (answered)
+            return false;
+    }
+    return false;
+}
+
+/* The session's answer, as landlog_session. Up to which batch a session was found to have none
+ * is remembered (`hash` of the fact): who writes to it again and again asks about what is new
+ * only. */
+static int answer_find(struct repo *repo, const struct id16 *project, const struct id16 *sid,
+                       struct arena *arena, struct landing *out)
+{
+    struct head head;
+    struct fact fact;
+    struct hash name = known_name("unanswered", project, bytes_of(sid->b, sizeof(sid->b)));
+    int err = chain_head(repo, project, &head, NULL);
+    if (err != OK)
+        return err;
+    bool none = known_find(repo->known, &name, &fact) &&
+                still_unanswered(repo, project, sid, &fact.hash, &head);
+    struct hash tree;
+    err = none ? ERR_NOT_FOUND : landlog_session(repo, project, sid, arena, out, &tree);
+    if (err == ERR_NOT_FOUND) {
+        fact = (struct fact){.hash = head.tree_hash};
+        known_add(repo->known, &name, &fact);
+    }
+    return err;
+}
+
+int session_read(struct repo *repo, const struct id16 *project, const struct id16 *sid,
+                 struct arena *arena, struct session_current *out)
+{
+    struct session_current current = {
+        .session = {.id = *sid, .project = *project, .state = SESSION_OPEN}};
+    struct found found = {0};
+    int err = queue_find(repo, project, sid, arena, &found);
+    if (err != OK)
+        return err;
+    struct session object;
+    err = object_read(repo, project, sid, arena, &object);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    bool owned = fold(&found, err == OK ? &object : NULL, arena, &current.session);
+    err = answer_find(repo, project, sid, arena, &current.answer);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    current.answered = err == OK;
+    if (!owned && !current.answered)
+        return ERR_NOT_FOUND;
+    if (current.answered)
+        answer_apply(&current.answer, owned, &current.session);
+    session_view(&current.session, arena, &current.view);
+    *out = current;
+    return OK;
+}
