@@ -1,0 +1,146 @@
+/* The parts of the landing stage, between its files. A drain reads a shard's queue (land_queue), decides a project's requests and commits them with
+ * one head put (land_batch), and then puts away what is settled (land_settle). */
+#ifndef PIPELINE_STAGES_LAND_H
+#define PIPELINE_STAGES_LAND_H
+
+#include "formats/key.h"
+#include "formats/queue_object.h"
+#include "formats/session.h"
+#include "pipeline/repo/answered.h"
+#include "pipeline/stages/stages.h"
+
+/* Queue objects that may wait in a shard before they are put together. */
+#define LAND_WAITING_MAX 32u
+
+/* A queue object, as read: immutable, so it is kept as long as it waits. */
+struct queued {
+    struct key key;
+    uint64_t size;
+    struct buf bytes;
+    struct arena arena;
+    struct queue_object object;
+    bool read;           /* `object` is decoded */
+    bool damaged;        /* it cannot be: it stays, for an operator */
+    bool has_request;    /* a land or abandon is among its records */
+    uint64_t oldest_hlc; /* of its records */
+};
+
+enum fate {
+    FATE_WAITS,   /* stays in the queue */
+    FATE_SETTLED, /* needs nothing more: answered, folded or dropped */
+    FATE_DEAD,    /* it can never be settled as things are: for an operator */
+};
+
+/* One group of records in the queue, and what became of it in this round. */
+struct group {
+    struct queued *from;
+    const struct queue_group *group;
+    enum fate fate;
+    uint32_t unanswered; /* requests in it that have no answer */
+    bool others;         /* it has more than requests */
+    bool dead;           /* what it needs to be settled cannot be read */
+};
+
+/* Everything in the queue about one session. One that a land names, and of which nothing else is in the queue, has no groups. */
+struct work {
+    struct id16 project;
+    struct id16 id;
+    struct group **groups; /* in the order of the queue */
+    size_t n;
+    struct session
+        session; /* merged out of the groups of its owner, and of its object when that was read */
+    uint64_t oldest_hlc; /* of its records in the queue */
+    bool whole;          /* it came whole, with its land: it has no object */
+    bool owned;          /* the owner is known: session.owner */
+    bool object_read;    /* the session object was asked for */
+    bool object_damaged; /* and cannot be decoded */
+    bool has_object;
+    struct etag object;
+    bool closed;  /* answered for good: its records need nothing more */
+    bool closing; /* by the batch under way */
+    bool fold;    /* its records go into its object now */
+    bool folded;  /* they did, in this round */
+    bool lost;    /* what the chain says of it cannot be read */
+    bool settled; /* its records need nothing more in the queue */
+};
+
+/* One land or abandon request about one session. */
+struct request {
+    const struct record *record;
+    const struct record_land_item *item; /* NULL: abandon */
+    uint32_t series;                     /* place in the series */
+    struct work *work;
+    struct group *group; /* that brought the record */
+    struct request *copy_of;
+    bool answered; /* by the chain, or dropped */
+    bool ends;     /* when it is answered or decided: what follows in the series is not tried */
+    bool decided;  /* by the batch under way */
+    bool postponed;    /* the store has failed it: not in this round */
+    bool lost;         /* nobody can tell whether it was answered */
+    const char *unfit; /* the reason to refuse it: applying it has failed; NULL: none */
+};
+
+/* One project's share of a round. */
+struct project_round {
+    struct id16 project;
+    struct work *works; /* sorted by session id */
+    size_t n_works;
+    struct request *requests; /* in order of (hlc, record id, place in the series) */
+    size_t n_requests;
+    uint32_t landed; /* by this round's batches */
+    uint32_t decided;
+    int err; /* the first that made a request wait */
+};
+
+/* What a drain keeps about a project between rounds; losing it costs reads. */
+struct project_memory {
+    struct id16 project;
+    struct answered *answered;
+    uint64_t used; /* round of its last use */
+};
+
+struct land {
+    struct stage stage;
+    struct repo *repo;
+    struct land_options options;
+    struct queued **queued; /* of all shards, sorted by key */
+    size_t n_queued;
+    struct project_memory *memory;
+    size_t n_memory;
+    uint64_t round;
+    /* Of the round under way. */
+    struct arena arena;
+    bool complete; /* all of the shard's queue is at hand: what is not in it has not come */
+};
+
+/* Whether the store has failed: later it may do better. Any other error is about what was read. */
+static inline bool land_store_failed(int err)
+{
+    return err == ERR_AGAIN || err == ERR_UNKNOWN || err == ERR_DENIED;
+}
+
+/* land_queue: lists a shard and reads what is new. Gives all of the shard that is read, in order of keys. */
+int land_queue_read(struct land *, uint32_t shard, struct queued ***out, size_t *n) MUST_USE;
+void land_queued_free(struct queued *);
+
+/* land_batch: answers all requests of the project that can be answered. On return requests say whether they are, and works whether they
+ * are closed. What goes wrong with one request holds up no other. ERR_CORRUPT: the project's head, footer or root cannot be read. */
+int land_project(struct land *, struct project_round *) MUST_USE;
+
+/* The window of answers of a project. */
+struct answered *land_answered(struct land *, const struct id16 *project);
+
+/* Merges the queue's records of the session's owner into the work. */
+void land_work_merge(struct land *, struct work *);
+/* Reads the session's object into the work, once. ERR_CORRUPT when it cannot be decoded; then the work still knows which version that is. */
+int land_object_read(struct land *, struct work *) MUST_USE;
+
+/* land_settle: folds and retires session objects, and gives each group its fate. */
+int land_settle_project(struct land *, struct project_round *) MUST_USE;
+/* Puts groups that are dead into queue/dead/; they are settled by that. */
+int land_settle_dead(struct land *, uint32_t shard, struct group *groups, size_t n) MUST_USE;
+/* Deletes queue objects that are settled, and puts what waits together once too many objects wait. */
+int land_settle_queue(struct land *, uint32_t shard, struct queued **queued, size_t n,
+                      const struct group *groups, size_t n_groups) MUST_USE;
+
+#endif

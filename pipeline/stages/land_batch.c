@@ -1,0 +1,564 @@
+/* One project's batch: decide each request against the tree as the ones before it left it, build one tree object out of all
+ * answers, and make it true with one conditional put of the head. */
+#include "formats/base/hex.h"
+#include "pipeline/repo/blob_store.h"
+#include "pipeline/repo/conflict.h"
+#include "pipeline/repo/snapshot.h"
+#include "pipeline/stages/land.h"
+#include "pipeline/sys/log.h"
+
+/* Attempts at one head put before the rest is left for the next round. */
+#define ATTEMPTS_MAX 64u
+#define BACKOFF_US   2000u
+
+struct attempt {
+    struct land *land;
+    struct project_round *round;
+    struct answered *answered;
+    struct arena arena;
+    struct head head;
+    struct etag etag;
+    const struct batch *tip;
+    struct tree_edit *edit;
+    struct tree_build build;
+    uint64_t position;
+    size_t decided; /* answers in the build */
+    size_t landed;
+    struct request *last_landed;
+    size_t decided_max;
+    /* The series under way: the record that asks for it, and what the sessions so far mean for those that follow. */
+    const struct id16 *series;
+    bool series_ended;
+    bool series_waits;
+    bool series_lost;
+    bool half; /* a session may be applied by half: the batch cannot be committed */
+    bool redo; /* begin anew, with a batch of one answer */
+};
+
+static void attempt_release(struct attempt *a)
+{
+    chain_drop(a->land->repo, a->tip);
+    if (a->edit != NULL)
+        tree_edit_close(a->edit);
+    tree_build_release(&a->build);
+    arena_release(&a->arena);
+}
+
+static int attempt_begin(struct attempt *a)
+{
+    struct repo *repo = a->land->repo;
+    const struct id16 *project = &a->round->project;
+    int err = chain_head(repo, project, &a->head, &a->etag);
+    if (err == OK)
+        err = chain_tip(repo, project, &a->head, &a->tip);
+    if (err == OK)
+        err = answered_advance(a->answered, a->tip);
+    if (err != OK)
+        return err;
+    repo_hlc_seen(repo, a->head.hlc);
+    struct tree tree = chain_tree(repo, project, a->tip);
+    a->edit = tree_edit_open(&tree);
+    a->position = a->head.position;
+    for (size_t i = 0; i < a->round->n_requests; i++) {
+        a->round->requests[i].decided = false;
+        a->round->requests[i].work->closing = false;
+    }
+    return OK;
+}
+
+/* --- answers --- */
+
+static int answer_add(struct attempt *a, struct request *r, struct landing *landing)
+{
+    landing->request = r->record->id;
+    landing->session = r->work->id;
+    landing->owner = r->group->group->owner;
+    landing->hlc = r->record->hlc;
+    if (landing->verdict == VERDICT_LANDED || landing->verdict == VERDICT_ABANDONED ||
+        (r->item != NULL && r->record->land.whole))
+        landing->closes = true;
+    if (landing->verdict != VERDICT_LANDED)
+        landing->position = a->position;
+    int err = tree_build_record(&a->build, landing);
+    if (err != OK)
+        return err;
+    r->decided = true;
+    r->ends = landing->verdict != VERDICT_LANDED;
+    r->work->closing = r->work->closing || landing->closes;
+    a->series_ended = a->series_ended || r->ends;
+    a->decided++;
+    return OK;
+}
+
+static int refuse(struct attempt *a, struct request *r, const char *reason, const char *detail)
+{
+    struct landing landing = {
+        .verdict = VERDICT_REFUSED, .reason = bytes_str(reason), .detail = bytes_str(detail)};
+    return answer_add(a, r, &landing);
+}
+
+/* Reasons of refusal that are found out by trying. */
+static const char damaged[] = "damaged";
+static const char limit[] = "limit";
+
+static int refuse_unfit(struct attempt *a, struct request *r, const char *reason)
+{
+    return refuse(a, r, reason,
+                  reason == limit ? "what the session makes of the tree would be over a limit"
+                                  : "a part of the tree that the session needs is damaged");
+}
+
+static const char *unfit(int err)
+{
+    return err == ERR_LIMIT ? limit : damaged;
+}
+
+/* A request of another than the session's owner: dropped, without an answer. */
+static void drop_foreign(struct attempt *a, struct request *r)
+{
+    r->answered = true;
+    r->ends = true;
+    a->series_ended = true;
+}
+
+/* --- what a land names --- */
+
+static int id_order(const struct record *record, const struct id16 *id)
+{
+    return id16_compare(&record->id, id);
+}
+
+/* The records that `item` names, out of the work's session; false when some have not come. */
+static bool records_select(struct attempt *a, const struct work *work,
+                           const struct record_land_item *item, struct session *out)
+{
+    const struct session *all = &work->session;
+    *out = *all;
+    out->records = arena_array(&a->arena, item->n, struct record);
+    out->n_records = 0;
+    size_t at = 0;
+    for (uint32_t i = 0; i < item->n; i++) {
+        while (at < all->n_records && id_order(&all->records[at], &item->records[i]) < 0)
+            at++;
+        if (at == all->n_records || id_order(&all->records[at], &item->records[i]) != 0)
+            return false;
+        out->records[out->n_records++] = all->records[at];
+    }
+    return true;
+}
+
+/* Whether what the request waits for will not come any more. Of a queue that was read in part nobody can say that. */
+static bool request_overdue(const struct attempt *a, const struct request *r)
+{
+    if (!a->land->complete)
+        return false;
+    uint64_t now = a->land->repo->clock->wall_ms(a->land->repo->clock);
+    return hlc_ms(r->record->hlc) + a->land->options.missing_after_ms < now;
+}
+
+/* --- landing one session --- */
+
+/* Whether everything that the writes name is there: 0, or ERR_NOT_FOUND with a reason. */
+static int contents_check(struct attempt *a, const struct session_view *view,
+                          const char **reason, const char **detail)
+{
+    struct hash *blobs = arena_array(&a->arena, view->n_effects, struct hash);
+    size_t n = 0;
+    for (size_t i = 0; i < view->n_effects; i++) {
+        const struct effect *e = &view->effects[i];
+        if (e->kind != EFFECT_WRITE)
+            continue;
+        if (e->content.carrier == CARRIER_BLOB || e->content.carrier == CARRIER_MANIFEST)
+            blobs[n++] = e->content.hash;
+        if (e->content.carrier != CARRIER_SOURCE)
+            continue;
+        struct entry source;
+        int err = tree_edit_find(a->edit, e->source.len > 0 ? e->source : e->path, &source);
+        if (err != OK && err != ERR_NOT_FOUND)
+            return err;
+        if (err == ERR_NOT_FOUND || !hash_equal(&source.hash, &e->content.hash)) {
+            *reason = "source_missing";
+            *detail = "a write keeps the content of a path that does not hold it";
+            return ERR_NOT_FOUND;
+        }
+    }
+    bool *missing = arena_array(&a->arena, n, bool);
+    int err = n == 0 ? OK : blob_missing(a->land->repo, &a->round->project, blobs, n, missing);
+    for (size_t i = 0; err == OK && i < n; i++) {
+        if (missing[i]) {
+            *reason = "blob_missing";
+            *detail = arena_printf(&a->arena, "content %s has not been uploaded",
+                                   hash_hex(&blobs[i]).s);
+            return ERR_NOT_FOUND;
+        }
+    }
+    return err;
+}
+
+/* Moves inline contents into the tree object: the records then say where they lie. */
+static int contents_place(struct attempt *a, struct session *session)
+{
+    for (size_t i = 0; i < session->n_records; i++) {
+        struct record *record = &session->records[i];
+        if (record->kind != RECORD_OPERATION || record->operation.op == OP_DELETE)
+            continue;
+        struct content *content = &record->operation.content;
+        enum carrier placed;
+        if (content->carrier == CARRIER_INLINE_RAW)
+            placed = CARRIER_TREE_RAW;
+        else if (content->carrier == CARRIER_INLINE_ZSTD)
+            placed = CARRIER_TREE_ZSTD;
+        else
+            continue;
+        int err = tree_build_add(&a->build, content->data, &content->offset);
+        if (err != OK)
+            return err;
+        content->len = (uint32_t)content->data.len;
+        content->carrier = placed;
+    }
+    return OK;
+}
+
+static int land_session(struct attempt *a, struct request *r, struct session *session)
+{
+    a->half = true;
+    int err = contents_place(a, session);
+    if (err != OK)
+        return err;
+    struct session_view view;
+    session_view(session, &a->arena, &view);
+    static const struct hash self;
+    err = snapshot_apply(a->edit, &view, &self, a->position + 1);
+    if (err != OK)
+        return err;
+    a->position++;
+    session->state = SESSION_LANDED;
+    session->position = a->position;
+    struct landing landing = {.verdict = VERDICT_LANDED,
+                              .position = a->position,
+                              .has_session = true,
+                              .landed = *session};
+    err = answer_add(a, r, &landing);
+    if (err == OK) {
+        a->half = false;
+        a->landed++;
+        a->last_landed = r;
+    }
+    return err;
+}
+
+static int decide_session(struct attempt *a, struct request *r, struct session *session)
+{
+    struct session_view view;
+    session_view(session, &a->arena, &view);
+    if (view.start == NULL)
+        return refuse(a, r, "start_missing", "the request does not name the session's start");
+    struct conflict_list conflicts;
+    int err = conflict_check(a->edit, &view, &a->arena, &conflicts);
+    if (err == ERR_INVALID)
+        return refuse(a, r, "path_clash",
+                      "the session writes a path below another that it writes");
+    if (err == OK && conflicts.n > 0) {
+        struct landing landing = {.verdict = VERDICT_CONFLICTED,
+                                  .reason = bytes_str("conflict"),
+                                  .n_conflicts = conflicts.n,
+                                  .n_listed = conflicts.n_listed,
+                                  .conflicts = conflicts.conflicts};
+        return answer_add(a, r, &landing);
+    }
+    const char *reason = "content_missing";
+    const char *detail = "a content that the session names is not there";
+    if (err == OK)
+        err = contents_check(a, &view, &reason, &detail);
+    if (err == ERR_NOT_FOUND)
+        return refuse(a, r, reason, detail);
+    if (err != OK && !land_store_failed(err))
+        return refuse_unfit(a, r, unfit(err));
+    return err != OK ? err : land_session(a, r, session);
+}
+
+/* --- one request --- */
+
+/* A damaged object brings nothing: what it had is missing. */
+static int object_ask(struct attempt *a, struct work *work)
+{
+    int err = land_object_read(a->land, work);
+    return err == ERR_CORRUPT ? OK : err;
+}
+
+static int decide_land(struct attempt *a, struct request *r)
+{
+    struct work *work = r->work;
+    struct session chosen;
+    bool all = work->owned && records_select(a, work, r->item, &chosen);
+    /* What came whole should be in the queue; before it is given up the object is asked all the same. */
+    if (!all && (!r->record->land.whole || request_overdue(a, r))) {
+        int err = object_ask(a, work);
+        if (err != OK)
+            return err;
+        all = work->owned && records_select(a, work, r->item, &chosen);
+    }
+    if (work->owned && !id16_equal(&work->session.owner, &r->group->group->owner)) {
+        drop_foreign(a, r);
+        return OK;
+    }
+    if (!all) {
+        if (request_overdue(a, r))
+            return refuse(a, r, "records_missing",
+                          "records that the request names have not come in time");
+        a->series_waits = true;
+        return OK;
+    }
+    return decide_session(a, r, &chosen);
+}
+
+static int decide_abandon(struct attempt *a, struct request *r)
+{
+    struct work *work = r->work;
+    if (!work->owned) {
+        int err = object_ask(a, work);
+        if (err != OK)
+            return err;
+    }
+    if (!work->owned && !request_overdue(a, r))
+        return OK;
+    if (work->owned && !id16_equal(&work->session.owner, &r->group->group->owner)) {
+        drop_foreign(a, r);
+        return OK;
+    }
+    struct landing landing = {.verdict = VERDICT_ABANDONED, .reason = bytes_str("abandoned")};
+    return answer_add(a, r, &landing);
+}
+
+static int decide(struct attempt *a, struct request *r)
+{
+    struct answer answer;
+    int err = answered_find(a->answered, &r->work->id, &r->record->id, &answer);
+    if (err != OK && !land_store_failed(err)) {
+        /* Landing it may be the second time, refusing it may be another answer: an operator has to look. Others go on. */
+        log_error("history_damaged", LOG_STR("session", id16_hex(&r->work->id).s),
+                  LOG_ERR(err));
+        a->series_lost = true;
+        r->lost = true;
+        return OK;
+    }
+    if (err != OK)
+        return err;
+    if (answer.closed)
+        r->work->closed = true;
+    if (answer.answered) {
+        r->answered = true;
+        r->ends = answer.verdict != VERDICT_LANDED;
+        a->series_ended = a->series_ended || r->ends;
+        return OK;
+    }
+    if (a->series_waits)
+        return OK;
+    if (a->series_ended) {
+        struct landing landing = {.verdict = VERDICT_NOT_TRIED,
+                                  .reason = bytes_str("series_ended")};
+        return answer_add(a, r, &landing);
+    }
+    if (answer.closed || r->work->closing)
+        return refuse(a, r, "session_closed", "the session has been answered before");
+    if (r->unfit != NULL)
+        return refuse_unfit(a, r, r->unfit);
+    return r->item == NULL ? decide_abandon(a, r) : decide_land(a, r);
+}
+
+/* One request has failed, and holds up no other: it is put off when the store has failed it, and refused when it cannot be applied. A batch that is
+ * over a limit is committed without it, or begun anew to try it alone. */
+static int decide_failed(struct attempt *a, struct request *r, int err)
+{
+    bool full = err == ERR_LIMIT && a->decided > 0;
+    a->redo = a->half;
+    a->series_waits = true;
+    if (land_store_failed(err)) {
+        r->postponed = true;
+        if (a->round->err == OK)
+            a->round->err = err;
+        return OK;
+    }
+    if (full)
+        a->decided_max = a->decided;
+    else if (a->half)
+        r->unfit = unfit(err);
+    return full || a->half ? OK : err;
+}
+
+static int decide_next(struct attempt *a, struct request *r)
+{
+    if (a->series == NULL || !id16_equal(a->series, &r->record->id)) {
+        a->series = &r->record->id;
+        a->series_ended = false;
+        a->series_waits = false;
+        a->series_lost = false;
+    }
+    if (r->answered) {
+        a->series_ended = a->series_ended || r->ends;
+        return OK;
+    }
+    r->lost = r->lost || a->series_lost;
+    if (r->lost || r->postponed) {
+        a->series_lost = r->lost;
+        a->series_waits = true;
+        return OK;
+    }
+    int err = decide(a, r);
+    return err == OK ? OK : decide_failed(a, r, err);
+}
+
+static int decide_all(struct attempt *a)
+{
+    for (size_t i = 0; i < a->round->n_requests && !a->redo; i++) {
+        struct request *r = &a->round->requests[i];
+        if (r->copy_of != NULL)
+            continue;
+        if (a->decided >= a->decided_max || a->build.bytes.len > TREE_CONTENTS_MAX)
+            return OK;
+        int err = decide_next(a, r);
+        if (err != OK)
+            return err;
+    }
+    return OK;
+}
+
+/* --- making it true --- */
+
+static int tree_put(struct land *land, const struct id16 *project, const struct hash *tree,
+                    struct bytes object)
+{
+    struct key key = key_tree(project, tree);
+    int err = store_put(land->repo->store, key.s, object, PUT_IF_ABSENT, NULL);
+    /* The same bytes under the same name, if absent: doing it again is harmless and tells. */
+    if (err == ERR_UNKNOWN)
+        err = store_put(land->repo->store, key.s, object, PUT_IF_ABSENT, NULL);
+    return err == ERR_CONFLICT ? OK : err;
+}
+
+static void commit_done(struct attempt *a, const struct hash *tree, const struct footer *footer)
+{
+    struct land *land = a->land;
+    struct tree_id *ids;
+    int err = tree_ids_decode(buf_bytes(&a->build.ids), a->build.n_records, &a->arena, &ids);
+    if (err == OK)
+        chain_remember(land->repo, &a->round->project, tree, footer, ids);
+    tree_edit_publish(a->edit, tree);
+    for (size_t i = 0; i < a->round->n_requests; i++) {
+        struct request *r = &a->round->requests[i];
+        r->answered = r->answered || r->decided;
+        r->work->closed = r->work->closed || r->work->closing;
+        if (r->decided && !r->work->closed)
+            r->work->fold = true;
+    }
+    a->round->landed += (uint32_t)a->landed;
+    a->round->decided += (uint32_t)a->decided;
+    log_debug("landed", LOG_STR("project", id16_hex(&a->round->project).s),
+              LOG_U64("position", footer->position), LOG_U64("answers", a->decided));
+    if (land->options.landed != NULL)
+        land->options.landed(land->options.landed_arg, &a->round->project);
+}
+
+/* 0 when the head names this batch. What keeps it from becoming a tree object, a page that only sealing needs or a limit, is told from
+ * what the store says of its puts by `*sealing`. */
+static int commit(struct attempt *a, bool *sealing)
+{
+    struct land *land = a->land;
+    AUTO_BUF root = {0};
+    struct footer footer = {0};
+    footer_follow(&footer, &a->tip->footer, &a->tip->tree_hash);
+    footer.position = a->position;
+    footer.hlc = repo_hlc(land->repo);
+    footer.agent = land->repo->agent;
+    struct hash tree;
+    int err = tree_edit_seal(a->edit, &a->build, &root, &footer);
+    if (err == OK)
+        err = tree_build_finish(&a->build, buf_bytes(&root), &footer, &tree);
+    *sealing = err != OK && !land_store_failed(err);
+    if (err == OK)
+        err = tree_put(land, &a->round->project, &tree, buf_bytes(&a->build.bytes));
+    if (err != OK)
+        return err;
+    struct head head = {.position = footer.position, .tree_hash = tree, .hlc = footer.hlc};
+    uint8_t bytes[HEAD_LEN];
+    head_encode(&head, bytes);
+    struct key key = key_head(&a->round->project);
+    err =
+        store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
+    if (err == OK)
+        commit_done(a, &tree, &footer);
+    return err;
+}
+
+/* What to do after a batch that was not committed: 0 is to try again. */
+static int commit_failed(struct attempt *a, int err, bool sealing, size_t *decided_max)
+{
+    struct clock *clock = a->land->repo->clock;
+    if (sealing) {
+        /* Some session's change cannot be made. It is looked for by halves, and refused by itself. */
+        if (a->decided == 1 && a->landed == 0)
+            return err;
+        if (a->landed == 1)
+            a->last_landed->unfit = unfit(err);
+        *decided_max = a->landed == 1 ? 1 : (a->decided + 1) / 2;
+        return OK;
+    }
+    if (err == ERR_AGAIN)
+        clock->sleep_us(clock, BACKOFF_US + rng_below(a->land->repo->rng, BACKOFF_US));
+    /* A lost race, or an outcome that only the chain can tell. */
+    return err == ERR_CONFLICT || err == ERR_UNKNOWN || err == ERR_AGAIN ? OK : err;
+}
+
+/* One try at one batch. `*done` when nothing more can be answered in this round. */
+static int attempt_run(struct land *land, struct project_round *round, size_t *decided_max,
+                       bool *done)
+{
+    struct attempt a = {.land = land,
+                        .round = round,
+                        .answered = land_answered(land, &round->project),
+                        .decided_max = *decided_max};
+    tree_build_init(&a.build);
+    int err = attempt_begin(&a);
+    if (err == OK)
+        err = decide_all(&a);
+    if (err == OK && a.redo) {
+        *decided_max = 1;
+    } else if (err == OK && a.decided == 0) {
+        *done = true;
+    } else if (err == OK) {
+        bool sealing = false;
+        err = commit(&a, &sealing);
+        if (err == OK)
+            *decided_max = *decided_max < land->options.batch_max / 2 ? 2 * *decided_max
+                                                                      : land->options.batch_max;
+        else
+            err = commit_failed(&a, err, sealing, decided_max);
+    }
+    attempt_release(&a);
+    return err;
+}
+
+int land_project(struct land *land, struct project_round *round)
+{
+    size_t decided_max = land->options.batch_max;
+    bool done = false;
+    /* Also without a request: folding asks what the chain has answered up to now. */
+    for (unsigned attempts = 0; !done; attempts++) {
+        uint32_t before = round->decided;
+        int err = attempt_run(land, round, &decided_max, &done);
+        if (err != OK)
+            return err;
+        if (round->decided != before)
+            attempts = 0;
+        else if (attempts >= ATTEMPTS_MAX)
+            return ERR_AGAIN;
+    }
+    for (size_t i = 0; i < round->n_requests; i++) {
+        struct request *r = &round->requests[i];
+        if (r->copy_of != NULL) {
+            r->answered = r->copy_of->answered;
+            r->lost = r->copy_of->lost;
+        }
+    }
+    return OK;
+}

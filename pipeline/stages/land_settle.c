@@ -1,0 +1,421 @@
+/* After the answers: open sessions are folded into their objects, closed ones are retired, and queue objects that are settled
+ * are deleted. All of it may be done again, or by another drain, and changes nothing. */
+#include <stdlib.h>
+
+#include "formats/base/hash.h"
+#include "formats/base/hex.h"
+#include "formats/base/limits.h"
+#include "pipeline/stages/land.h"
+#include "pipeline/sys/log.h"
+
+#define FOLD_ATTEMPTS_MAX 8u
+/* Bytes of a session's object: with what the queue can have besides, its landing record is below RECORDS_MAX. */
+#define OBJECT_MAX (RECORDS_MAX / 2)
+
+/* --- session objects --- */
+
+static int object_get(struct land *land, struct work *work, struct session *out)
+{
+    struct key key = key_session(&work->project, &work->id);
+    AUTO_BUF bytes = {0};
+    struct session object;
+    int err = store_get(land->repo->store, key.s, range_all(), &bytes, &work->object, NULL);
+    work->has_object = err == OK;
+    if (err == OK) {
+        struct bytes kept = arena_copy(&land->arena, buf_bytes(&bytes));
+        err = session_decode(kept, &land->arena, &object);
+        if (err != OK || !id16_equal(&object.id, &work->id) ||
+            !id16_equal(&object.project, &work->project))
+            err = ERR_CORRUPT;
+    }
+    if (err == ERR_LIMIT) /* no object of ours is so long */
+        err = ERR_CORRUPT;
+    if (err == ERR_CORRUPT)
+        log_error("session_damaged", LOG_STR("key", key.s));
+    if (err == OK)
+        *out = object;
+    return err;
+}
+
+int land_object_read(struct land *land, struct work *work)
+{
+    if (work->object_read)
+        return work->object_damaged ? ERR_CORRUPT : OK;
+    struct session object;
+    int err = object_get(land, work, &object);
+    work->object_read = err == OK || err == ERR_NOT_FOUND || err == ERR_CORRUPT;
+    work->object_damaged = err == ERR_CORRUPT;
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    if (!work->owned) {
+        work->owned = true;
+        work->session.owner = object.owner;
+        land_work_merge(land, work);
+    }
+    work->session.state = object.state;
+    work->session.version = object.version;
+    session_merge(&work->session, &land->arena, object.records, object.n_records);
+    return OK;
+}
+
+static int object_put(struct land *land, struct work *work)
+{
+    struct key key = key_session(&work->project, &work->id);
+    AUTO_BUF bytes = {0};
+    work->session.version++;
+    session_encode(&work->session, &bytes);
+    if (bytes.len > OBJECT_MAX)
+        return ERR_LIMIT;
+    if (work->has_object)
+        return store_put(land->repo->store, key.s, buf_bytes(&bytes), PUT_IF_MATCH,
+                         &work->object);
+    return store_put(land->repo->store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
+}
+
+/* Puts the session with all that the queue has of it; another drain may do the same at the same time.
+ * ERR_NOT_FOUND: whose session it is has not come. ERR_CORRUPT, ERR_LIMIT: there is no object that
+ * could take the records. */
+static int object_fold(struct land *land, struct work *work)
+{
+    int err = ERR_AGAIN;
+    for (unsigned i = 0; i < FOLD_ATTEMPTS_MAX; i++) {
+        err = land_object_read(land, work);
+        if (err != OK)
+            return err;
+        if (!work->owned || work->session.state == SESSION_SETTLED)
+            return work->owned ? OK : ERR_NOT_FOUND;
+        if (work->session.n_records > SESSION_RECORDS_MAX)
+            return ERR_LIMIT;
+        work->session.state = SESSION_OPEN;
+        err = object_put(land, work);
+        work->folded = true;
+        work->object_read = false; /* it is another one now */
+        work->has_object = false;
+        if (err != ERR_CONFLICT && err != ERR_UNKNOWN)
+            return err;
+    }
+    return err;
+}
+
+/* A tombstone in place of the object of a session that is answered for good: its records lie in the chain.
+ * A damaged one is replaced like any other: nothing of it is needed any more. */
+static int object_retire(struct land *land, struct work *work)
+{
+    for (unsigned i = 0; i < FOLD_ATTEMPTS_MAX; i++) {
+        int err = land_object_read(land, work);
+        if (err != OK && err != ERR_CORRUPT)
+            return err;
+        if (!work->has_object || (err == OK && work->session.state == SESSION_SETTLED))
+            return OK;
+        work->session.state = SESSION_SETTLED;
+        work->session.n_records = 0;
+        err = object_put(land, work);
+        if (err != ERR_CONFLICT && err != ERR_UNKNOWN)
+            return err;
+        work->object_read = false;
+        work->has_object = false;
+    }
+    return ERR_AGAIN;
+}
+
+/* --- fates --- */
+
+static bool is_request(const struct record *record)
+{
+    return record->kind == RECORD_LAND || record->kind == RECORD_ABANDON;
+}
+
+/* Counts, for each group, the requests in it that have no answer yet, and whether it has anything else.
+ * What belongs to a request that is lost is lost with it. */
+static void groups_scan(struct project_round *round)
+{
+    for (size_t i = 0; i < round->n_requests; i++) {
+        struct request *r = &round->requests[i];
+        r->group->unanswered += !r->answered;
+        r->group->dead = r->group->dead || r->lost;
+        r->work->lost = r->work->lost || r->lost;
+    }
+    for (size_t i = 0; i < round->n_works; i++) {
+        struct work *work = &round->works[i];
+        for (size_t k = 0; k < work->n; k++) {
+            struct group *group = work->groups[k];
+            for (uint32_t m = 0; m < group->group->n && !group->others; m++)
+                group->others = !is_request(&group->group->records[m]);
+        }
+    }
+}
+
+static bool is_due(const struct land *land, const struct work *work, uint64_t more_ms)
+{
+    uint64_t now = land->repo->clock->wall_ms(land->repo->clock);
+    return hlc_ms(work->oldest_hlc) + land->options.fold_after_ms + more_ms <= now;
+}
+
+static int closed_find(struct land *land, struct work *work)
+{
+    static const struct id16 no_request;
+    struct answer answer;
+    int err =
+        answered_find(land_answered(land, &work->project), &work->id, &no_request, &answer);
+    if (err == OK)
+        work->closed = answer.closed;
+    return err;
+}
+
+/* A session that came whole has no object. */
+static int work_retire(struct land *land, struct work *work)
+{
+    int err = work->whole && !work->object_read ? OK : object_retire(land, work);
+    work->settled = err == OK;
+    return err;
+}
+
+static void work_lose(struct work *work, const char *why, int err)
+{
+    log_error("session_lost", LOG_STR("session", id16_hex(&work->id).s), LOG_STR("why", why),
+              LOG_ERR(err));
+    work->lost = true;
+}
+
+static int work_fold(struct land *land, struct work *work)
+{
+    int err = object_fold(land, work);
+    if (err == ERR_CORRUPT || err == ERR_LIMIT) {
+        work_lose(work, "object", err);
+        return OK;
+    }
+    if (err == ERR_NOT_FOUND) {
+        /* Its start is on the way, or never comes. */
+        if (land->complete && is_due(land, work, land->options.missing_after_ms))
+            work_lose(work, "start", err);
+        return OK;
+    }
+    work->settled = err == OK;
+    return err;
+}
+
+static int work_settle(struct land *land, struct work *work)
+{
+    /* What came whole is folded nowhere: its land, which is in the queue, brings an answer. */
+    bool fold = (work->fold || is_due(land, work, 0)) && work->n > 0 && !work->whole;
+    if (work->lost)
+        return OK;
+    if (!work->closed && fold) {
+        int err = closed_find(land, work);
+        if (land_store_failed(err))
+            return err;
+        if (err != OK) {
+            work_lose(work, "history", err);
+            return OK;
+        }
+    }
+    if (work->closed)
+        return work_retire(land, work);
+    return fold ? work_fold(land, work) : OK;
+}
+
+static int tip_advance(struct land *land, const struct id16 *project)
+{
+    struct head head;
+    struct etag etag;
+    const struct batch *tip;
+    int err = chain_head(land->repo, project, &head, &etag);
+    if (err == OK)
+        err = chain_tip(land->repo, project, &head, &tip);
+    if (err != OK)
+        return err;
+    err = answered_advance(land_answered(land, project), tip);
+    chain_drop(land->repo, tip);
+    return err;
+}
+
+/* Another drain may have answered a session for good while this one put its object: then nobody else knows that there is one.
+ * One read of the head for all that were folded. */
+static int folded_check(struct land *land, struct project_round *round)
+{
+    bool asked = false;
+    int err = OK;
+    for (size_t i = 0; i < round->n_works && err == OK; i++) {
+        struct work *work = &round->works[i];
+        if (!work->folded)
+            continue;
+        if (!asked)
+            err = tip_advance(land, &round->project);
+        asked = true;
+        if (err == OK)
+            err = closed_find(land, work);
+        if (err == OK && work->closed)
+            err = object_retire(land, work);
+    }
+    for (size_t i = 0; i < round->n_works && err != OK; i++) {
+        if (round->works[i].folded)
+            round->works[i].settled = false;
+    }
+    return err;
+}
+
+static enum fate group_fate(const struct work *work, const struct group *group)
+{
+    bool foreign = work->owned && !id16_equal(&group->group->owner, &work->session.owner);
+    bool settled = work->settled || foreign || !group->others;
+    if (group->unanswered == 0 && settled)
+        return FATE_SETTLED;
+    /* A request that can still be answered keeps its group in the queue. */
+    bool dead = group->dead || (work->lost && group->unanswered == 0);
+    return dead ? FATE_DEAD : FATE_WAITS;
+}
+
+int land_settle_project(struct land *land, struct project_round *round)
+{
+    int first = OK;
+    groups_scan(round);
+    for (size_t i = 0; i < round->n_works; i++) {
+        struct work *work = &round->works[i];
+        int err = work_settle(land, work);
+        if (err != OK) {
+            log_warn("session_not_settled", LOG_STR("session", id16_hex(&work->id).s),
+                     LOG_ERR(err));
+            first = first == OK ? err : first;
+        }
+    }
+    int err = folded_check(land, round);
+    first = first == OK ? err : first;
+    for (size_t i = 0; i < round->n_works; i++) {
+        struct work *work = &round->works[i];
+        for (size_t k = 0; k < work->n; k++)
+            work->groups[k]->fate = group_fate(work, work->groups[k]);
+    }
+    return first;
+}
+
+/* --- the queue --- */
+
+/* Puts the groups as one object under `key`, which is spelled of the shard, `hlc`, `agent` and `seq`. ERR_CONFLICT: the key is taken. */
+static int groups_put(struct land *land, const struct key *key, uint64_t hlc, uint64_t agent,
+                      uint64_t seq, const struct group *const *groups, size_t n)
+{
+    AUTO_BUF bytes = {0};
+    queue_object_begin(&bytes, hlc, agent, seq);
+    for (size_t i = 0; i < n; i++)
+        queue_group_write(&bytes, groups[i]->group);
+    queue_object_finish(&bytes, (uint32_t)n);
+    int err = store_put(land->repo->store, key->s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
+    if (err == ERR_UNKNOWN) {
+        err = store_put(land->repo->store, key->s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
+        if (err == ERR_CONFLICT)
+            err = OK;
+    }
+    return err;
+}
+
+/* Named by the object that it comes from and its place in it: however often it is done again, there is one. */
+static int group_bury(struct land *land, uint32_t shard, const struct group *group)
+{
+    const struct queue_object *from = &group->from->object;
+    uint64_t name[2] = {from->seq, (uint64_t)(group->group - from->groups)};
+    uint64_t seq = xxh3_64(bytes_of(name, sizeof(name)));
+    struct key key = key_dead(shard, from->hlc, from->agent, seq);
+    int err = groups_put(land, &key, from->hlc, from->agent, seq, &group, 1);
+    if (err != OK && err != ERR_CONFLICT)
+        return err;
+    log_error("record_dead", LOG_STR("project", id16_hex(&group->group->project).s),
+              LOG_STR("session", id16_hex(&group->group->session).s));
+    return OK;
+}
+
+int land_settle_dead(struct land *land, uint32_t shard, struct group *groups, size_t n)
+{
+    int first = OK;
+    for (size_t i = 0; i < n; i++) {
+        if (groups[i].fate != FATE_DEAD)
+            continue;
+        int err = first == OK ? group_bury(land, shard, &groups[i]) : first;
+        groups[i].fate = err == OK ? FATE_SETTLED : FATE_WAITS;
+        first = err;
+    }
+    return first;
+}
+
+/* What a queue object still has that waits. */
+struct leftover {
+    struct queued *queued;
+    bool waits;
+    bool merge;
+};
+
+static int size_order(const void *a, const void *b)
+{
+    const struct leftover *left = *(struct leftover *const *)a;
+    const struct leftover *right = *(struct leftover *const *)b;
+    return (left->queued->size > right->queued->size) -
+           (left->queued->size < right->queued->size);
+}
+
+/* Which objects are to be put together: the smallest of those that wait, as many as one object holds. The largest of them stays where it is unless
+ * the others have as many bytes: so bytes are put again a logarithmic number of times. */
+static bool merge_choose(struct land *land, struct leftover *left, size_t n)
+{
+    struct leftover **waiting = arena_array(&land->arena, n, struct leftover *);
+    size_t n_waiting = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (left[i].waits)
+            waiting[n_waiting++] = &left[i];
+    }
+    if (n_waiting <= LAND_WAITING_MAX)
+        return false;
+    qsort(waiting, n_waiting, sizeof(*waiting), size_order);
+    size_t chosen = 0;
+    uint64_t bytes = 0;
+    while (chosen < n_waiting && bytes + waiting[chosen]->queued->size <= QUEUE_OBJECT_MAX / 2)
+        bytes += waiting[chosen++]->queued->size;
+    if (chosen > 0 && waiting[chosen - 1]->queued->size > bytes / 2)
+        chosen--;
+    for (size_t i = 0; i < chosen && chosen > 1; i++)
+        waiting[i]->merge = true;
+    return chosen > 1;
+}
+
+static int queue_merge(struct land *land, uint32_t shard, const struct leftover *left,
+                       const struct group *groups, size_t n_groups)
+{
+    const struct group **chosen = arena_array(&land->arena, n_groups, const struct group *);
+    size_t n = 0;
+    for (size_t i = 0, at = 0; i < n_groups; i++) {
+        while (left[at].queued != groups[i].from)
+            at++;
+        if (groups[i].fate == FATE_WAITS && left[at].merge)
+            chosen[n++] = &groups[i];
+    }
+    uint64_t hlc = repo_hlc(land->repo); /* one agent gives every stamp once */
+    struct key key = key_queue(shard, hlc, land->repo->agent, hlc);
+    return groups_put(land, &key, hlc, land->repo->agent, hlc, chosen, n);
+}
+
+int land_settle_queue(struct land *land, uint32_t shard, struct queued **queued, size_t n,
+                      const struct group *groups, size_t n_groups)
+{
+    struct leftover *left = arena_array(&land->arena, n, struct leftover);
+    for (size_t i = 0; i < n; i++)
+        left[i].queued = queued[i];
+    for (size_t i = 0, at = 0; i < n_groups; i++) {
+        /* Groups come in the order of their objects. */
+        while (left[at].queued != groups[i].from)
+            at++;
+        left[at].waits = left[at].waits || groups[i].fate == FATE_WAITS;
+    }
+    int err = OK;
+    bool merged = merge_choose(land, left, n);
+    if (merged) {
+        err = queue_merge(land, shard, left, groups, n_groups);
+        merged = err == OK;
+    }
+    struct store_op *ops = arena_array(&land->arena, n, struct store_op);
+    size_t n_ops = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!left[i].waits || (merged && left[i].merge))
+            ops[n_ops++] =
+                (struct store_op){.verb = STORE_DELETE, .key = left[i].queued->key.s};
+    }
+    int err_deletes = n_ops == 0 ? OK : store_many(land->repo->store, ops, n_ops);
+    return err == OK ? err_deletes : err;
+}

@@ -1,0 +1,37 @@
+/* The stages: the table of contents of the pipeline. A stage does one bounded batch of work and
+ * returns; a job's main calls it once or for ever, a test calls it once, the simulator runs
+ * many as actors. Stages meet only in the store; each may be stopped at any point and done
+ * again. */
+#ifndef PIPELINE_STAGES_STAGES_H
+#define PIPELINE_STAGES_STAGES_H
+
+#include "pipeline/repo/repo.h"
+
+/* Gives how many items it did (0: nothing to do), or a negative enum err when it could not go
+ * on. */
+struct stage {
+    const char *name;
+    int (*run)(struct stage *);
+    void (*close)(struct stage *);
+};
+
+struct land_options {
+    uint32_t shard_first; /* the shards that it drains: [shard_first, shard_end) */
+    uint32_t shard_end;
+    uint32_t batch_max; /* sessions a batch and project */
+    uint64_t
+        fold_after_ms; /* an open session's writes go into its object when they are this old */
+    uint64_t missing_after_ms; /* a land whose records have not all come by then is refused */
+    /* Called with each project whose head has moved: wakes waiters in this process. May be
+     * NULL. */
+    void (*landed)(void *arg, const struct id16 *project);
+    void *landed_arg;
+};
+
+/* Drains queue shards: lands, answers, folds, settles. */
+struct stage *stage_land_open(struct repo *, const struct land_options *) MUST_USE;
+
+/* Puts full log segments of 100 positions, and one of 1,000 in place of ten. */
+struct stage *stage_append_open(struct repo *) MUST_USE;
+
+#endif
