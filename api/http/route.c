@@ -1,0 +1,96 @@
+#include "api/http/route.h"
+
+#define BASE "/api/mic"
+
+const struct route routes[] = {
+    {"GET", "/health", handle_health, ROUTE_NO_BODY},
+    {"GET", "/metrics", handle_metrics, ROUTE_NO_BODY},
+    {"POST", "/projects", handle_project_create, ROUTE_WRITES},
+    {"GET", "/projects", handle_project_list, ROUTE_NO_BODY},
+    {"GET", "/projects/:id", handle_project, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/head", handle_head, ROUTE_NO_BODY},
+    {"POST", "/projects/:id/sessions", handle_session_start, ROUTE_WRITES},
+    {"GET", "/projects/:id/sessions", handle_session_list, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/sessions/:sid", handle_session, ROUTE_NO_BODY},
+    {"POST", "/projects/:id/sessions/:sid/operations", handle_session_operations, ROUTE_WRITES},
+    {"POST", "/projects/:id/sessions/:sid/guards", handle_session_guards, ROUTE_WRITES},
+    {"POST", "/projects/:id/sessions/:sid/decisions", handle_session_decisions, ROUTE_WRITES},
+    {"POST", "/projects/:id/sessions/:sid/conversation", handle_session_conversation,
+     ROUTE_WRITES},
+    {"POST", "/projects/:id/sessions/:sid/rebase", handle_session_rebase, ROUTE_WRITES},
+    {"POST", "/projects/:id/sessions/:sid/abandon", handle_session_abandon,
+     ROUTE_WRITES | ROUTE_EMPTY_OK},
+    {"POST", "/projects/:id/sessions/:sid/land", handle_session_land,
+     ROUTE_WRITES | ROUTE_EMPTY_OK},
+    {"POST", "/projects/:id/land", handle_land, ROUTE_WRITES},
+    {"GET", "/projects/:id/log", handle_log, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/tree/*path", handle_tree, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/files/*path", handle_file, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/diff", handle_diff, ROUTE_NO_BODY},
+    {"POST", "/projects/:id/blobs", handle_blob_put, ROUTE_WRITES | ROUTE_STREAMS},
+    {"POST", "/projects/:id/blobs/missing", handle_blobs_missing, 0},
+    {"GET", "/projects/:id/blobs/:hash", handle_blob, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/trees/:hash", handle_tree_object, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/raw-blobs/:hash", handle_raw_blob, ROUTE_NO_BODY},
+};
+const size_t routes_n = ARRAY_LEN(routes);
+
+/* Takes the next component off; false at the end. */
+static bool component(const char **at, struct bytes *out)
+{
+    if (**at != '/')
+        return false;
+    const char *begin = *at + 1;
+    const char *end = strchrnul(begin, '/');
+    *out = bytes_of(begin, (size_t)(end - begin));
+    *at = end;
+    return true;
+}
+
+static bool pattern_match(const char *pattern, const char *path, struct route_match *match)
+{
+    struct bytes want;
+    struct bytes have;
+    while (component(&pattern, &want)) {
+        if (bytes_equal(want, bytes_str("*path"))) {
+            /* "tree" and "tree/" are the root. */
+            match->rest = bytes_str(*path == '/' ? path + 1 : path);
+            return true;
+        }
+        if (!component(&path, &have) || have.len == 0)
+            return false;
+        if (bytes_equal(want, bytes_str(":id")))
+            match->project = have;
+        else if (want.data[0] == ':')
+            match->rest = have;
+        else if (!bytes_equal(want, have))
+            return false;
+    }
+    return *path == '\0';
+}
+
+struct route_match route_find(const char *method, const char *path)
+{
+    struct route_match match = {0};
+    if (strncmp(path, BASE, strlen(BASE)) != 0)
+        return match;
+    const char *asked = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    for (size_t i = 0; i < routes_n; i++) {
+        struct route_match found = {0};
+        if (!pattern_match(routes[i].pattern, path + strlen(BASE), &found))
+            continue;
+        if (strcmp(routes[i].method, asked) == 0) {
+            found.route = &routes[i];
+            return found;
+        }
+        match.methods |= routes[i].method[0] == 'G' ? ROUTE_GET : ROUTE_POST;
+    }
+    return match;
+}
+
+const char *route_methods(unsigned methods)
+{
+    if (methods == ROUTE_POST)
+        return "POST";
+    return (methods & ROUTE_POST) != 0 ? "GET, HEAD, POST" : "GET, HEAD";
+}

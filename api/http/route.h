@@ -1,0 +1,64 @@
+/* Which handler a method and path mean. Patterns lie under /api/mic; ":id" is a project, ":sid", ":hash" one component, "*path" all that is left. */
+#ifndef API_HTTP_ROUTE_H
+#define API_HTTP_ROUTE_H
+
+#include "api/http/request.h"
+
+enum route_flags {
+    ROUTE_WRITES = 1,   /* needs an author; refused while the clock is off */
+    ROUTE_STREAMS = 2,  /* the body is an upload */
+    ROUTE_NO_BODY = 4,  /* the body, if any, is passed over */
+    ROUTE_EMPTY_OK = 8, /* a body may be left out */
+};
+
+struct route {
+    const char *method; /* HEAD goes where GET goes */
+    const char *pattern;
+    void (*handle)(struct request *);
+    unsigned flags;
+};
+
+extern const struct route routes[];
+extern const size_t routes_n;
+
+enum route_method { ROUTE_GET = 1, ROUTE_POST = 2 };
+
+struct route_match {
+    const struct route *route; /* NULL: none */
+    unsigned methods;          /* what there is for this path: ROUTE_GET, ROUTE_POST */
+    struct bytes project;      /* points into `path` */
+    struct bytes rest;
+};
+struct route_match route_find(const char *method, const char *path);
+/* As the header Allow has them. */
+const char *route_methods(unsigned methods);
+
+/* The handlers, by file. */
+void handle_health(struct request *);
+void handle_metrics(struct request *);
+void handle_project_create(struct request *);
+void handle_project_list(struct request *);
+void handle_project(struct request *);
+void handle_head(struct request *);
+void handle_session_start(struct request *);
+void handle_session_list(struct request *);
+void handle_session(struct request *);
+void handle_session_operations(struct request *);
+void handle_session_guards(struct request *);
+void handle_session_decisions(struct request *);
+void handle_session_conversation(struct request *);
+void handle_session_rebase(struct request *);
+void handle_session_abandon(struct request *);
+void handle_session_land(struct request *);
+void handle_land(struct request *);
+void handle_log(struct request *);
+void handle_tree(struct request *);
+void handle_file(struct request *);
+void handle_diff(struct request *);
+void handle_blob_put(struct request *);
+void handle_blob(struct request *);
+void handle_blobs_missing(struct request *);
+void handle_tree_object(struct request *);
+void handle_raw_blob(struct request *);
+
+#endif

@@ -1,0 +1,144 @@
+/* The daemon: where it listens, how it begins and ends. */
+#include "api/http/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/http/server_inside.h"
+#include "formats/base/limits.h"
+#include "pipeline/sys/log.h"
+
+/* A connection's buffer: the longest request line is a path of 4,096 bytes, each written as %XX. */
+#define CONNECTION_BUFFER (64u * KIB)
+/* How long answers that are there may take to go out at the end. */
+#define DRAIN_MS       3000u
+#define DRAIN_PAUSE_MS 5u
+
+const struct http_options *http_server_options(const struct http_server *server)
+{
+    return &server->options;
+}
+
+/* "HOST:PORT" with a loopback host. */
+static int address_parse(const char *text, struct sockaddr_storage *out)
+{
+    char host[80];
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (colon == NULL || (size_t)(colon - text) >= sizeof(host) ||
+        hlc_parse(bytes_str(colon + 1), &port) != OK || port > UINT16_MAX)
+        return ERR_INVALID;
+    size_t len = (size_t)(colon - text);
+    bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+    memcpy(host, text + bracketed, len - 2 * bracketed);
+    host[len - 2 * bracketed] = '\0';
+    memset(out, 0, sizeof(*out));
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        return (ntohl(v4->sin_addr.s_addr) >> 24) == 127 ? OK : ERR_DENIED;
+    }
+    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ? OK : ERR_DENIED;
+    }
+    return ERR_INVALID;
+}
+
+/* Every connection is an open file. */
+static void files_allow(unsigned connections)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    rlim_t want = (rlim_t)connections + 256;
+    if (limit.rlim_cur < want) {
+        limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            log_warn("file_limit_stays", LOG_U64("limit", limit.rlim_cur));
+    }
+}
+
+__attribute__((format(printf, 2, 0))) static void on_complaint(void *arg, const char *format,
+                                                               va_list args)
+{
+    char text[256];
+    (void)arg;
+    vsnprintf(text, sizeof(text), format, args);
+    text[strcspn(text, "\r\n")] = '\0';
+    log_debug("http", LOG_STR("message", text));
+}
+
+int http_server_open(struct service *service, const struct http_options *options,
+                     struct http_server **out)
+{
+    struct sockaddr_storage address;
+    int err = address_parse(options->address, &address);
+    if (err != OK)
+        return err;
+    struct http_server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        abort();
+    server->service = service;
+    server->options = *options;
+    files_allow(options->connections_max);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+                     MHD_USE_ERROR_LOG;
+    if (address.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    server->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, request_piece, server, MHD_OPTION_EXTERNAL_LOGGER, on_complaint,
+        NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_THREAD_POOL_SIZE,
+        options->threads > 1 ? options->threads : 0u, MHD_OPTION_CONNECTION_LIMIT,
+        options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)((options->idle_timeout_ms + 999) / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BUFFER, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_URI_LOG_CALLBACK, request_url, server, MHD_OPTION_NOTIFY_COMPLETED,
+        request_end, server, MHD_OPTION_END);
+    if (server->daemon == NULL) {
+        err = errno == EADDRINUSE ? ERR_CONFLICT : ERR_AGAIN;
+        free(server);
+        return err;
+    }
+    *out = server;
+    return OK;
+}
+
+unsigned http_server_port(const struct http_server *server)
+{
+    return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+}
+
+void http_server_quiesce(struct http_server *server)
+{
+    atomic_store(&server->stopping, true);
+    MHD_socket listening = MHD_quiesce_daemon(server->daemon);
+    if (listening != MHD_INVALID_SOCKET)
+        close(listening);
+}
+
+/* What has an answer gets it, if its client reads on. */
+static void answers_drain(struct http_server *server)
+{
+    const struct timespec pause = {.tv_nsec = DRAIN_PAUSE_MS * 1000000};
+    for (unsigned waited = 0; waited < DRAIN_MS; waited += DRAIN_PAUSE_MS) {
+        if (atomic_load(&server->unanswered) == 0)
+            return;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+void http_server_close(struct http_server *server)
+{
+    answers_drain(server);
+    MHD_stop_daemon(server->daemon);
+    free(server);
+}

@@ -1,0 +1,30 @@
+/* The HTTP front: decodes requests, calls the service, encodes answers. Waiting requests are suspended; no thread sleeps for one. */
+#ifndef API_HTTP_SERVER_H
+#define API_HTTP_SERVER_H
+
+#include "api/service/service.h"
+
+struct http_server;
+
+struct http_options {
+    const char *address; /* "127.0.0.1:7420", "[::1]:0"; port 0: a free one */
+    unsigned threads;    /* at least 1; more than there are cores makes waits longer */
+    unsigned connections_max;
+    size_t request_max;       /* bytes of a body, but for uploads */
+    uint64_t idle_timeout_ms; /* a connection that says nothing for so long is closed */
+    uint64_t wait_max_ms;     /* of ?wait= */
+    const char *version;
+    struct store *trace; /* counts requests to the store, for /metrics; may be NULL */
+};
+
+/* ERR_DENIED for an address that is not loopback: there are no accounts. ERR_CONFLICT: the port is taken. The service must be started, and outlive it. */
+int http_server_open(struct service *, const struct http_options *,
+                     struct http_server **out) MUST_USE;
+unsigned http_server_port(const struct http_server *);
+const struct http_options *http_server_options(const struct http_server *);
+/* Accepts no more connections. */
+void http_server_quiesce(struct http_server *);
+/* After service_stop, which answers all that waits. */
+void http_server_close(struct http_server *);
+
+#endif

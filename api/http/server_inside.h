@@ -1,0 +1,27 @@
+/* Between the files of the server: the daemon (server.c), and the way of a request through it (request_flow.c). */
+#ifndef API_HTTP_SERVER_INSIDE_H
+#define API_HTTP_SERVER_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "api/http/request.h"
+
+struct http_server {
+    struct service *service;
+    struct http_options options;
+    struct MHD_Daemon *daemon;
+    _Atomic uint64_t held; /* bytes that requests hold, as request_hold counts them */
+    _Atomic uint64_t
+        unanswered; /* requests that have come whole, and whose answer is not out */
+    atomic_bool stopping;
+};
+
+/* The library's callbacks. `arg` is the server. */
+void *request_url(void *arg, const char *url, struct MHD_Connection *);
+enum MHD_Result request_piece(void *arg, struct MHD_Connection *, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *len, void **context);
+void request_end(void *arg, struct MHD_Connection *, void **context,
+                 enum MHD_RequestTerminationCode);
+
+#endif

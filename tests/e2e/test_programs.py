@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""The programs as a user starts them: one forge, or front, lander and log writer apart; and what a kill -9 leaves."""
+
+import glob
+import http.client
+import os
+import random
+import subprocess
+import threading
+import time
+
+import forge
+from forge import Server, write
+from openapi import land, request
+
+
+def once(name, directory):
+    done = subprocess.run([forge.program(name), directory, "--once"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_three_programs_on_one_directory(directory):
+    with Server("mic-api", directory) as api:
+        assert request(api.port, "POST", "/projects", {"handle": "demo"}).status == 201
+        session = {"goal": "one", "key": "k1", "base": 0, "operations": [write("a", "1")]}
+        answer = request(api.port, "POST", "/projects/demo/land", {"session": session})
+        assert answer.status == 202 and answer.json["state"] == "pending", answer.body
+        sid = answer.json["sessions"][0]
+        # Accepted, not landed: its writer reads it through the front all the same.
+        assert request(api.port, "GET", f"/projects/demo/sessions/{sid}").json["state"] == "open"
+        assert request(api.port, "GET", "/projects/demo/head").json["position"] == 0
+        once("mic-land", directory)
+        assert request(api.port, "GET", "/projects/demo/head").json["position"] == 1
+        read = request(api.port, "GET", f"/projects/demo/sessions/{sid}").json
+        assert read["state"] == "landed" and read["position"] == 1, read
+        assert request(api.port, "GET", "/projects/demo/files/a").body == b"1"
+        # The same request again has the same answer, though nothing lands any more.
+        again = request(api.port, "POST", "/projects/demo/land?wait=10s", {"session": session})
+        assert again.status in (200, 202), again.body
+        series = [{"goal": f"n{i}", "operations": [write(f"n/{i}", str(i))]} for i in range(120)]
+        assert request(api.port, "POST", "/projects/demo/land", {"sessions": series}).status == 202
+        once("mic-land", directory)
+        once("mic-append", directory)
+        segments = glob.glob(os.path.join(directory, "projects/*/landing-log/*.log"))
+        assert [os.path.basename(s) for s in segments] == ["000000000001-000000000101.log"], segments
+        entries = request(api.port, "GET", "/projects/demo/log?limit=1000").json["entries"]
+        positions = [e["position"] for e in entries]
+        assert positions == list(range(121, 0, -1)), positions
+        # Overlapping runs do no harm.
+        for _ in range(2):
+            runs = [subprocess.Popen([forge.program(n), directory, "--once"]) for n in ("mic-land", "mic-append") * 2]
+            assert all(run.wait(60) == 0 for run in runs)
+        assert request(api.port, "GET", "/projects/demo/head").json["position"] == 121
+
+
+def test_conflict_across_processes(directory):
+    with Server("mic-api", directory) as one, Server("mic-api", directory) as two:
+        request(one.port, "POST", "/projects", {"handle": "demo"})
+        answers = [land(p.port, "demo", [write("same", str(p.port))], wait="0") for p in (one, two)]
+        assert [a.status for a in answers] == [202, 202]
+        runs = [subprocess.Popen([forge.program("mic-land"), directory, "--once"]) for _ in range(3)]
+        assert all(run.wait(60) == 0 for run in runs)
+        states = sorted(request(two.port, "GET", f"/projects/demo/sessions/{a.json['sessions'][0]}").json["state"]
+                        for a in answers)
+        assert states == ["conflicted", "landed"], states
+
+
+class Client(threading.Thread):
+    """Lands as fast as it is answered, and again with the same key where it got no answer."""
+
+    def __init__(self, name, port):
+        super().__init__()
+        self.name, self.port = name, port
+        self.stopping = threading.Event()
+        self.landed = {}  # path -> text, all that was answered
+        self.keys = []
+
+    def run(self):
+        n = 0
+        while not self.stopping.is_set():
+            n += 1
+            path, key = f"{self.name}/{n % 20}/{n}", f"{self.name}-{n}"
+            base = None
+            while not self.stopping.is_set():
+                try:
+                    if base is None:
+                        base = request(self.port, "GET", "/projects/demo/head", timeout=10).json["position"]
+                    session = {"goal": key, "key": key, "base": base, "operations": [write(path, key, seen=None)]}
+                    answer = request(self.port, "POST", "/projects/demo/land?wait=10s", {"session": session},
+                                     author=self.name, timeout=15)
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.02)
+                    continue
+                if answer.status == 200:
+                    self.landed[path] = key
+                    self.keys.append(key)
+                    break
+                assert answer.status in (202, 503), answer.body
+
+
+def test_kill_at_random_moments(directory):
+    """Nothing that was answered is missing, nothing landed twice."""
+    kills = 60 if forge.LONG else 20
+    seed = int(os.environ.get("MIC_SEED", time.time()))
+    print(f"seed {seed}", flush=True)
+    chance = random.Random(seed)
+    server = Server("mic-forge", directory)
+    request(server.port, "POST", "/projects", {"handle": "demo"})
+    port = server.port
+    clients = [Client(f"c{i}", port) for i in range(8)]
+    for client in clients:
+        client.start()
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.05, 0.6))
+        server.kill()
+        server = Server("mic-forge", directory, port=port)
+    time.sleep(1)
+    for client in clients:
+        client.stopping.set()
+    for client in clients:
+        client.join()
+    answered = {path: text for client in clients for path, text in client.landed.items()}
+    assert len(answered) > 50, len(answered)
+    goals, before = [], None
+    while True:
+        page = request(port, "GET", f"/projects/demo/log?limit=1000{'' if before is None else f'&before={before}'}").json
+        goals += [e["goal"] for e in page["entries"]]
+        if "next" not in page:
+            break
+        before = page["next"]
+    assert len(goals) == len(set(goals)), "something landed twice"
+    missing = set(answered.values()) - set(goals)
+    assert not missing, f"answered, and not in the log: {sorted(missing)[:5]}"
+    for path, text in chance.sample(sorted(answered.items()), 50):
+        assert request(port, "GET", f"/projects/demo/files/{path}").body.decode() == text
+    print(f"{len(answered)} landings over {kills} kills", flush=True)
+    server.stop()
+
+
+def test_a_forge_that_is_stopped_ends_well(directory):
+    server = Server("mic-forge", directory)
+    request(server.port, "POST", "/projects", {"handle": "demo"})
+    assert land(server.port, "demo", [write("a", "1")]).status == 200
+    assert server.stop() == 0
+    with Server("mic-forge", directory) as again:
+        assert request(again.port, "GET", "/projects/demo/files/a").body == b"1"
+
+
+if __name__ == "__main__":
+    forge.main([test_three_programs_on_one_directory, test_conflict_across_processes,
+                test_a_forge_that_is_stopped_ends_well, test_kill_at_random_moments])
