@@ -124,7 +124,8 @@ static bool is_nothing(const yaml_event_t *event)
            event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
-/* The stream: at most one document, which is a mapping. Each event is consumed once, so this ends with the input. */
+/* The stream: at most one document, which is a mapping. Each event is consumed once, so this
+ * ends with the input. */
 static int read_stream(struct yaml_file *f)
 {
     bool seen = false;

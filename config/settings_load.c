@@ -140,7 +140,8 @@ static int read_flag(struct load *l, const char *arg)
     enum setting_source before = l->settings->origins[row - settings_table].source;
     if (before == SETTING_FROM_FLAG || before == SETTING_FROM_ARGUMENT)
         return settings_refuse(l->err, "%s: it is given twice", flag.shown);
-    /* A truth value never takes the next argument, so that `--log-json DIR` means what it looks like. */
+    /* A truth value never takes the next argument, so that `--log-json DIR` means what it looks
+     * like. */
     if (row->type == SETTING_BOOL && flag.value == NULL)
         flag.value = "true";
     int e = flag_want_value(l, &flag);
@@ -201,7 +202,8 @@ static int read_command_line(struct load *l)
     return 0;
 }
 
-/* The file is named on the command line, which is read after it; so it is looked for beforehand. */
+/* The file is named on the command line, which is read after it; so it is looked for
+ * beforehand. */
 static int find_file(struct load *l, char *const *env)
 {
     const char *from_flag = "";

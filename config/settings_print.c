@@ -6,7 +6,8 @@
 
 #define TEXT_WIDTH 96u
 
-/* Writes `text` in lines of at most TEXT_WIDTH columns that begin with `indent`, broken at spaces. */
+/* Writes `text` in lines of at most TEXT_WIDTH columns that begin with `indent`, broken at
+ * spaces. */
 static void print_wrapped(FILE *to, const char *indent, const char *text)
 {
     size_t room = TEXT_WIDTH - strlen(indent);
@@ -102,7 +103,8 @@ void settings_print_help(FILE *to, const struct settings_program *program)
     }
 }
 
-/* A value as YAML: strings in double quotes, since they may hold anything but control characters. */
+/* A value as YAML: strings in double quotes, since they may hold anything but control
+ * characters. */
 static void print_value(FILE *to, const struct setting *row, const char *value)
 {
     if (row->type != SETTING_STRING && row->type != SETTING_ADDRESS) {

@@ -12,8 +12,8 @@ struct unit {
     uint64_t scale;
 };
 
-/* From large to small, so that spelling takes the largest that fits. The first unit of scale 1 is the one of a bare
- * number. */
+/* From large to small, so that spelling takes the largest that fits. The first unit of scale 1
+ * is the one of a bare number. */
 static const struct unit size_units[] = {
     {"TiB", 1ull << 40},
     {"GiB", 1ull << 30},
@@ -69,7 +69,8 @@ static const char *shown(struct settings *s, struct bytes text)
     return out;
 }
 
-/* The digits at the start of `text`; how many there are, or 0 when the number does not fit a u64. */
+/* The digits at the start of `text`; how many there are, or 0 when the number does not fit a
+ * u64. */
 static size_t parse_digits(struct bytes text, uint64_t *out)
 {
     uint64_t value = 0;

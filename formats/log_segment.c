@@ -277,8 +277,8 @@ static struct log_entry entry_read(struct reader *r, struct tree_table *table,
 }
 
 /* Every position from first to end - 1 has its landing, in order, and each other answer stands
- * behind the landing under whose position it is filed: a hole must not pass for a quiet time.
- */
+ * behind the landing under whose position it is filed: a hole must not pass for a quiet
+ * time. */
 static void entries_read(struct reader *r, struct tree_table *table, struct arena *arena,
                          struct log_segment *segment)
 {

@@ -126,8 +126,8 @@ static size_t run_split(const struct run *run, size_t base, uint32_t *cuts)
     return n_cuts;
 }
 
-/* Takes up the page that begins at `from` and ends at `to`, and cuts it where it is too long.
- */
+/* Takes up the page that begins at `from` and ends at `to`, and cuts it where it is too
+ * long. */
 static size_t take(const struct bytes *names, size_t from, size_t to, uint64_t weight,
                    uint8_t level, struct buf *memory, uint32_t *cuts)
 {

@@ -141,8 +141,8 @@ uint64_t session_id_base(const struct id16 *session);
 /* The owner that an author's name stands for. */
 struct id16 owner_of(struct bytes author);
 
-/* The ids that a land of these records names: of every kind but LAND and ABANDON, sorted, no two
- * alike. `out` has room for n. Gives how many. */
+/* The ids that a land of these records names: of every kind but LAND and ABANDON, sorted, no
+ * two alike. `out` has room for n. Gives how many. */
 size_t records_ids(const struct record *records, size_t n, struct id16 *out);
 /* SHA-256 over them (16 bytes each): what a client names the same set by. */
 struct hash records_hash(const struct record *records, size_t n, struct arena *scratch);

@@ -32,8 +32,8 @@ static bool section_ok(const struct section *s, uint32_t len_max)
     return s->len <= len_max && (uint64_t)s->offset + s->len <= TREE_OBJECT_MAX;
 }
 
-/* The number of the k-th ancestor of `batch`: the newest before it that is a multiple of 16^k.
- */
+/* The number of the k-th ancestor of `batch`: the newest before it that is a multiple of
+ * 16^k. */
 static uint64_t ancestor_batch(uint64_t batch, unsigned k)
 {
     assert(batch > 0 && k < ANCESTORS_MAX);

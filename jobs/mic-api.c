@@ -1,4 +1,5 @@
-/* mic-api: the HTTP front. Takes session writes and landing requests into the queue; lands nothing itself. */
+/* mic-api: the HTTP front. Takes session writes and landing requests into the queue; lands
+ * nothing itself. */
 #include "jobs/shared/process.h"
 
 int main(int argc, char **argv)

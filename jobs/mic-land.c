@@ -1,4 +1,5 @@
-/* mic-land: drains the queue: lands sessions and answers requests. Any number may run on one bucket. */
+/* mic-land: drains the queue: lands sessions and answers requests. Any number may run on one
+ * bucket. */
 #include "jobs/shared/process.h"
 
 int main(int argc, char **argv)

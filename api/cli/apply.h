@@ -1,5 +1,5 @@
-/* Doing what a plan says: the files are removed and written; the index is left to the caller. Files
- * are fetched in long ranges and written by several threads. */
+/* Doing what a plan says: the files are removed and written; the index is left to the caller.
+ * Files are fetched in long ranges and written by several threads. */
 #ifndef API_CLI_APPLY_H
 #define API_CLI_APPLY_H
 
@@ -10,8 +10,8 @@ struct apply_progress {
     void *arg;
 };
 
-/* Steps are marked as done in place. ERR_AGAIN with code "changed" when a file was changed since
- * it was looked at: nothing is lost, and the whole can be done again. */
+/* Steps are marked as done in place. ERR_AGAIN with code "changed" when a file was changed
+ * since it was looked at: nothing is lost, and the whole can be done again. */
 int apply_plan(struct workspace *, struct client_ranges *, uint64_t position, struct plan *,
                const struct apply_progress *) MUST_USE;
 

@@ -101,7 +101,8 @@ int changes_add(struct changes *c, const struct scan_item *item, const struct se
     return OK;
 }
 
-/* ---- uploads ------------------------------------------------------------------------------ */
+/* ---- uploads
+ * ------------------------------------------------------------------------------ */
 
 struct upload {
     int fd;

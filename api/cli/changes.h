@@ -1,5 +1,5 @@
-/* What is changed, as records of a session: contents are read, and those over the inline size, or
- * beyond what one request may hold, are uploaded first. */
+/* What is changed, as records of a session: contents are read, and those over the inline size,
+ * or beyond what one request may hold, are uploaded first. */
 #ifndef API_CLI_CHANGES_H
 #define API_CLI_CHANGES_H
 
@@ -25,7 +25,8 @@ struct changes {
     char why[1024]; /* when a call has failed */
 };
 
-/* One changed path. `seen` is what the base has. ERR_AGAIN: the file changes while it is read. */
+/* One changed path. `seen` is what the base has. ERR_AGAIN: the file changes while it is
+ * read. */
 int changes_add(struct changes *, const struct scan_item *, const struct seen *) MUST_USE;
 /* A path that is to go. */
 void changes_delete(struct changes *, struct bytes path, const struct seen *);

@@ -1,5 +1,5 @@
-/* The `mic` command: what its subcommands share. Data goes to stdout, everything else to stderr.
- * A command's exit status is one of enum exit. */
+/* The `mic` command: what its subcommands share. Data goes to stdout, everything else to
+ * stderr. A command's exit status is one of enum exit. */
 #ifndef API_CLI_CLI_H
 #define API_CLI_CLI_H
 

@@ -20,7 +20,8 @@ struct land {
     struct id16 session;
 };
 
-/* ---- telling ------------------------------------------------------------------------------- */
+/* ---- telling
+ * ------------------------------------------------------------------------------- */
 
 static void seen_text(char *out, size_t size, const struct seen *seen)
 {
@@ -97,7 +98,8 @@ void cli_landing_json(struct json_writer *w, const struct landing *landing)
     jwr_array_end(w);
 }
 
-/* ---- what lands ---------------------------------------------------------------------------- */
+/* ---- what lands
+ * ---------------------------------------------------------------------------- */
 
 /* What a conflict left behind must be dealt with first. */
 static int check_resolved(struct cli *cli)
@@ -176,7 +178,8 @@ static int said(struct land *land, enum record_kind kind, struct record **record
     return 0;
 }
 
-/* ---- a whole session ------------------------------------------------------------------------ */
+/* ---- a whole session
+ * ------------------------------------------------------------------------ */
 
 static int land_whole(struct land *land, struct bytes goal, struct client_landed *out)
 {
@@ -202,7 +205,8 @@ static int land_whole(struct land *land, struct bytes goal, struct client_landed
     return err == OK ? 0 : cli_client_failed(cli, "land");
 }
 
-/* ---- the session that was started ------------------------------------------------------------ */
+/* ---- the session that was started
+ * ------------------------------------------------------------ */
 
 static int write_all(struct land *land, const struct record *records, size_t n)
 {
@@ -216,8 +220,8 @@ static int write_all(struct land *land, const struct record *records, size_t n)
     return 0;
 }
 
-/* A path that an earlier try wrote and that is now as in the base: the session must want what the
- * base has. */
+/* A path that an earlier try wrote and that is now as in the base: the session must want what
+ * the base has. */
 static void undo(struct land *land, struct bytes path)
 {
     const struct index_entry *base = index_find(&land->index, path);
@@ -241,8 +245,8 @@ static void undo(struct land *land, struct bytes path)
     };
 }
 
-/* What the session holds of earlier tries: paths that are no longer changed, and guards, which now
- * rely on what the workspace has. */
+/* What the session holds of earlier tries: paths that are no longer changed, and guards, which
+ * now rely on what the workspace has. */
 static int carry_over(struct land *land, struct record **guards, size_t *n, size_t *cap)
 {
     struct cli *cli = land->cli;
@@ -294,7 +298,8 @@ static int land_started(struct land *land, struct client_landed *out)
     return err == OK ? 0 : cli_client_failed(cli, "land");
 }
 
-/* ---- after the answer ------------------------------------------------------------------------ */
+/* ---- after the answer
+ * ------------------------------------------------------------------------ */
 
 static int advance(struct land *land, uint64_t position, struct update *update)
 {

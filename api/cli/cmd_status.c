@@ -20,8 +20,8 @@ static const char *state_name(enum scan_state state)
     return "";
 }
 
-/* Reads index and files. What was read anew is kept for the next time, if nobody else is at work
- * here. */
+/* Reads index and files. What was read anew is kept for the next time, if nobody else is at
+ * work here. */
 static int look(struct cli *cli, struct index *index, struct scan *scan)
 {
     int status = cli_open_workspace(cli);
@@ -102,7 +102,8 @@ int cmd_status(struct cli *cli)
     return EXIT_DONE;
 }
 
-/* ---- diff ---------------------------------------------------------------------------------- */
+/* ---- diff
+ * ---------------------------------------------------------------------------------- */
 
 static unsigned git_mode(enum kind kind, uint16_t mode)
 {

@@ -24,8 +24,8 @@ static bool class_has(const char *name, size_t len, uint8_t c)
     return false;
 }
 
-/* Matches `c` against the set that begins behind the '[' at `at`; gives where it ends, or 0 when it
- * does not: then no set is meant, and nothing matches. */
+/* Matches `c` against the set that begins behind the '[' at `at`; gives where it ends, or 0
+ * when it does not: then no set is meant, and nothing matches. */
 static size_t set_match(struct bytes pattern, size_t at, uint8_t c, bool *matches)
 {
     const uint8_t *p = pattern.data;
@@ -78,8 +78,8 @@ static bool piece_match(struct bytes pattern, size_t *p, uint8_t c)
     return head == c;
 }
 
-/* What a star at `p` is: 1 for one that stops at a slash, 2 for one that does not, 3 for a run of
- * whole directories; and where the pattern goes on. */
+/* What a star at `p` is: 1 for one that stops at a slash, 2 for one that does not, 3 for a run
+ * of whole directories; and where the pattern goes on. */
 static int star_kind(struct bytes pattern, size_t p, size_t *rest)
 {
     size_t end = p;
@@ -98,7 +98,8 @@ static int star_kind(struct bytes pattern, size_t p, size_t *rest)
 }
 
 /* Of the stars met so far only the last of each kind is ever tried again: what an earlier one
- * could take, the later one can, too. So it takes no more than pattern times text steps twice over. */
+ * could take, the later one can, too. So it takes no more than pattern times text steps twice
+ * over. */
 bool wild_match(struct bytes pattern, struct bytes text)
 {
     size_t p = 0, t = 0;

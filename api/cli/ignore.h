@@ -1,6 +1,6 @@
 /* Which files are not looked at: `.micignore` files with the rules of gitignore. The rules of a
- * deeper directory come after those above it, and the last rule that matches decides. A file below
- * an ignored directory cannot be taken in again: whoever walks does not go in. */
+ * deeper directory come after those above it, and the last rule that matches decides. A file
+ * below an ignored directory cannot be taken in again: whoever walks does not go in. */
 #ifndef API_CLI_IGNORE_H
 #define API_CLI_IGNORE_H
 

@@ -1,6 +1,6 @@
 /* The index of a workspace: its base, and beside each path what stat and hash said of the file
- * when it was last read. Base and cache lie in one file that is replaced whole, so the base never
- * moves without them.
+ * when it was last read. Base and cache lie in one file that is replaced whole, so the base
+ * never moves without them.
  *
  *   offset size field
  *        0   16 envelope "MIDX" version 1
@@ -13,8 +13,8 @@
  *               4 mode  32 hash of the file that had this mark
  *
  * Racy-clean: a file that was changed at or after the time when the index was written may have
- * been changed again without a trace in its times; so such a mark is not believed when the index is
- * read, and the file is read again. */
+ * been changed again without a trace in its times; so such a mark is not believed when the
+ * index is read, and the file is read again. */
 #ifndef API_CLI_INDEX_H
 #define API_CLI_INDEX_H
 

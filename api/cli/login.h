@@ -1,4 +1,5 @@
-/* Which forge, and who asks: config.json in the user's folder, and what the environment says. */
+/* Which forge, and who asks: config.json in the user's folder, and what the environment
+ * says. */
 #ifndef API_CLI_LOGIN_H
 #define API_CLI_LOGIN_H
 

@@ -1,9 +1,10 @@
-/* What is to be done to a workspace so that it has a new base: one step a path that differs between
- * the two. Nothing is changed here.
+/* What is to be done to a workspace so that it has a new base: one step a path that differs
+ * between the two. Nothing is changed here.
  *
- * Where a file was changed here and there: equal changes are taken as they are; text is merged; of
- * binary files ours stays, and theirs is written beside it as NAME.theirs; a file deleted here and
- * changed there comes back; one changed here and deleted there stays, as a new file. */
+ * Where a file was changed here and there: equal changes are taken as they are; text is merged;
+ * of binary files ours stays, and theirs is written beside it as NAME.theirs; a file deleted
+ * here and changed there comes back; one changed here and deleted there stays, as a new
+ * file. */
 #ifndef API_CLI_PLAN_H
 #define API_CLI_PLAN_H
 

@@ -1,6 +1,7 @@
-/* Where a workspace is to go: a position, and what changes on the way. The trees of whole batches
- * are read and checked by the client itself. A position inside a batch has no tree object of its
- * own; what differs there is asked of the server, and its contents are checked by their hashes. */
+/* Where a workspace is to go: a position, and what changes on the way. The trees of whole
+ * batches are read and checked by the client itself. A position inside a batch has no tree
+ * object of its own; what differs there is asked of the server, and its contents are checked by
+ * their hashes. */
 #ifndef API_CLI_TARGET_H
 #define API_CLI_TARGET_H
 
@@ -16,9 +17,8 @@ struct target {
 };
 
 struct target_changes {
-    struct thick_change
-        *changes; /* `a` is not filled in: the index has it. Sorted. Entries without
-                                     a place are fetched by path and position */
+    struct thick_change *changes; /* `a` is not filled in: the index has it. Sorted. Entries
+                                     without a place are fetched by path and position */
     size_t n;
 };
 

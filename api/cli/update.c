@@ -17,7 +17,8 @@ static int local_failed(struct update *u, int err, const char *what)
     return client_fail(u->client, err, err_name(err), "%s (%s)", what, err_name(err));
 }
 
-/* ---- the index ---------------------------------------------------------------------------- */
+/* ---- the index
+ * ---------------------------------------------------------------------------- */
 
 static void entry_of_step(struct index_entry *e, const struct step *step)
 {
@@ -33,8 +34,8 @@ static void entry_of_step(struct index_entry *e, const struct step *step)
     };
 }
 
-/* The old entries with the steps on top, both sorted. The entries are the caller's to free; paths
- * point into the old index and the arena. */
+/* The old entries with the steps on top, both sorted. The entries are the caller's to free;
+ * paths point into the old index and the arena. */
 static void index_merge(const struct index *old, const struct plan *plan, struct index *out)
 {
     out->entries = calloc(old->n + plan->n + 1, sizeof(*out->entries));
@@ -105,7 +106,8 @@ static int finish(struct update *u, const struct index *old, const struct target
     return OK;
 }
 
-/* ---- running ------------------------------------------------------------------------------ */
+/* ---- running
+ * ------------------------------------------------------------------------------ */
 
 static int run(struct update *u, uint64_t position, enum plan_mode mode,
                const struct journal *journal, bool empty)
@@ -175,7 +177,8 @@ int update_resume(struct update *u, bool *did)
     return run(u, journal.position, mode, &journal, false);
 }
 
-/* ---- conflicts left ------------------------------------------------------------------------ */
+/* ---- conflicts left
+ * ------------------------------------------------------------------------ */
 
 static bool line_begins(struct bytes text, const char *with)
 {

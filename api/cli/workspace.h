@@ -40,8 +40,8 @@ void workspace_close(struct workspace *);
 int workspace_lock(struct workspace *, struct clock *, uint64_t wait_ms) MUST_USE;
 void workspace_unlock(struct workspace *);
 
-/* A file of .mic: ERR_NOT_FOUND; ERR_LIMIT over `max`. Put is atomic; dropping what is not there is
- * OK. */
+/* A file of .mic: ERR_NOT_FOUND; ERR_LIMIT over `max`. Put is atomic; dropping what is not
+ * there is OK. */
 int workspace_get(struct workspace *, const char *name, size_t max, struct buf *out) MUST_USE;
 int workspace_put(struct workspace *, const char *name, struct bytes) MUST_USE;
 int workspace_drop(struct workspace *, const char *name) MUST_USE;
@@ -75,8 +75,8 @@ struct journal {
 int journal_get(struct workspace *, struct arena *, struct journal *out) MUST_USE;
 int journal_put(struct workspace *, const struct journal *) MUST_USE;
 
-/* A path as the user gave it, seen from `cwd`, as a path of the project; "" for the root itself.
- * ERR_INVALID when it lies outside. */
+/* A path as the user gave it, seen from `cwd`, as a path of the project; "" for the root
+ * itself. ERR_INVALID when it lies outside. */
 int workspace_path(const struct workspace *, const char *cwd, const char *given, struct arena *,
                    struct bytes *out) MUST_USE;
 

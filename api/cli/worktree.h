@@ -1,6 +1,6 @@
-/* The files of a workspace, reached so that nothing outside of it is ever touched: every directory
- * on the way is opened without following symbolic links, from the one above. Paths are those of
- * formats/path.h, checked by whoever made them. One thread. */
+/* The files of a workspace, reached so that nothing outside of it is ever touched: every
+ * directory on the way is opened without following symbolic links, from the one above. Paths
+ * are those of formats/path.h, checked by whoever made them. One thread. */
 #ifndef API_CLI_WORKTREE_H
 #define API_CLI_WORKTREE_H
 
@@ -56,8 +56,8 @@ int worktree_file(struct worktree *, struct bytes path, int *fd) MUST_USE;
 /* Makes a file or link that was not there: ERR_CONFLICT when something is. */
 int worktree_create(struct worktree *, struct bytes path, enum kind, uint16_t mode,
                     struct bytes content, struct stat_mark *out) MUST_USE;
-/* The same, over a file or link that may be there, which is never seen half written. A directory
- * there is ERR_CONFLICT, unless it is empty. */
+/* The same, over a file or link that may be there, which is never seen half written. A
+ * directory there is ERR_CONFLICT, unless it is empty. */
 int worktree_replace(struct worktree *, struct bytes path, enum kind, uint16_t mode,
                      struct bytes content, struct stat_mark *out) MUST_USE;
 /* A new file that is to become one of the tree, for content that comes in pieces: it lies in
@@ -73,8 +73,8 @@ void worktree_discard(struct worktree *, struct worktree_temp *);
 /* Sets a file's permission to run. */
 int worktree_chmod(struct worktree *, struct bytes path, uint16_t mode,
                    struct stat_mark *out) MUST_USE;
-/* Removes a file or link, and the directories above that are empty then. It is OK when nothing is
- * there. */
+/* Removes a file or link, and the directories above that are empty then. It is OK when nothing
+ * is there. */
 int worktree_remove(struct worktree *, struct bytes path) MUST_USE;
 
 #endif

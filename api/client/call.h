@@ -1,5 +1,5 @@
-/* One request of the client: its address, headers and answer. What every call of client.h is made
- * of; not for others. */
+/* One request of the client: its address, headers and answer. What every call of client.h is
+ * made of; not for others. */
 #ifndef API_CLIENT_CALL_H
 #define API_CLIENT_CALL_H
 
@@ -32,8 +32,8 @@ void call_json(struct call *);
 void call_release(struct call *);
 #define AUTO_CALL AUTO(call_release) struct call
 
-/* Runs it. Adopts the answer's hlc. A status of 400 and over is the enum err that it stands for,
- * and the problem has the server's words. */
+/* Runs it. Adopts the answer's hlc. A status of 400 and over is the enum err that it stands
+ * for, and the problem has the server's words. */
 int call_run(struct call *) MUST_USE;
 /* Takes what came of the http call, for those that ran it by http_many. */
 int call_result(struct call *) MUST_USE;

@@ -142,8 +142,8 @@ struct client_landed {
  * or a refusal is 0, too: look at the verdicts. */
 int client_land(struct client *, const struct client_project *, struct session *sessions,
                 size_t n, uint64_t wait_ms, struct arena *, struct client_landed *out) MUST_USE;
-/* The two halves of client_land, for who prepares sessions on other threads: appends one behind its
- * length, and sends `n` of them. */
+/* The two halves of client_land, for who prepares sessions on other threads: appends one behind
+ * its length, and sends `n` of them. */
 void client_land_encode(struct session *, const struct id16 *project, const struct id16 *owner,
                         struct buf *out);
 int client_land_encoded(struct client *, const struct id16 *project, struct bytes sessions,
@@ -178,7 +178,8 @@ struct client_log {
     size_t n;
     uint64_t next; /* 0 at the end; else `before` for more */
 };
-/* What landed before position `before` (0: all), `limit` at most; `path` empty: the whole project. */
+/* What landed before position `before` (0: all), `limit` at most; `path` empty: the whole
+ * project. */
 int client_log(struct client *, struct bytes project, struct bytes path, uint64_t before,
                size_t limit, struct arena *, struct client_log *out) MUST_USE;
 

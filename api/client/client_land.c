@@ -134,7 +134,8 @@ static void call_wait(struct call *call, uint64_t wait_ms)
 
 /* ---- whole sessions ---------------------------------------------------------------------- */
 
-/* The order meant is that of the array, and travels as hlcs 1, 2, …; the front stamps them anew. */
+/* The order meant is that of the array, and travels as hlcs 1, 2, …; the front stamps them
+ * anew. */
 static void session_finish(struct session *session, const struct id16 *project,
                            const struct id16 *owner)
 {

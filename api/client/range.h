@@ -1,7 +1,7 @@
 /* Reading ranges of tree objects, with neighbours joined into long reads.
  *
- * A source gives the bytes, over HTTP or, in tests, from memory. It checks nothing: whoever asked
- * holds the hash of what he gets. */
+ * A source gives the bytes, over HTTP or, in tests, from memory. It checks nothing: whoever
+ * asked holds the hash of what he gets. */
 #ifndef API_CLIENT_RANGE_H
 #define API_CLIENT_RANGE_H
 
@@ -18,8 +18,8 @@ struct range_read {
     int err;         /* out */
 };
 
-/* Reads are pulled by `next` (NULL: no more) and given back by `done` as they end, in any order,
- * all on the caller's thread. What `done` gives, if not 0, ends all. */
+/* Reads are pulled by `next` (NULL: no more) and given back by `done` as they end, in any
+ * order, all on the caller's thread. What `done` gives, if not 0, ends all. */
 struct range_feed {
     struct range_read *(*next)(void *arg);
     int (*done)(void *arg, struct range_read *);

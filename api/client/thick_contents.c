@@ -40,7 +40,8 @@ static int group_unpack(struct crew *crew, unsigned worker, const struct range_g
             err = crew->fn(crew->arg, worker, item->index, plain);
         if (err != OK)
             return err;
-        /* Frames can be far shorter than what is in them, so a group's contents are not kept. */
+        /* Frames can be far shorter than what is in them, so a group's contents are not
+         * kept. */
         if (arena.used > ARENA_KEEP) {
             arena_release(&arena);
             arena_init(&arena);

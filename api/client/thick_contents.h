@@ -1,5 +1,5 @@
-/* Many small contents out of tree objects: read in long ranges on the caller's thread, unpacked,
- * checked and handed out on others. */
+/* Many small contents out of tree objects: read in long ranges on the caller's thread,
+ * unpacked, checked and handed out on others. */
 #ifndef API_CLIENT_THICK_CONTENTS_H
 #define API_CLIENT_THICK_CONTENTS_H
 
@@ -8,8 +8,8 @@
 
 #define THICK_WORKERS_MAX 8u
 
-/* Called with the plain bytes of entries[index], already checked, on thread `worker` (from 0). An
- * error ends all and is given back. */
+/* Called with the plain bytes of entries[index], already checked, on thread `worker` (from 0).
+ * An error ends all and is given back. */
 typedef int (*thick_content_fn)(void *arg, unsigned worker, size_t index, struct bytes plain);
 
 /* `entries` that lie in tree objects (PLACE_RAW, PLACE_ZSTD) are given in the order of their

@@ -8,7 +8,8 @@
 #include "api/client/range.h"
 #include "formats/tree_object.h"
 
-/* What one walk gives at most: a tree that names a page over and over could else fill the memory. */
+/* What one walk gives at most: a tree that names a page over and over could else fill the
+ * memory. */
 #define THICK_ENTRIES_MAX 20000000u
 
 struct thick_tree {
@@ -19,9 +20,9 @@ struct thick_tree {
 /* The tree object `tree`. ERR_CORRUPT when its footer is not what its name says. */
 int thick_tree_open(struct range_source *, const struct hash *tree, struct arena *,
                     struct thick_tree *out) MUST_USE;
-/* The tree object whose batch made `position`, found from a later one: its footer.position is at
- * least `position`, and `position` is over its footer.first, or is footer.position. ERR_NOT_FOUND
- * when `position` is over the later one's. */
+/* The tree object whose batch made `position`, found from a later one: its footer.position is
+ * at least `position`, and `position` is over its footer.first, or is footer.position.
+ * ERR_NOT_FOUND when `position` is over the later one's. */
 int thick_tree_at(struct range_source *, const struct thick_tree *later, uint64_t position,
                   struct arena *, struct thick_tree *out) MUST_USE;
 

@@ -1,7 +1,7 @@
 /* What the contents of git objects are called in the forge: a map from an object's id to the
  * SHA-256 and size of its bytes, so that an object is read once however often it is named. It
- * forgets nothing until it is full and takes nothing more then; whoever asks for what it does not
- * have reads the object again. Any thread. */
+ * forgets nothing until it is full and takes nothing more then; whoever asks for what it does
+ * not have reads the object again. Any thread. */
 #ifndef API_GIT_CONTENT_NAMES_H
 #define API_GIT_CONTENT_NAMES_H
 

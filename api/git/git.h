@@ -10,11 +10,11 @@
  *   git.left-out   what of the commit the forge cannot hold: a line each, path, a tab and why;
  *                  absent when there is nothing
  *
- * The session's key is the commit's id, and all sessions of an import have one base: the project's
- * position when it was begun, which whoever goes on with it reads from the newest of them. So a
- * commit's session id stays, and what is sent twice is landed once, whatever requests it came in.
- * A session that came and did not land is closed for good; its commit is sent again with the key
- * ID#2, and so on. */
+ * The session's key is the commit's id, and all sessions of an import have one base: the
+ * project's position when it was begun, which whoever goes on with it reads from the newest of
+ * them. So a commit's session id stays, and what is sent twice is landed once, whatever
+ * requests it came in. A session that came and did not land is closed for good; its commit is
+ * sent again with the key ID#2, and so on. */
 #ifndef API_GIT_GIT_H
 #define API_GIT_GIT_H
 
@@ -81,10 +81,10 @@ struct git_import_options {
     uint64_t patience_ms;  /* how long a forge that does not answer is asked again; 0: 60 s */
 };
 
-/* Lands the first-parent history of the repository at `path`, oldest first, one landing a commit;
- * a merge is what it changes against its first parent. Goes on behind the newest commit that the
- * project has. ERR_CONFLICT when that one is not in this history, or when a commit does not land
- * because the project's files are others. */
+/* Lands the first-parent history of the repository at `path`, oldest first, one landing a
+ * commit; a merge is what it changes against its first parent. Goes on behind the newest commit
+ * that the project has. ERR_CONFLICT when that one is not in this history, or when a commit
+ * does not land because the project's files are others. */
 int git_import(struct client *, const struct client_project *, const char *path,
                const struct git_import_options *, struct git_report *) MUST_USE;
 
@@ -94,12 +94,13 @@ struct git_export_options {
     struct git_progress progress;
 };
 
-/* Writes the project's landings as commits into a new repository at `dir`, which must not be there
- * or be empty. A landing of an imported commit is that commit again, with the tree that the forge
- * has and the exported commit before as its one parent: in a linear history the ids are those of
- * the original. Where the id becomes another, signatures, which cannot hold any more, and merged
- * tags are left out. Another landing is a commit by its author, at its time, with the goal as the
- * message. All that is read is checked by its hash, and the last tree against the head's. */
+/* Writes the project's landings as commits into a new repository at `dir`, which must not be
+ * there or be empty. A landing of an imported commit is that commit again, with the tree that
+ * the forge has and the exported commit before as its one parent: in a linear history the ids
+ * are those of the original. Where the id becomes another, signatures, which cannot hold any
+ * more, and merged tags are left out. Another landing is a commit by its author, at its time,
+ * with the goal as the message. All that is read is checked by its hash, and the last tree
+ * against the head's. */
 int git_export(struct client *, const struct client_project *, const char *dir,
                const struct git_export_options *, struct git_report *) MUST_USE;
 

@@ -245,8 +245,8 @@ static int directory(struct diff *diff, const struct entry_of_tree *a,
     return level_push(diff, in_a, in_b);
 }
 
-/* A name whose two entries differ; either may be NULL, and both are directories or both are not.
- * The level under way may have moved afterwards. */
+/* A name whose two entries differ; either may be NULL, and both are directories or both are
+ * not. The level under way may have moved afterwards. */
 static int differ(struct diff *diff, const struct entry_of_tree *a,
                   const struct entry_of_tree *b)
 {

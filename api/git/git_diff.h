@@ -1,7 +1,7 @@
 /* What differs between two trees of a git repository, as the forge holds them: entries that it
  * cannot hold count as absent on both sides, so what is said of two trees depends on these two
- * only. No renames are looked for; a path that is a file here and a directory there comes as the
- * one going and the files of the other coming. */
+ * only. No renames are looked for; a path that is a file here and a directory there comes as
+ * the one going and the files of the other coming. */
 #ifndef API_GIT_GIT_DIFF_H
 #define API_GIT_GIT_DIFF_H
 
@@ -28,8 +28,8 @@ struct git_changes {
 
 struct git_diff_options {
     git_odb *odb;
-    /* Called for each entry of tree b that is new or another there and cannot be held as it is; the
-     * item has no commit. */
+    /* Called for each entry of tree b that is new or another there and cannot be held as it is;
+     * the item has no commit. */
     void (*left_out)(void *arg, const struct git_left_out *);
     void *arg;
 };

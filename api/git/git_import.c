@@ -16,8 +16,8 @@
 #define NAMES_MAX      2000000u
 #define THREADS_MAX    4u
 #define ATTEMPTS_MAX   1000u
-/* Over so many landings of others the base is moved: nothing of an import before can still wait, and
- * whether a session was answered is looked up down to its base. */
+/* Over so many landings of others the base is moved: nothing of an import before can still
+ * wait, and whether a session was answered is looked up down to its base. */
 #define BASE_BEHIND_MAX 10000u
 
 struct import {
@@ -145,9 +145,9 @@ static unsigned attempt_of(struct bytes key)
     return attempt < 2 ? 1 : attempt;
 }
 
-/* Finds the commit that landed last (zero: none) and settles base and attempt: with those of the
- * newest session, what a request of an import that was killed may still land and what this run
- * sends are the same sessions. */
+/* Finds the commit that landed last (zero: none) and settles base and attempt: with those of
+ * the newest session, what a request of an import that was killed may still land and what this
+ * run sends are the same sessions. */
 static int resume_find(struct import *im, git_oid *last)
 {
     *last = (git_oid){0};
@@ -197,8 +197,8 @@ static int resume_look(struct import *im)
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
-/* Fills the request with what is ready: at least one session, for which it waits, unless all are
- * sent. */
+/* Fills the request with what is ready: at least one session, for which it waits, unless all
+ * are sent. */
 static int body_fill(struct import *im, struct import_blocks *blocks)
 {
     buf_clear(&im->body);
@@ -240,8 +240,8 @@ static int not_landed(struct import *im, const git_oid *commit, const struct lan
                     landing->detail.len == 0 ? "" : (const char *)landing->detail.data);
 }
 
-/* Looks whether commits from `sent` on have landed by an earlier request, or by one whose answer was
- * lost; then this goes on behind the newest that did. */
+/* Looks whether commits from `sent` on have landed by an earlier request, or by one whose
+ * answer was lost; then this goes on behind the newest that did. */
 static int catch_up(struct import *im, bool *caught_up)
 {
     git_oid last;
@@ -267,8 +267,8 @@ static int catch_up(struct import *im, bool *caught_up)
     return err;
 }
 
-/* The session was answered before, by a request of an import that was killed or that failed. If it
- * did not land then, its commit comes in a new session. */
+/* The session was answered before, by a request of an import that was killed or that failed. If
+ * it did not land then, its commit comes in a new session. */
 static int closed_before(struct import *im)
 {
     bool caught_up;
@@ -282,8 +282,9 @@ static int closed_before(struct import *im)
                     git_hex(&im->commits[im->sent]).s);
 }
 
-/* Whether the answer is an earlier request's: the same sessions are the same request and keep their
- * answer, though the project has moved on since. What was refused is tried once more in any case. */
+/* Whether the answer is an earlier request's: the same sessions are the same request and keep
+ * their answer, though the project has moved on since. What was refused is tried once more in
+ * any case. */
 static bool is_old(struct import *im, const struct landing *landing)
 {
     if (bytes_equal(landing->reason, bytes_str("session_closed")) ||
@@ -335,8 +336,9 @@ static bool may_pass(int err)
     return err == ERR_AGAIN || err == ERR_UNKNOWN;
 }
 
-/* Sends the request until it is answered: the same bytes are the same request, so it may be sent
- * again whatever became of it. Before that the project is asked whether it has landed already. */
+/* Sends the request until it is answered: the same bytes are the same request, so it may be
+ * sent again whatever became of it. Before that the project is asked whether it has landed
+ * already. */
 static int body_send(struct import *im)
 {
     struct clock *clock = im->options.clock;

@@ -1,5 +1,5 @@
-/* What landed in a project, out of the records of its tree objects: read in the batches that they
- * landed in, and checked by the hashes that lead from the head to them. */
+/* What landed in a project, out of the records of its tree objects: read in the batches that
+ * they landed in, and checked by the hashes that lead from the head to them. */
 #ifndef API_GIT_LANDINGS_H
 #define API_GIT_LANDINGS_H
 

@@ -34,9 +34,9 @@ int session_maker_open(struct session_maker *, const struct session_terms *,
                        struct git_report *) MUST_USE;
 void session_maker_close(struct session_maker *);
 
-/* Appends the session of a commit, behind its u32 length, as a series carries it. `parent` (NULL:
- * none) is the commit whose tree it is held against. `number` counts the commits of the history.
- * Contents that are too large for it have been uploaded then. */
+/* Appends the session of a commit, behind its u32 length, as a series carries it. `parent`
+ * (NULL: none) is the commit whose tree it is held against. `number` counts the commits of the
+ * history. Contents that are too large for it have been uploaded then. */
 int session_make(struct session_maker *, const git_oid *parent, const git_oid *commit,
                  uint64_t number, struct buf *out) MUST_USE;
 

@@ -110,7 +110,8 @@ void handle_blobs_missing(struct request *r)
     jwr_object_end(&w);
 }
 
-/* An object under the project, as it lies: the client checks it against the hash that led it here. */
+/* An object under the project, as it lies: the client checks it against the hash that led it
+ * here. */
 static void respond_object(struct request *r, const struct key *key, const struct hash *hash)
 {
     uint64_t size;

@@ -75,8 +75,8 @@ static void on_landed(void *arg, const struct land_result *result)
     request_resume(r);
 }
 
-/* What every request for a landing says in its address and header: in which form it wants the answer, and how long it waits, at most as long as the server
- * lets it. */
+/* What every request for a landing says in its address and header: in which form it wants the
+ * answer, and how long it waits, at most as long as the server lets it. */
 static bool wait_of(struct request *r, uint64_t *out)
 {
     r->binary = media_type_named(request_header(r, MHD_HTTP_HEADER_ACCEPT), LANDINGS_TYPE);

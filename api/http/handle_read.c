@@ -163,7 +163,8 @@ static bool touches(const struct log_entry *entry, struct bytes path)
     return path.len == 0;
 }
 
-/* A page of the log, and where the next one begins: at a position, and behind the first `skip` of what is filed under it. */
+/* A page of the log, and where the next one begins: at a position, and behind the first `skip`
+ * of what is filed under it. */
 struct log_page {
     struct bytes path;
     bool all;
@@ -174,7 +175,8 @@ struct log_page {
     uint64_t next_skip;
 };
 
-/* Writes entries until the page is full; `page->skip` of those at position `page->next` are passed over first. */
+/* Writes entries until the page is full; `page->skip` of those at position `page->next` are
+ * passed over first. */
 static int log_write(struct landlog *log, struct log_page *page, struct json_writer *w)
 {
     const struct log_entry *entry;

@@ -243,7 +243,8 @@ bool respond_not_modified(struct request *r, const char *etag)
     return true;
 }
 
-/* The part of the source that the request wants. False: there is none, and that is the answer. */
+/* The part of the source that the request wants. False: there is none, and that is the
+ * answer. */
 static bool range_of_request(struct request *r, const char *etag, struct source *source)
 {
     uint64_t offset;

@@ -1,5 +1,6 @@
-/* One HTTP request on its way: what was asked, and the answer under construction. A handler fills in an answer with one of the respond calls, at once or, after
- * request_wait, from another thread. */
+/* One HTTP request on its way: what was asked, and the answer under construction. A handler
+ * fills in an answer with one of the respond calls, at once or, after request_wait, from
+ * another thread. */
 #ifndef API_HTTP_REQUEST_H
 #define API_HTTP_REQUEST_H
 
@@ -64,7 +65,8 @@ struct request {
     size_t n_headers;
 };
 
-/* Counts memory that the request holds until its end. False: there is no room, and the answer says so. */
+/* Counts memory that the request holds until its end. False: there is no room, and the answer
+ * says so. */
 bool request_hold(struct request *, uint64_t bytes);
 
 /* --- what was asked --- */
@@ -72,7 +74,8 @@ bool request_hold(struct request *, uint64_t bytes);
 /* NULL when it is not there. */
 const char *request_header(struct request *, const char *name);
 const char *request_query(struct request *, const char *name);
-/* A decimal number from the query, at most `max`; `otherwise` when it is not there. On a bad one false, and the answer says so. */
+/* A decimal number from the query, at most `max`; `otherwise` when it is not there. On a bad
+ * one false, and the answer says so. */
 bool request_u64(struct request *, const char *name, uint64_t max, uint64_t otherwise,
                  uint64_t *out);
 /* ?limit=: from 1 to `most`. */
@@ -81,7 +84,8 @@ bool request_limit(struct request *, uint64_t most, uint64_t otherwise, uint64_t
 bool request_wait_ms(struct request *, uint64_t *out);
 /* A path of the tree in the query or the URL ("" is the root); checked. */
 bool request_path(struct request *, struct bytes path, struct bytes *out);
-/* The body as a JSON object, which lives as long as the request; `optional`: an empty body gives an empty object. */
+/* The body as a JSON object, which lives as long as the request; `optional`: an empty body
+ * gives an empty object. */
 bool request_json(struct request *, bool optional, struct json_problem *, struct json_at *top);
 
 /* --- the answer --- */
@@ -91,24 +95,28 @@ void respond_header(struct request *, const char *name, const char *fmt, ...)
 void respond_problem(struct request *, const struct problem *);
 void respond_error(struct request *, unsigned status, const char *code, const char *field,
                    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* What was tried failed for `err`; `what` is what was read or written, as in service_problem. */
+/* What was tried failed for `err`; `what` is what was read or written, as in
+ * service_problem. */
 void respond_failure(struct request *, int err, const char *what);
 void respond_json_problem(struct request *, const struct json_problem *);
 /* Begins a JSON object as the answer; the caller writes its fields and ends it. */
 void respond_json(struct request *, unsigned status, struct json_writer *);
 void respond_bytes(struct request *, unsigned status, const char *type, struct bytes);
-/* Content with an entity tag (given without quotes): ranges, If-None-Match, HEAD. Takes the source over.
- * The first block is read at once, so that what cannot be read is answered as an error. */
+/* Content with an entity tag (given without quotes): ranges, If-None-Match, HEAD. Takes the
+ * source over. The first block is read at once, so that what cannot be read is answered as an
+ * error. */
 void respond_source(struct request *, const char *type, const char *etag, bool immutable,
                     struct source);
 
-/* Whether the client has this content already; then that is the answer. Headers are the caller's. */
+/* Whether the client has this content already; then that is the answer. Headers are the
+ * caller's. */
 bool respond_not_modified(struct request *, const char *etag);
 
 /* The status that an error is. */
 unsigned problem_status(const struct problem *);
 
-/* Suspends the connection until request_resume, which is called from any thread when the answer is filled in. */
+/* Suspends the connection until request_resume, which is called from any thread when the answer
+ * is filled in. */
 void request_suspend(struct request *);
 void request_resume(struct request *);
 

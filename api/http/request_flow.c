@@ -10,11 +10,13 @@
 #include "formats/path.h"
 #include "pipeline/sys/log.h"
 
-/* A body that cannot be used is read to its end and thrown away up to this size, so that the client, which sends before it reads, gets the answer. */
+/* A body that cannot be used is read to its end and thrown away up to this size, so that the
+ * client, which sends before it reads, gets the answer. */
 #define SWALLOW_MAX (256u * MIB)
 /* A request that held so much leaves holes that are worth a search. */
 #define TRIM_FROM (16u * MIB)
-/* What an upload holds at most: the chunk that fills, and those that are packed and wait to be put together. */
+/* What an upload holds at most: the chunk that fills, and those that are packed and wait to be
+ * put together. */
 #define UPLOAD_CHUNKS 5u
 
 /* --- begin and end --- */
@@ -56,7 +58,8 @@ void request_end(void *arg, struct MHD_Connection *connection, void **context,
         atomic_fetch_sub(&server->unanswered, 1);
     free(r);
     *context = NULL;
-    /* Millions of small pieces that were freed stay with the process unless it is told to look for whole pages among them. */
+    /* Millions of small pieces that were freed stay with the process unless it is told to look
+     * for whole pages among them. */
     if (large)
         (void)malloc_trim(0);
 }
@@ -85,7 +88,8 @@ static enum MHD_Result header_count(void *arg, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-/* How long the body is must be said once: two readers that take different words for it would part a stream of requests differently. */
+/* How long the body is must be said once: two readers that take different words for it would
+ * part a stream of requests differently. */
 static bool body_length(struct request *r, uint64_t *out)
 {
     const char *length = request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -198,7 +202,8 @@ static void request_begin(struct request *r, const char *method, const char *url
         r->upload = upload_open(r->repo, &r->project);
 }
 
-/* An answer before the body closes the connection. So it is given only where the body would not end, or not soon, or where the client asks before it sends. */
+/* An answer before the body closes the connection. So it is given only where the body would not
+ * end, or not soon, or where the client asks before it sends. */
 static bool answer_now(struct request *r)
 {
     const char *expect = request_header(r, MHD_HTTP_HEADER_EXPECT);
@@ -292,7 +297,8 @@ static enum MHD_Result answer_queue(struct request *r)
 
 /* --- the whole --- */
 
-/* Once with the header, once with each piece of the body, once at its end; and once more when a request that waited has its answer. */
+/* Once with the header, once with each piece of the body, once at its end; and once more when a
+ * request that waited has its answer. */
 enum MHD_Result request_piece(void *arg, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *data,
                               size_t *len, void **context)
@@ -316,7 +322,8 @@ enum MHD_Result request_piece(void *arg, struct MHD_Connection *connection, cons
         atomic_fetch_add(&server->unanswered, 1);
         if (r->status == 0)
             r->route->handle(r);
-        /* Who has suspended does not look at the answer any more: another thread may be writing it. It comes here again when the answer is whole. */
+        /* Who has suspended does not look at the answer any more: another thread may be writing
+         * it. It comes here again when the answer is whole. */
         if (r->suspended)
             return MHD_YES;
     }

@@ -1,4 +1,5 @@
-/* Which handler a method and path mean. Patterns lie under /api/mic; ":id" is a project, ":sid", ":hash" one component, "*path" all that is left. */
+/* Which handler a method and path mean. Patterns lie under /api/mic; ":id" is a project,
+ * ":sid", ":hash" one component, "*path" all that is left. */
 #ifndef API_HTTP_ROUTE_H
 #define API_HTTP_ROUTE_H
 

@@ -13,7 +13,8 @@
 #include "formats/base/limits.h"
 #include "pipeline/sys/log.h"
 
-/* A connection's buffer: the longest request line is a path of 4,096 bytes, each written as %XX. */
+/* A connection's buffer: the longest request line is a path of 4,096 bytes, each written as
+ * %XX. */
 #define CONNECTION_BUFFER (64u * KIB)
 /* How long answers that are there may take to go out at the end. */
 #define DRAIN_MS       3000u

@@ -1,4 +1,5 @@
-/* The HTTP front: decodes requests, calls the service, encodes answers. Waiting requests are suspended; no thread sleeps for one. */
+/* The HTTP front: decodes requests, calls the service, encodes answers. Waiting requests are
+ * suspended; no thread sleeps for one. */
 #ifndef API_HTTP_SERVER_H
 #define API_HTTP_SERVER_H
 
@@ -17,7 +18,8 @@ struct http_options {
     struct store *trace; /* counts requests to the store, for /metrics; may be NULL */
 };
 
-/* ERR_DENIED for an address that is not loopback: there are no accounts. ERR_CONFLICT: the port is taken. The service must be started, and outlive it. */
+/* ERR_DENIED for an address that is not loopback: there are no accounts. ERR_CONFLICT: the port
+ * is taken. The service must be started, and outlive it. */
 int http_server_open(struct service *, const struct http_options *,
                      struct http_server **out) MUST_USE;
 unsigned http_server_port(const struct http_server *);

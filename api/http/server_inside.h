@@ -1,4 +1,5 @@
-/* Between the files of the server: the daemon (server.c), and the way of a request through it (request_flow.c). */
+/* Between the files of the server: the daemon (server.c), and the way of a request through it
+ * (request_flow.c). */
 #ifndef API_HTTP_SERVER_INSIDE_H
 #define API_HTTP_SERVER_INSIDE_H
 

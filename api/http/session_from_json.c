@@ -78,7 +78,8 @@ static void keep_read(const struct json_at *at, struct content *out)
         jrd_fail(at, "hash", "missing_field", "a size says something only about a hash");
 }
 
-/* The content of `item`, which has its kind and mode beside it: in one of four forms, so that none is passed over. */
+/* The content of `item`, which has its kind and mode beside it: in one of four forms, so that
+ * none is passed over. */
 static struct content content_read_json(const struct json_at *item, struct arena *arena)
 {
     static const char *const text_names[] = {"text"};
@@ -215,7 +216,8 @@ static void start_fields(const struct json_at *object, struct arena *arena,
     start->key = jrd_text(object, "key", JSON_OPTIONAL);
     start->goal = jrd_text(object, "goal", JSON_REQUIRED);
     start->base = jrd_u64(object, "base", JSON_OPTIONAL, BASE_END - 1, UINT64_MAX);
-    /* The base is part of the session's id: with the head's, a retry would be another session. */
+    /* The base is part of the session's id: with the head's, a retry would be another
+     * session. */
     if (start->key.len > 0 && start->base == UINT64_MAX)
         jrd_fail(object, "base", "missing_field",
                  "a key makes a retry safe only together with the base: say both");

@@ -5,12 +5,15 @@
 #include "api/json/json.h"
 #include "api/service/service.h"
 
-/* --- in: what is wrong goes into the problem of `at`; strings live as long as the JSON value --- */
+/* --- in: what is wrong goes into the problem of `at`; strings live as long as the JSON value
+ * --- */
 
-/* Reads one record out of an item of "operations", "guards", "decisions" or "conversation", and its key. A base that is not said is UINT64_MAX. */
+/* Reads one record out of an item of "operations", "guards", "decisions" or "conversation", and
+ * its key. A base that is not said is UINT64_MAX. */
 struct record record_from_json(const struct json_at *item, enum record_kind, struct arena *,
                                struct bytes *key);
-/* A whole session: its start record first, then the others in their order. Ids and hlcs are left to the service. */
+/* A whole session: its start record first, then the others in their order. Ids and hlcs are
+ * left to the service. */
 struct session session_from_json(const struct json_at *object, const struct caller *,
                                  struct arena *);
 /* What a session starts with. */

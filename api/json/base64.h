@@ -7,7 +7,8 @@
 #include "formats/base/types.h"
 
 void base64_encode(struct bytes data, struct buf *out);
-/* ERR_INVALID for anything but the one spelling that base64_encode gives; then `out` has a part. */
+/* ERR_INVALID for anything but the one spelling that base64_encode gives; then `out` has a
+ * part. */
 int base64_decode(struct bytes text, struct buf *out) MUST_USE;
 
 #endif

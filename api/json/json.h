@@ -1,10 +1,11 @@
 /* JSON, read strictly and written plainly: what the front and the client share. The only folder
  * that knows jansson.
  *
- * Reading refuses duplicate names, text that is not UTF-8, anything behind the value and nesting
- * over JSON_DEPTH_MAX. Typed getters are sticky, as the reader of formats/base/wire.h is: the
- * first thing that is wrong is kept in the problem with the path of its field, and every later
- * getter gives nothing. So a decoder reads all fields in a row and looks at the problem once.
+ * Reading refuses duplicate names, text that is not UTF-8, anything behind the value and
+ * nesting over JSON_DEPTH_MAX. Typed getters are sticky, as the reader of formats/base/wire.h
+ * is: the first thing that is wrong is kept in the problem with the path of its field, and
+ * every later getter gives nothing. So a decoder reads all fields in a row and looks at the
+ * problem once.
  *
  * Writing appends to a buffer as it goes. What it writes is always well-formed: bytes that are
  * not UTF-8 become U+FFFD. */

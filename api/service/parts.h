@@ -29,8 +29,8 @@ int service_record_check(const struct record *, struct problem *) MUST_USE;
 /* A client's key, or one drawn at random when it has none. In the arena. */
 struct bytes service_key(struct service *, struct bytes key, struct arena *);
 
-/* The caller's session as it is now; a problem when nobody has heard of it, or it is another's.
- */
+/* The caller's session as it is now; a problem when nobody has heard of it, or it is
+ * another's. */
 int service_session_open(struct service *, const struct caller *, const struct id16 *project,
                          const struct id16 *sid, struct arena *, struct session_current *out,
                          struct problem *) MUST_USE;

@@ -113,8 +113,8 @@ static int target_fill(struct seen_fill *fill, uint64_t base, struct bytes path,
     return err;
 }
 
-/* What a delete or a rename takes away: it must have been there, or come by the session itself.
- */
+/* What a delete or a rename takes away: it must have been there, or come by the session
+ * itself. */
 static int removed_fill(struct seen_fill *fill, struct record_operation *operation,
                         struct problem *problem)
 {
@@ -160,8 +160,8 @@ static int kept_fill(struct seen_fill *fill, struct record_operation *operation,
         return problem_set(problem, ERR_INVALID, "path_absent", "path",
                            "there is no file %.*s whose content could be kept",
                            SHOWN(operation->path));
-    /* A rename keeps all of its source, a write only the bytes: that is how a mode is changed.
-     */
+    /* A rename keeps all of its source, a write only the bytes: that is how a mode is
+     * changed. */
     if (operation->op == OP_RENAME || there.kind != content->kind) {
         content->kind = there.kind;
         content->mode = there.mode;

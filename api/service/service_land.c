@@ -4,8 +4,8 @@
 #include "api/service/parts.h"
 #include "api/service/seen_fill.h"
 
-/* Registers the waiter, then hands the groups to the intake as one; so no answer can be missed.
- */
+/* Registers the waiter, then hands the groups to the intake as one; so no answer can be
+ * missed. */
 static int request_send(struct service *service, const struct wait_request *request,
                         const struct queue_group *groups, size_t n, struct problem *problem)
 {
@@ -252,8 +252,8 @@ static int closed(struct problem *problem)
                        "the session has been answered for good");
 }
 
-/* One request about one session of the caller's. An answer that it has already is given again.
- */
+/* One request about one session of the caller's. An answer that it has already is given
+ * again. */
 static int session_request(struct service *service, const struct session_current *current,
                            struct record *record, uint64_t wait_ms, landed_fn landed, void *arg,
                            struct problem *problem)

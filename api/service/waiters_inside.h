@@ -85,8 +85,8 @@ struct waiters {
 uint64_t waiters_item_hash(const struct id16 *session, const struct id16 *request);
 /* Under the lock. */
 struct watch *waiters_watch(struct waiters *, const struct id16 *project);
-/* Under the lock: takes the waiter out of everything, but for what the intake still has of it.
- */
+/* Under the lock: takes the waiter out of everything, but for what the intake still has of
+ * it. */
 void waiters_detach(struct waiter *);
 /* Without the lock, after waiters_detach: calls back with the problem (NULL: none), `pending`,
  * or its answers. */

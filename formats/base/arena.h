@@ -1,5 +1,6 @@
-/* Memory that is dropped at once: one arena a batch or request. Not thread-safe: it has one owner.
- * Running out of memory aborts, so a size from outside meets a limit before it comes here. */
+/* Memory that is dropped at once: one arena a batch or request. Not thread-safe: it has one
+ * owner. Running out of memory aborts, so a size from outside meets a limit before it comes
+ * here. */
 #ifndef FORMATS_BASE_ARENA_H
 #define FORMATS_BASE_ARENA_H
 
@@ -30,7 +31,8 @@ char *arena_printf(struct arena *, const char *fmt, ...) MUST_USE
 #define arena_new(a, type)      ((type *)arena_zalloc((a), 1, sizeof(type)))
 #define arena_array(a, n, type) ((type *)arena_zalloc((a), (n), sizeof(type)))
 
-/* Appends room for one more `size`-byte item to a growing array in the arena: `*items` has `*n` of
+/* Appends room for one more `size`-byte item to a growing array in the arena: `*items` has `*n`
+ * of
  * `*cap`. Gives the new item, zeroed, and counts it. */
 void *arena_push(struct arena *, void **items, size_t *n, size_t *cap, size_t size) MUST_USE;
 

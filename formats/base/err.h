@@ -1,4 +1,5 @@
-/* What can go wrong, in the words that a caller can decide on. Functions return 0 or one of these. */
+/* What can go wrong, in the words that a caller can decide on. Functions return 0 or one of
+ * these. */
 #ifndef FORMATS_BASE_ERR_H
 #define FORMATS_BASE_ERR_H
 

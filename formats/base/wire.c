@@ -23,8 +23,8 @@ void rd_fail(struct reader *r, int err)
     if (r->err == OK) {
         r->err = err;
     }
-    /* Nothing is left, so that a loop over what is left ends and every later read fails, too.
-     */
+    /* Nothing is left, so that a loop over what is left ends and every later read fails,
+     * too. */
     r->at = r->end;
 }
 

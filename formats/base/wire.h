@@ -1,8 +1,8 @@
 /* Straight-line encoding and decoding of big-endian numbers and byte runs.
  *
- * The reader is sticky: the first read past the end, or the first rd_fail, makes it fail for good;
- * every later read gives zeros. So a decoder reads all fields in a row and checks once, with rd_end or
- * rd_error. Nothing is allocated here: byte runs point into the input.
+ * The reader is sticky: the first read past the end, or the first rd_fail, makes it fail for
+ * good; every later read gives zeros. So a decoder reads all fields in a row and checks once,
+ * with rd_end or rd_error. Nothing is allocated here: byte runs point into the input.
  *
  * The envelope is the head of every format but the 48-byte head:
  *
@@ -64,7 +64,8 @@ void wr_run8(struct buf *, struct bytes);
 void wr_run16(struct buf *, struct bytes);
 void wr_run32(struct buf *, struct bytes);
 
-/* Writes over the four bytes at offset `at`: for a count or a length that is known only later. */
+/* Writes over the four bytes at offset `at`: for a count or a length that is known only
+ * later. */
 static inline void wr_u32_at(struct buf *out, size_t at, uint32_t number)
 {
     assert(at <= out->len && out->len - at >= 4);

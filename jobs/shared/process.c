@@ -8,7 +8,8 @@
 #include "pipeline/store/trace.h"
 #include "pipeline/sys/log.h"
 
-/* Rounds of a stage that --once does at most: a queue that fills as fast as it is drained must not keep a timer's job for ever. */
+/* Rounds of a stage that --once does at most: a queue that fills as fast as it is drained must
+ * not keep a timer's job for ever. */
 #define ONCE_ROUNDS_MAX 10000u
 
 int process_open(struct process *p, const struct settings_program *program, int argc,

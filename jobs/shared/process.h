@@ -14,7 +14,8 @@ struct process {
     struct repo repo;
 };
 
-/* Reads the settings and opens the bucket. Gives -1 to go on, else what main is to return: help was shown, or what is wrong was said. */
+/* Reads the settings and opens the bucket. Gives -1 to go on, else what main is to return: help
+ * was shown, or what is wrong was said. */
 int process_open(struct process *, const struct settings_program *, int argc, char **argv);
 void process_close(struct process *);
 
@@ -22,7 +23,8 @@ void process_close(struct process *);
 void process_block_signals(void);
 void process_wait_signal(void);
 
-/* A stage once (until it finds nothing to do), or for ever, until a signal. Gives what main is to return. Closes the stage. */
+/* A stage once (until it finds nothing to do), or for ever, until a signal. Gives what main is
+ * to return. Closes the stage. */
 int process_run_stage(struct process *, struct stage *, bool once, uint64_t pause_min_ms,
                       uint64_t pause_max_ms);
 
@@ -33,8 +35,8 @@ struct front {
     struct service *service;
     struct http_server *server;
 };
-/* Opens the service, not started. `hint` is called when something became durable in the queue; may be NULL. This and the next give -1 to go on, else what
- * main is to return. */
+/* Opens the service, not started. `hint` is called when something became durable in the queue;
+ * may be NULL. This and the next give -1 to go on, else what main is to return. */
 int process_service_open(struct process *, struct front *, void (*hint)(void *, uint32_t shard),
                          void *hint_arg);
 /* Starts the service and listens; says on stdout where. */

@@ -1,14 +1,16 @@
-/* What one landing costs by the size of its project, for `make bench` part b: the intake and the landing stage on a
- * directory store, without HTTP.
+/* What one landing costs by the size of its project, for `make bench` part b: the intake and
+ * the landing stage on a directory store, without HTTP.
  *
- *   landing_cost fill DIR FILES                           makes the project; prints the bytes of its tree
- *   landing_cost land DIR FILES BATCH ROUNDS near|deep    lands on it; prints one line of JSON
+ *   landing_cost fill DIR FILES                           makes the project; prints the bytes
+ * of its tree landing_cost land DIR FILES BATCH ROUNDS near|deep    lands on it; prints one
+ * line of JSON
  *
- * The project has FILES files (at least 1,000), and every directory has 10 entries (fewer only where the files run out).
- * Nine of the root's directories are the same in a project of any size: 10 directories of 10 files each. All that is beyond
- * 900 files lies below the tenth, as deep as it must. Landings write 3 files of about 2 KB in one directory: `near` in those nine, so that depth and
- * directory sizes are the same whatever FILES is; `deep` in the tenth. In a batch no two landings share a
- * directory. */
+ * The project has FILES files (at least 1,000), and every directory has 10 entries (fewer only
+ * where the files run out). Nine of the root's directories are the same in a project of any
+ * size: 10 directories of 10 files each. All that is beyond 900 files lies below the tenth, as
+ * deep as it must. Landings write 3 files of about 2 KB in one directory: `near` in those nine,
+ * so that depth and directory sizes are the same whatever FILES is; `deep` in the tenth. In a
+ * batch no two landings share a directory. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +112,8 @@ static void tree_put_object(struct tree_edit *edit, const struct head *head, str
          "the head");
 }
 
-/* Makes the project with its files in one batch that no request asked for. Their contents are nowhere: nobody reads
- * them. */
+/* Makes the project with its files in one batch that no request asked for. Their contents are
+ * nowhere: nobody reads them. */
 static void project_fill(void)
 {
     struct head head;
@@ -252,7 +254,8 @@ static void round_run(unsigned batch, unsigned round, bool counts)
     sum.bytes_out += trace.bytes_out;
 }
 
-/* All files of a directory follow one another. Of the deep directories, some from everywhere. */
+/* All files of a directory follow one another. Of the deep directories, some from
+ * everywhere. */
 static void touched_find(bool deep)
 {
     struct arena arena = {0};

@@ -1,7 +1,9 @@
-/* What this machine can do at best with the load of `make bench` part a: reads the same requests over loopback, appends their
- * bodies to one file, syncs it once a group, and answers. Nothing is looked at and nothing decided.
+/* What this machine can do at best with the load of `make bench` part a: reads the same
+ * requests over loopback, appends their bodies to one file, syncs it once a group, and answers.
+ * Nothing is looked at and nothing decided.
  *
- *   limit FILE        says `listening on http://127.0.0.1:PORT`, and ends with its standard input */
+ *   limit FILE        says `listening on http://127.0.0.1:PORT`, and ends with its standard
+ * input */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -69,7 +71,8 @@ static bool request_find(struct buf *in, struct bytes *body)
     return in->len >= (size_t)(end + 4 - text) + len;
 }
 
-/* Reads what has come; a whole request goes to the end of `file`, and its sender into the group. */
+/* Reads what has come; a whole request goes to the end of `file`, and its sender into the
+ * group. */
 static void receive(int epoll, int fd, struct buf *file)
 {
     struct buf *in = &connections[fd].in;

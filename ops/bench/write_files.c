@@ -1,6 +1,7 @@
 /* Only writes files, for `make bench` part d: the least that a checkout must do.
  *
- *   write_files DIR FILES       file i lies at dNN/dNN/fNNN.txt and holds the text that the benchmark's tree has there */
+ *   write_files DIR FILES       file i lies at dNN/dNN/fNNN.txt and holds the text that the
+ * benchmark's tree has there */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,7 +35,8 @@ static void directories_make(int root)
     }
 }
 
-/* The text of file `i`: 20 to 59 lines, 1 to 3 KB. bench_checkout.py makes the repository of what this program writes. */
+/* The text of file `i`: 20 to 59 lines, 1 to 3 KB. bench_checkout.py makes the repository of
+ * what this program writes. */
 static size_t text_make(unsigned i, char out[static TEXT_MAX])
 {
     unsigned chance = i * 2654435761u + 12345u;

@@ -108,7 +108,8 @@ int answered_advance(struct answered *a, const struct batch *tip)
     }
     if (hash_equal(&tip->tree_hash, &a->tip))
         return OK;
-    /* The ids go in only when the way back to the old tip is whole: half a window would forget. */
+    /* The ids go in only when the way back to the old tip is whole: half a window would
+     * forget. */
     AUTO_BUF found = {0};
     struct hash at = tip->tree_hash;
     while (!hash_equal(&at, &a->tip)) {
@@ -154,7 +155,8 @@ static int window_extend(struct answered *a)
     return OK;
 }
 
-/* Looks at what the window holds of the session. `looked_up` tells whether below it was searched before. */
+/* Looks at what the window holds of the session. `looked_up` tells whether below it was
+ * searched before. */
 static void window_find(const struct answered *a, const struct id16 *session,
                         const struct id16 *request, struct answer *out, bool *looked_up)
 {
@@ -179,7 +181,8 @@ static void window_find(const struct answered *a, const struct id16 *session,
     }
 }
 
-/* The log's word on a session whose base lies far below the window; remembered as the window's own. */
+/* The log's word on a session whose base lies far below the window; remembered as the window's
+ * own. */
 static int look_up_below(struct answered *a, const struct id16 *session)
 {
     uint64_t base = session_id_base(session);
@@ -203,7 +206,8 @@ static int look_up_below(struct answered *a, const struct id16 *session)
     return OK;
 }
 
-/* One step further back. Chain and log say the same, so damage to one sends the look-up to the other. */
+/* One step further back. Chain and log say the same, so damage to one sends the look-up to the
+ * other. */
 static int look_further(struct answered *a, const struct id16 *session, unsigned reads,
                         bool *log_damaged)
 {
@@ -225,7 +229,8 @@ int answered_find(struct answered *a, const struct id16 *session, const struct i
     bool looked_up;
     bool log_damaged = false;
     window_find(a, session, request, out, &looked_up);
-    /* An answer that landed nothing lies in a batch that ends where it began: at the base, at the least. */
+    /* An answer that landed nothing lies in a batch that ends where it began: at the base, at
+     * the least. */
     for (unsigned reads = 0;
          !out->answered && !looked_up && !hash_is_zero(&a->below) && a->floor >= base;
          reads++) {

@@ -1,7 +1,10 @@
-/* Has it been answered already? The ids of the newest batches of one project in memory, so that a drain asks the store only for what it has not seen.
+/* Has it been answered already? The ids of the newest batches of one project in memory, so that
+ * a drain asks the store only for what it has not seen.
  *
- * A session can only have been answered at or above the base in its id. The window holds every batch from its tip back to `floor`; a question that
- * reaches below it reads on, batch by batch while that is cheap, else in the landing log. Losing a window costs reads, never an answer. One thread. */
+ * A session can only have been answered at or above the base in its id. The window holds every
+ * batch from its tip back to `floor`; a question that reaches below it reads on, batch by batch
+ * while that is cheap, else in the landing log. Losing a window costs reads, never an answer.
+ * One thread. */
 #ifndef PIPELINE_REPO_ANSWERED_H
 #define PIPELINE_REPO_ANSWERED_H
 

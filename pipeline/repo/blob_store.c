@@ -5,8 +5,8 @@
 #include "pipeline/repo/blob_read.h"
 #include "pipeline/repo/known.h"
 
-/* The first bytes of an object say what it is: a manifest's head, or a frame's with its content's
- * size. */
+/* The first bytes of an object say what it is: a manifest's head, or a frame's with its
+ * content's size. */
 #define LOOK_LEN     64u
 #define LOOK_AT_ONCE 64u
 
@@ -60,8 +60,8 @@ static void looks_release(struct look *looks, size_t n)
         buf_release(&looks[i].begun);
 }
 
-/* Neither a manifest nor a frame of ours counts as not there, so that it is uploaded again, which
- * heals it. */
+/* Neither a manifest nor a frame of ours counts as not there, so that it is uploaded again,
+ * which heals it. */
 static void look_judge(struct repo *repo, const struct id16 *project, const struct hash *hash,
                        struct look *look)
 {

@@ -26,8 +26,8 @@ int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
     err = head_decode(buf_bytes(&bytes), &head);
     if (err != OK)
         return ERR_CORRUPT;
-    /* A damaged head must not carry our clock away: one that is far ahead is adopted only when its
-     * footer says the same, in chain_tip. */
+    /* A damaged head must not carry our clock away: one that is far ahead is adopted only when
+     * its footer says the same, in chain_tip. */
     if (!hlc_too_far(head.hlc, repo->clock->wall_ms(repo->clock), CLOCK_SKEW_MAX_MS))
         repo_hlc_seen(repo, head.hlc);
     *out = head;

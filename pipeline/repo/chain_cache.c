@@ -40,8 +40,8 @@ struct chain_cache *chain_cache_open(size_t batches_max)
 
 static struct node *node_of(const struct batch *batch)
 {
-    /* Every batch is the first member of a node that chain_cache_new made, and was handed out as
-     * const only to keep its readers from changing it. */
+    /* Every batch is the first member of a node that chain_cache_new made, and was handed out
+     * as const only to keep its readers from changing it. */
     return (struct node *)(uintptr_t)batch;
 }
 

@@ -10,13 +10,14 @@
 const struct batch *chain_cache_find(struct chain_cache *, const struct id16 *project,
                                      const struct hash *tree_hash) MUST_USE;
 
-/* A batch to fill in, whose memory is its arena; chain_cache_add or chain_cache_forget ends that.
+/* A batch to fill in, whose memory is its arena; chain_cache_add or chain_cache_forget ends
+ * that.
  */
 struct batch *chain_cache_new(const struct hash *tree_hash) MUST_USE;
 void chain_cache_forget(struct batch *);
 
-/* Takes a filled batch in. Gives it back, held; or the one that somebody else has put in since.
- */
+/* Takes a filled batch in. Gives it back, held; or the one that somebody else has put in
+ * since. */
 const struct batch *chain_cache_add(struct chain_cache *, const struct id16 *project,
                                     struct batch *) MUST_USE;
 /* NULL is fine. */

@@ -77,7 +77,8 @@ static bool effect_removes(const struct effect *e)
     return e != NULL && (e->kind == EFFECT_DELETE || e->kind == EFFECT_MOVED);
 }
 
-/* Whether the session's own deletes leave nothing of the directory at `path`, which has `files` files. */
+/* Whether the session's own deletes leave nothing of the directory at `path`, which has `files`
+ * files. */
 static int empties(struct check *c, struct bytes path, uint64_t files, bool *out)
 {
     uint64_t gone = 0;
@@ -109,7 +110,8 @@ static bool clashes_with_own(const struct session_view *view, struct bytes path)
     return false;
 }
 
-/* What stands where a written file is to go, after the session's deletes: a directory, or a file above it. */
+/* What stands where a written file is to go, after the session's deletes: a directory, or a
+ * file above it. */
 static int write_room(struct check *c, const struct effect *e, const struct entry *there)
 {
     static const struct seen absent = {.said = true};

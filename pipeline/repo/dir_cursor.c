@@ -83,7 +83,8 @@ int dir_cursor_entry(struct dir_cursor *c, const struct entry **out)
     return 0;
 }
 
-/* The last entry of an inner page that begins at or before `name`, else the first: nothing before it is greater. */
+/* The last entry of an inner page that begins at or before `name`, else the first: nothing
+ * before it is greater. */
 static uint32_t child_index(const struct page *page, struct bytes name)
 {
     return (uint32_t)(page_child(page, name) - page->entries);

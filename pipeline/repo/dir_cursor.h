@@ -1,6 +1,6 @@
-/* A place in one directory that may be split into many pages: a stack of pages from its top page down.
- * What it stands on is an item: an entry of the directory (level 0), or a page below that has not been read
- * (level 1 and up), which can be passed over or expanded. One thread. */
+/* A place in one directory that may be split into many pages: a stack of pages from its top
+ * page down. What it stands on is an item: an entry of the directory (level 0), or a page below
+ * that has not been read (level 1 and up), which can be passed over or expanded. One thread. */
 #ifndef PIPELINE_REPO_DIR_CURSOR_H
 #define PIPELINE_REPO_DIR_CURSOR_H
 

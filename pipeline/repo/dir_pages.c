@@ -46,8 +46,9 @@ int dir_find(struct repo *repo, const struct id16 *project, const struct page_he
     return found == NULL ? ERR_NOT_FOUND : 0;
 }
 
-/* Whether the page's entries come to what is said of it. Counts of a directory are kept up to date by differences, so they must
- * be right to begin with; and a directory without files is never in a page. */
+/* Whether the page's entries come to what is said of it. Counts of a directory are kept up to
+ * date by differences, so they must be right to begin with; and a directory without files is
+ * never in a page. */
 static bool sums_ok(const struct page *page, const struct entry *says)
 {
     uint64_t files = 0;

@@ -1,7 +1,9 @@
-/* The pages of one directory as they lie in a tree, whole or in part: what an edit starts from. One thread.
+/* The pages of one directory as they lie in a tree, whole or in part: what an edit starts from.
+ * One thread.
  *
- * A directory of one page is its top page. One that is split is a list of pages at each level: at level 0 the
- * leaves, which have the directory's entries, at the levels above the pages that name those below. */
+ * A directory of one page is its top page. One that is split is a list of pages at each level:
+ * at level 0 the leaves, which have the directory's entries, at the levels above the pages that
+ * name those below. */
 #ifndef PIPELINE_REPO_DIR_PAGES_H
 #define PIPELINE_REPO_DIR_PAGES_H
 
@@ -22,8 +24,9 @@ struct dir_pages {
     size_t n[PAGE_LEVELS_MAX];
 };
 
-/* Reads the top page of the directory that `dir` names. ERR_CORRUPT also when its entries do not come to the files and bytes
- * that `dir` says. `dir->where` PLACE_NONE is a directory without pages. */
+/* Reads the top page of the directory that `dir` names. ERR_CORRUPT also when its entries do
+ * not come to the files and bytes that `dir` says. `dir->where` PLACE_NONE is a directory
+ * without pages. */
 int dir_pages_open(struct dir_pages *, struct repo *, const struct id16 *project,
                    const struct entry *dir) MUST_USE;
 void dir_pages_release(struct dir_pages *);
@@ -39,11 +42,12 @@ size_t dir_pages_index(const struct dir_pages *, unsigned level, struct bytes na
 int dir_pages_load(struct dir_pages *, unsigned level, size_t i,
                    const struct page **out) MUST_USE;
 
-/* The page that `says`, an entry of an inner page of level `level`, stands for. ERR_CORRUPT unless it is one level below and
- * begins with the name that it should. */
+/* The page that `says`, an entry of an inner page of level `level`, stands for. ERR_CORRUPT
+ * unless it is one level below and begins with the name that it should. */
 int dir_page_below(struct repo *, const struct id16 *project, uint8_t level,
                    const struct entry *says, const struct page_held **out) MUST_USE;
-/* The entry called `name` of the directory whose top page is `top`, without its name. ERR_NOT_FOUND. */
+/* The entry called `name` of the directory whose top page is `top`, without its name.
+ * ERR_NOT_FOUND. */
 int dir_find(struct repo *, const struct id16 *project, const struct page_held *top,
              struct bytes name, struct entry *out) MUST_USE;
 

@@ -195,7 +195,8 @@ struct edit_slot *edit_spot_slot(struct tree_edit *edit, const struct edit_spot 
         }
         dir = slot->child;
         name = path_first(&rest);
-        /* A directory that is empty now may have had this name in its pages: the slots of all that went are still there. */
+        /* A directory that is empty now may have had this name in its pages: the slots of all
+         * that went are still there. */
         slot = slot_find(edit, dir, name);
         if (slot == NULL) {
             slot = slot_new(edit, dir, name, &none);

@@ -1,5 +1,6 @@
-/* The inside of a tree edit: a node for each directory that was touched, a slot for each name that was. Only tree_edit*.c include
- * this. Nodes and slots live in the edit's arena and never move. */
+/* The inside of a tree edit: a node for each directory that was touched, a slot for each name
+ * that was. Only tree_edit*.c include this. Nodes and slots live in the edit's arena and never
+ * move. */
 #ifndef PIPELINE_REPO_EDIT_NODE_H
 #define PIPELINE_REPO_EDIT_NODE_H
 
@@ -76,7 +77,8 @@ void edit_nodes_release(struct tree_edit *);
 
 /* Reads the directory's top page, once. */
 int edit_node_open(struct tree_edit *, struct edit_node *) MUST_USE;
-/* The directory as an entry. Its place is known only while it is unchanged or once it is sealed. */
+/* The directory as an entry. Its place is known only while it is unchanged or once it is
+ * sealed. */
 struct entry edit_node_entry(const struct edit_node *);
 static inline bool edit_node_there(const struct edit_node *n)
 {
@@ -85,13 +87,15 @@ static inline bool edit_node_there(const struct edit_node *n)
 
 /* Goes along `path` as far as there are directories. */
 int edit_spot_find(struct tree_edit *, struct bytes path, struct edit_spot *out) MUST_USE;
-/* The slot at a spot whose path is gone to its end or where nothing is; makes it, and the directories that lead there. */
+/* The slot at a spot whose path is gone to its end or where nothing is; makes it, and the
+ * directories that lead there. */
 struct edit_slot *edit_spot_slot(struct tree_edit *, const struct edit_spot *);
-/* What is in the slot becomes `file` (KIND_NONE: nothing); all that follows from it for the directories above is done. */
+/* What is in the slot becomes `file` (KIND_NONE: nothing); all that follows from it for the
+ * directories above is done. */
 void edit_slot_set(struct edit_slot *, const struct entry *file, uint64_t stamp);
 
-/* What the directory's changed names are now, sorted by name; entries in the arena. Those of directories have a hash and a place when their
- * nodes have. */
+/* What the directory's changed names are now, sorted by name; entries in the arena. Those of
+ * directories have a hash and a place when their nodes have. */
 struct dir_change;
 struct dir_change *edit_node_changes(const struct edit_node *, struct arena *, size_t *n);
 

@@ -1,5 +1,5 @@
-/* Queue objects that are sealed, on their way into the store. Between the files of the intake.
- */
+/* Queue objects that are sealed, on their way into the store. Between the files of the
+ * intake. */
 #ifndef PIPELINE_REPO_INTAKE_PUT_H
 #define PIPELINE_REPO_INTAKE_PUT_H
 

@@ -4,7 +4,8 @@
 #include "formats/base/hash.h"
 #include <pthread.h>
 
-/* A name has its place in one of the sets, by its first bytes, and within the set in any way. */
+/* A name has its place in one of the sets, by its first bytes, and within the set in any
+ * way. */
 #define WAYS 8u
 
 struct slot {

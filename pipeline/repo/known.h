@@ -1,9 +1,10 @@
-/* Small facts that this process has learned from the store and that do not change while they are
- * remembered: which project a handle names, what lies under a blob's hash. Bounded: the fact that
- * was not used for longest makes room. Any thread. A NULL memory knows nothing and learns nothing.
+/* Small facts that this process has learned from the store and that do not change while they
+ * are remembered: which project a handle names, what lies under a blob's hash. Bounded: the
+ * fact that was not used for longest makes room. Any thread. A NULL memory knows nothing and
+ * learns nothing.
  *
- * Whoever finds that a project's `gc` object is another than before calls known_clear: a blob is
- * remembered as there only while nothing can have taken it away. */
+ * Whoever finds that a project's `gc` object is another than before calls known_clear: a blob
+ * is remembered as there only while nothing can have taken it away. */
 #ifndef PIPELINE_REPO_KNOWN_H
 #define PIPELINE_REPO_KNOWN_H
 

@@ -17,9 +17,9 @@ int landlog_open(struct repo *, const struct id16 *project, uint64_t before,
 int landlog_next(struct landlog *, const struct log_entry **out) MUST_USE;
 void landlog_close(struct landlog *);
 
-/* The segments that readers take: of those that begin alike the longest, contiguous from 1 on. So
- * the last one's end is the first position that no segment has. The first one holds the answers
- * under position 0, too. ERR_CORRUPT when one lies behind a hole. */
+/* The segments that readers take: of those that begin alike the longest, contiguous from 1 on.
+ * So the last one's end is the first position that no segment has. The first one holds the
+ * answers under position 0, too. ERR_CORRUPT when one lies behind a hole. */
 struct landlog_segment_ref {
     uint64_t first;
     uint64_t end;
@@ -27,8 +27,8 @@ struct landlog_segment_ref {
 int landlog_segments(struct repo *, const struct id16 *project, struct arena *,
                      struct landlog_segment_ref **out, size_t *n) MUST_USE;
 
-/* The entries filed under positions [first, end) from the chain, in its order; up to the head where
- * `end` is beyond it. */
+/* The entries filed under positions [first, end) from the chain, in its order; up to the head
+ * where `end` is beyond it. */
 int landlog_collect(struct repo *, const struct id16 *project, const struct head *,
                     uint64_t first, uint64_t end, struct arena *, struct log_entry **out,
                     uint32_t *n) MUST_USE;

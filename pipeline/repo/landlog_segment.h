@@ -1,12 +1,12 @@
-/* What the landing log is made of: segments in the store, and batches of the chain for what they
- * do not have yet. landlog.h is what others use; stage_append makes the segments. */
+/* What the landing log is made of: segments in the store, and batches of the chain for what
+ * they do not have yet. landlog.h is what others use; stage_append makes the segments. */
 #ifndef PIPELINE_REPO_LANDLOG_SEGMENT_H
 #define PIPELINE_REPO_LANDLOG_SEGMENT_H
 
 #include "pipeline/repo/landlog.h"
 
-/* Lists are not atomic, and ten segments go when one has taken their place: what looks like a hole
- * or has vanished is looked for so many times. */
+/* Lists are not atomic, and ten segments go when one has taken their place: what looks like a
+ * hole or has vanished is looked for so many times. */
 #define LANDLOG_LISTS_MAX 4u
 
 /* All segments that are there, also those that a longer one covers, by first, then end. */

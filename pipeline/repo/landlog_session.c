@@ -1,5 +1,5 @@
-/* The answer to a session: looked for in the chain of batches, whose ids lie beside the footers,
- * and in the log's segments where these take fewer reads. */
+/* The answer to a session: looked for in the chain of batches, whose ids lie beside the
+ * footers, and in the log's segments where these take fewer reads. */
 #include "pipeline/repo/chain_cache.h"
 #include "pipeline/repo/landlog_segment.h"
 
@@ -83,9 +83,9 @@ static int segments_search(struct search *search, struct landlog_segment_ref *se
     }
 }
 
-/* Searches the segments for what is filed up to `batch`'s first position, if they have all of it
- * in fewer reads than there are batches left. `*done` when that was all. The log is derived from
- * the chain, so damage to it sends the search back there. */
+/* Searches the segments for what is filed up to `batch`'s first position, if they have all of
+ * it in fewer reads than there are batches left. `*done` when that was all. The log is derived
+ * from the chain, so damage to it sends the search back there. */
 static int segments_try(struct search *search, const struct batch *batch, bool *done)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -148,7 +148,8 @@ static int chain_search(struct search *search)
         const struct hash *prev = &batch->footer.prev;
         reads += !batch_cached(search, prev);
         if (reads > ask_at) {
-            /* Asked again after as many reads once more: the segments may begin further back. */
+            /* Asked again after as many reads once more: the segments may begin further
+             * back. */
             ask_at = 2 * reads;
             err = segments_try(search, batch, &done);
             if (err != OK || done)

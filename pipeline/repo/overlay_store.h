@@ -1,6 +1,6 @@
 /* A store that has one object of its own over another store: how a tree that was made in memory
- * is read with the same code as one that lies in the bucket. Reads only: puts, deletes and lists
- * are refused with ERR_DENIED. */
+ * is read with the same code as one that lies in the bucket. Reads only: puts, deletes and
+ * lists are refused with ERR_DENIED. */
 #ifndef PIPELINE_REPO_OVERLAY_STORE_H
 #define PIPELINE_REPO_OVERLAY_STORE_H
 

@@ -1,5 +1,5 @@
-/* Sessions as any agent sees them now: one reads one's own writes, whichever front took them.
- */
+/* Sessions as any agent sees them now: one reads one's own writes, whichever front took
+ * them. */
 #ifndef PIPELINE_REPO_PENDING_H
 #define PIPELINE_REPO_PENDING_H
 

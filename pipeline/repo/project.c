@@ -189,8 +189,8 @@ int project_find(struct repo *repo, struct bytes name, struct id16 *out)
     return OK;
 }
 
-/* Reads the handles of `infos` that are not known yet, side by side. One that has gone or that is
- * damaged keeps a zero id. */
+/* Reads the handles of `infos` that are not known yet, side by side. One that has gone or that
+ * is damaged keeps a zero id. */
 static int handles_get(struct repo *repo, struct project_info *infos, size_t n,
                        struct arena *arena)
 {
@@ -263,7 +263,8 @@ int project_list(struct repo *repo, struct arena *arena, const char *after, size
     const char *at = after[0] == '\0' ? "" : arena_printf(arena, "%s%s", prefix.s, after);
     if (max > STORE_LIST_MAX)
         max = STORE_LIST_MAX;
-    /* A page of nothing but damaged handles would leave the caller without a place to go on from.
+    /* A page of nothing but damaged handles would leave the caller without a place to go on
+     * from.
      */
     struct project_list list;
     do {

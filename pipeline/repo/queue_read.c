@@ -8,8 +8,8 @@
 
 #define LISTS_MAX    64u
 #define GETS_AT_ONCE 64u
-/* Looks at a queue of which something is gone between list and get. What is kept from the look before is not got again,
- * so that the last ones are quick. */
+/* Looks at a queue of which something is gone between list and get. What is kept from the look
+ * before is not got again, so that the last ones are quick. */
 #define LOOKS_MAX 8u
 
 /* One object in memory. `held` is first: callers have its address. */
@@ -218,7 +218,8 @@ static void entry_decode(struct repo *repo, struct entry_held *entry)
         repo_hlc_seen(repo, hlc);
 }
 
-/* Gets up to GETS_AT_ONCE objects; an entry whose object is gone becomes NULL, and `*gone` is set. */
+/* Gets up to GETS_AT_ONCE objects; an entry whose object is gone becomes NULL, and `*gone` is
+ * set. */
 static int entries_get(struct repo *repo, struct entry_held ***fetch, size_t n, bool *gone)
 {
     struct store_op ops[GETS_AT_ONCE];

@@ -1,6 +1,6 @@
 /* Reading what lies in the queue of a shard. Queue objects never change, so decoded ones stay
- * in memory while they are listed, bounded by bytes: reading again costs one list. Any thread.
- */
+ * in memory while they are listed, bounded by bytes: reading again costs one list. Any
+ * thread. */
 #ifndef PIPELINE_REPO_QUEUE_READ_H
 #define PIPELINE_REPO_QUEUE_READ_H
 
@@ -22,7 +22,8 @@ struct queue_view {
 };
 
 /* All objects of a shard. When one is gone between the list and the get, what was in it may
- * wait in another by now: the queue is listed again, a few times; then it was settled. A damaged one is logged and passed over. Fails when one cannot be read, for it may have what
+ * wait in another by now: the queue is listed again, a few times; then it was settled. A
+ * damaged one is logged and passed over. Fails when one cannot be read, for it may have what
  * the caller looks for. ERR_LIMIT: the queue is absurdly long. */
 int queue_read(struct repo *, uint32_t shard, struct arena *, struct queue_view *out) MUST_USE;
 void queue_drop(struct repo *, const struct queue_view *);

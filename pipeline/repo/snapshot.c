@@ -8,9 +8,9 @@
 struct snapshot {
     struct arena arena; /* holds the snapshot itself */
     struct tree tree;
-    /* Inside a batch: the pages that the replay made are one more tree object, which lies in memory
-     * only. It is read through a repo of the snapshot's own, whose store has it on top; so all that
-     * reads a tree reads this one, too. */
+    /* Inside a batch: the pages that the replay made are one more tree object, which lies in
+     * memory only. It is read through a repo of the snapshot's own, whose store has it on top;
+     * so all that reads a tree reads this one, too. */
     bool inside;
     struct tree_build build;
     struct overlay_store overlay;
@@ -83,9 +83,9 @@ static int replay(struct tree_edit *edit, struct repo *repo, const struct id16 *
     return err;
 }
 
-/* The name under which the pages of a replay are cached: the same for the same replay, so that the
- * next snapshot of this position finds them. No tree object has it, because those are named by
- * SHA-256. */
+/* The name under which the pages of a replay are cached: the same for the same replay, so that
+ * the next snapshot of this position finds them. No tree object has it, because those are named
+ * by SHA-256. */
 static struct hash replay_name(const struct batch *batch, uint64_t position)
 {
     AUTO_BUF bytes = {0};

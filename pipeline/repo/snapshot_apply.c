@@ -1,7 +1,7 @@
 #include "pipeline/repo/snapshot.h"
 
-/* Where a write that keeps its source takes its content from: looked up before anything changes,
- * because a rename's source is gone afterwards. */
+/* Where a write that keeps its source takes its content from: looked up before anything
+ * changes, because a rename's source is gone afterwards. */
 static int source_find(struct tree_edit *edit, const struct effect *effect, struct entry *out)
 {
     struct bytes path = effect->source.len > 0 ? effect->source : effect->path;

@@ -119,8 +119,9 @@ enum step {
     STEP_TAKE_BOTH,
 };
 
-/* A page is expanded only when the other side has no page that is equal to it: what is equal begins with the same name,
- * so both cursors come to stand on it at once, if the higher one is always expanded first. */
+/* A page is expanded only when the other side has no page that is equal to it: what is equal
+ * begins with the same name, so both cursors come to stand on it at once, if the higher one is
+ * always expanded first. */
 static enum step step_for(const struct dir_cursor *a, const struct dir_cursor *b)
 {
     uint8_t level_a = 0;
@@ -146,7 +147,8 @@ static enum step step_for(const struct dir_cursor *a, const struct dir_cursor *b
     return hash_equal(&at_a->hash, &at_b->hash) ? STEP_PASS_BOTH : STEP_EXPAND_BOTH;
 }
 
-/* The item that the cursor stands on becomes `*out`; its name goes behind the directory's path. */
+/* The item that the cursor stands on becomes `*out`; its name goes behind the directory's
+ * path. */
 static void take(struct tree_diff *d, size_t path_len, struct dir_cursor *cursor,
                  struct entry *out)
 {
@@ -161,7 +163,8 @@ static void take(struct tree_diff *d, size_t path_len, struct dir_cursor *cursor
     dir_cursor_pass(cursor);
 }
 
-/* Moves on to the next name that either side has and sets `met`. ERR_NOT_FOUND at the end of the directory. */
+/* Moves on to the next name that either side has and sets `met`. ERR_NOT_FOUND at the end of
+ * the directory. */
 static int dir_next(struct tree_diff *d, struct diff_dir *dir)
 {
     struct dir_cursor *a = &dir->a;
@@ -185,7 +188,8 @@ static int dir_next(struct tree_diff *d, struct diff_dir *dir)
             err = dir_cursor_expand(b);
             break;
         case STEP_EXPAND_BOTH:
-            /* When the second fails, a is one level lower than b and the next call expands b. */
+            /* When the second fails, a is one level lower than b and the next call expands
+             * b. */
             err = dir_cursor_expand(a);
             err = err != 0 ? err : dir_cursor_expand(b);
             break;
@@ -205,7 +209,8 @@ static int dir_next(struct tree_diff *d, struct diff_dir *dir)
     return err;
 }
 
-/* Looks at the two entries that were met: whether there is a change to give, and whether to go below. */
+/* Looks at the two entries that were met: whether there is a change to give, and whether to go
+ * below. */
 static bool look(struct tree_diff *d, struct tree_change *out)
 {
     d->met = false;

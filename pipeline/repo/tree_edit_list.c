@@ -9,8 +9,9 @@ struct merge {
     size_t n;
 };
 
-/* What comes first by name, of the pages or of the changes, which hide an entry of the same name; NULL for a name that is gone. `order` says
- * which sides to move on: the pages when it is 0 or less, the changes when it is 0 or more. ERR_NOT_FOUND at the end. */
+/* What comes first by name, of the pages or of the changes, which hide an entry of the same
+ * name; NULL for a name that is gone. `order` says which sides to move on: the pages when it is
+ * 0 or less, the changes when it is 0 or more. ERR_NOT_FOUND at the end. */
 static int merge_peek(struct merge *m, const struct entry **out, int *order)
 {
     const struct entry *page = NULL;

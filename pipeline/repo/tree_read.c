@@ -4,8 +4,8 @@
 #include "pipeline/repo/dir_pages.h"
 #include "pipeline/repo/tree.h"
 
-/* Reads the page's bytes from the store and adds them to the cache. What the parent says is there and is not, or is other
- * bytes than it says, is corrupt. */
+/* Reads the page's bytes from the store and adds them to the cache. What the parent says is
+ * there and is not, or is other bytes than it says, is corrupt. */
 static int page_read(struct repo *repo, const struct id16 *project,
                      const struct location *where, const struct page_held **out)
 {

@@ -120,7 +120,8 @@ static int merge_leaf(struct rechunk *r, size_t leaf)
     return 0;
 }
 
-/* Adds the run that begins at `*leaf` with its changes to the piece, and the runs behind it whose first name is gone. */
+/* Adds the run that begins at `*leaf` with its changes to the piece, and the runs behind it
+ * whose first name is gone. */
 static int merge_run(struct rechunk *r, size_t *leaf)
 {
     do {
@@ -199,7 +200,8 @@ static void slice_add(struct rechunk *r, size_t from, size_t to)
     s->starts_run = r->n_slices == 1 || page_boundary(items[0]->name, 0);
 }
 
-/* Turns the first `n` pages that the piece was cut into to slices, and leaves the rest in it. */
+/* Turns the first `n` pages that the piece was cut into to slices, and leaves the rest in
+ * it. */
 static void slices_take(struct rechunk *r, size_t n)
 {
     size_t end = 0;
@@ -254,8 +256,9 @@ static bool last_is_long(const struct rechunk *r)
 
 /* Cuts the runs from `*leaf` on until what follows stands as it did, and sets `*leaf` to that.
  *
- * When the last page that the piece was cut into is too short, no forced cut was made in its run, so it is the whole of a run that goes on
- * into the next one. Every page before it is final then, and at most PAGE_LEAST is cut again. */
+ * When the last page that the piece was cut into is too short, no forced cut was made in its
+ * run, so it is the whole of a run that goes on into the next one. Every page before it is
+ * final then, and at most PAGE_LEAST is cut again. */
 static int recut_piece(struct rechunk *r, size_t *leaf)
 {
     r->n_piece = 0;
@@ -267,7 +270,8 @@ static int recut_piece(struct rechunk *r, size_t *leaf)
         bool at_end = *leaf == leaves(r);
         cut(r, r->piece, r->n_piece, 0, !at_end);
         if (r->n_piece == 0 || last_is_long(r) || (at_end && r->n_slices == 0)) {
-            /* An empty piece can only be the first, and what follows it then begins the directory. */
+            /* An empty piece can only be the first, and what follows it then begins the
+             * directory. */
             slices_take(r, r->n_cuts);
             return 0;
         }

@@ -14,8 +14,8 @@ static void node_add(struct node_list *list, struct arena *arena, struct edit_no
     *at = node;
 }
 
-/* The directories from `top` down that are to be cut again, each before those below it: all that were changed, or only those
- * whose hash is not known. */
+/* The directories from `top` down that are to be cut again, each before those below it: all
+ * that were changed, or only those whose hash is not known. */
 static struct node_list nodes_below(struct edit_node *top, bool unknown_only,
                                     struct arena *arena)
 {
@@ -119,8 +119,8 @@ static int seal_page(struct page_sink *sink, const struct page *page, bool top,
     return 0;
 }
 
-/* A root page that came out as one that is there already has its place in another tree object: its entries are made into a
- * page of this one. */
+/* A root page that came out as one that is there already has its place in another tree object:
+ * its entries are made into a page of this one. */
 static int root_copy(struct seal_sink *sink)
 {
     struct tree_edit *edit = sink->edit;

@@ -62,7 +62,8 @@ int tree_walk_open(const struct tree *t, struct bytes path, struct tree_walk **o
     return 0;
 }
 
-/* Leaves what was given last: into it when it is a directory that was not skipped, else past it. */
+/* Leaves what was given last: into it when it is a directory that was not skipped, else past
+ * it. */
 static int move_on(struct tree_walk *w)
 {
     if (!w->given) {

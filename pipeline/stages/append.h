@@ -17,8 +17,8 @@ struct append_log {
     unsigned span;   /* segments that are made of one walk of the chain */
 };
 
-/* Puts segments that are missing below the head, at most ten, and at most one large segment. Gives
- * how many it put, or the first error; what was put before it stays. */
+/* Puts segments that are missing below the head, at most ten, and at most one large segment.
+ * Gives how many it put, or the first error; what was put before it stays. */
 int append_project(struct repo *, struct append_log *, const struct head *) MUST_USE;
 
 /* Whether append_project would find something to put. */

@@ -12,7 +12,8 @@
 #define WALK_BYTES (16u * MIB)
 
 /* A segment is final only when the head is at its end or beyond: answers that land nothing are
- * filed under the head's position, so under `end - 1` they still come while the head is there. */
+ * filed under the head's position, so under `end - 1` they still come while the head is
+ * there. */
 static bool is_final(const struct head *head, uint64_t end)
 {
     return head->position >= end;
@@ -66,8 +67,8 @@ static int cut_and_put(struct repo *repo, struct append_log *log, struct log_ent
     return OK;
 }
 
-/* One walk of the chain, for as many segments as memory allows: a batch that reaches over many of
- * them is then read once. */
+/* One walk of the chain, for as many segments as memory allows: a batch that reaches over many
+ * of them is then read once. */
 static int walk_and_put(struct repo *repo, struct append_log *log, const struct head *head,
                         unsigned span)
 {
@@ -116,8 +117,8 @@ static int refs_delete(struct repo *repo, const struct id16 *project,
     return n > 0 ? store_many(repo->store, ops, n) : OK;
 }
 
-/* Joins the ten segments from `first` on, puts the one that takes their place, reads it back, and
- * only then deletes them. */
+/* Joins the ten segments from `first` on, puts the one that takes their place, reads it back,
+ * and only then deletes them. */
 static int large_put(struct repo *repo, struct append_log *log, uint64_t first)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -149,8 +150,8 @@ static int large_put(struct repo *repo, struct append_log *log, uint64_t first)
 
 /* ---- what is there ---- */
 
-/* Small segments whose large one is there, and chosen by readers: left behind by a crash between
- * its put and their deletes. */
+/* Small segments whose large one is there, and chosen by readers: left behind by a crash
+ * between its put and their deletes. */
 static int leftovers_delete(struct repo *repo, const struct append_log *log,
                             const struct landlog_segment_ref *keys, size_t n)
 {
@@ -220,8 +221,8 @@ int append_project(struct repo *repo, struct append_log *log, const struct head 
             put++;
         }
     }
-    /* After an error nobody knows what came of a put or delete: look again next time. Segments that
-     * have vanished are another appender's work, and no error. */
+    /* After an error nobody knows what came of a put or delete: look again next time. Segments
+     * that have vanished are another appender's work, and no error. */
     if (err != OK)
         log->listed = false;
     return err != OK && err != ERR_NOT_FOUND ? err : put;

@@ -1,4 +1,5 @@
-/* Runs a stage over and over in a thread: at once while there is work, else after a pause that doubles from the least to the greatest; a wake ends the pause. */
+/* Runs a stage over and over in a thread: at once while there is work, else after a pause that
+ * doubles from the least to the greatest; a wake ends the pause. */
 #ifndef PIPELINE_STAGES_FOLLOW_H
 #define PIPELINE_STAGES_FOLLOW_H
 
@@ -6,7 +7,8 @@
 
 struct follow;
 
-/* Starts the thread. The stage stays the caller's, and is not used by anybody else until follow_stop. */
+/* Starts the thread. The stage stays the caller's, and is not used by anybody else until
+ * follow_stop. */
 struct follow *follow_start(struct stage *, uint64_t pause_min_ms,
                             uint64_t pause_max_ms) MUST_USE;
 /* There may be work: any thread. */

@@ -1,5 +1,6 @@
-/* The parts of the landing stage, between its files. A drain reads a shard's queue (land_queue), decides a project's requests and commits them with
- * one head put (land_batch), and then puts away what is settled (land_settle). */
+/* The parts of the landing stage, between its files. A drain reads a shard's queue
+ * (land_queue), decides a project's requests and commits them with one head put (land_batch),
+ * and then puts away what is settled (land_settle). */
 #ifndef PIPELINE_STAGES_LAND_H
 #define PIPELINE_STAGES_LAND_H
 
@@ -41,19 +42,20 @@ struct group {
     bool dead;           /* what it needs to be settled cannot be read */
 };
 
-/* Everything in the queue about one session. One that a land names, and of which nothing else is in the queue, has no groups. */
+/* Everything in the queue about one session. One that a land names, and of which nothing else
+ * is in the queue, has no groups. */
 struct work {
     struct id16 project;
     struct id16 id;
     struct group **groups; /* in the order of the queue */
     size_t n;
-    struct session
-        session; /* merged out of the groups of its owner, and of its object when that was read */
-    uint64_t oldest_hlc; /* of its records in the queue */
-    bool whole;          /* it came whole, with its land: it has no object */
-    bool owned;          /* the owner is known: session.owner */
-    bool object_read;    /* the session object was asked for */
-    bool object_damaged; /* and cannot be decoded */
+    struct session session; /* merged out of the groups of its owner, and of its object when
+                               that was read */
+    uint64_t oldest_hlc;    /* of its records in the queue */
+    bool whole;             /* it came whole, with its land: it has no object */
+    bool owned;             /* the owner is known: session.owner */
+    bool object_read;       /* the session object was asked for */
+    bool object_damaged;    /* and cannot be decoded */
     bool has_object;
     struct etag object;
     bool closed;  /* answered for good: its records need nothing more */
@@ -113,18 +115,21 @@ struct land {
     bool complete; /* all of the shard's queue is at hand: what is not in it has not come */
 };
 
-/* Whether the store has failed: later it may do better. Any other error is about what was read. */
+/* Whether the store has failed: later it may do better. Any other error is about what was
+ * read. */
 static inline bool land_store_failed(int err)
 {
     return err == ERR_AGAIN || err == ERR_UNKNOWN || err == ERR_DENIED;
 }
 
-/* land_queue: lists a shard and reads what is new. Gives all of the shard that is read, in order of keys. */
+/* land_queue: lists a shard and reads what is new. Gives all of the shard that is read, in
+ * order of keys. */
 int land_queue_read(struct land *, uint32_t shard, struct queued ***out, size_t *n) MUST_USE;
 void land_queued_free(struct queued *);
 
-/* land_batch: answers all requests of the project that can be answered. On return requests say whether they are, and works whether they
- * are closed. What goes wrong with one request holds up no other. ERR_CORRUPT: the project's head, footer or root cannot be read. */
+/* land_batch: answers all requests of the project that can be answered. On return requests say
+ * whether they are, and works whether they are closed. What goes wrong with one request holds
+ * up no other. ERR_CORRUPT: the project's head, footer or root cannot be read. */
 int land_project(struct land *, struct project_round *) MUST_USE;
 
 /* The window of answers of a project. */
@@ -132,14 +137,16 @@ struct answered *land_answered(struct land *, const struct id16 *project);
 
 /* Merges the queue's records of the session's owner into the work. */
 void land_work_merge(struct land *, struct work *);
-/* Reads the session's object into the work, once. ERR_CORRUPT when it cannot be decoded; then the work still knows which version that is. */
+/* Reads the session's object into the work, once. ERR_CORRUPT when it cannot be decoded; then
+ * the work still knows which version that is. */
 int land_object_read(struct land *, struct work *) MUST_USE;
 
 /* land_settle: folds and retires session objects, and gives each group its fate. */
 int land_settle_project(struct land *, struct project_round *) MUST_USE;
 /* Puts groups that are dead into queue/dead/; they are settled by that. */
 int land_settle_dead(struct land *, uint32_t shard, struct group *groups, size_t n) MUST_USE;
-/* Deletes queue objects that are settled, and puts what waits together once too many objects wait. */
+/* Deletes queue objects that are settled, and puts what waits together once too many objects
+ * wait. */
 int land_settle_queue(struct land *, uint32_t shard, struct queued **queued, size_t n,
                       const struct group *groups, size_t n_groups) MUST_USE;
 

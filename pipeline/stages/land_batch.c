@@ -1,5 +1,6 @@
-/* One project's batch: decide each request against the tree as the ones before it left it, build one tree object out of all
- * answers, and make it true with one conditional put of the head. */
+/* One project's batch: decide each request against the tree as the ones before it left it,
+ * build one tree object out of all answers, and make it true with one conditional put of the
+ * head. */
 #include "formats/base/hex.h"
 #include "pipeline/repo/blob_store.h"
 #include "pipeline/repo/conflict.h"
@@ -26,7 +27,8 @@ struct attempt {
     size_t landed;
     struct request *last_landed;
     size_t decided_max;
-    /* The series under way: the record that asks for it, and what the sessions so far mean for those that follow. */
+    /* The series under way: the record that asks for it, and what the sessions so far mean for
+     * those that follow. */
     const struct id16 *series;
     bool series_ended;
     bool series_waits;
@@ -147,7 +149,8 @@ static bool records_select(struct attempt *a, const struct work *work,
     return true;
 }
 
-/* Whether what the request waits for will not come any more. Of a queue that was read in part nobody can say that. */
+/* Whether what the request waits for will not come any more. Of a queue that was read in part
+ * nobody can say that. */
 static bool request_overdue(const struct attempt *a, const struct request *r)
 {
     if (!a->land->complete)
@@ -291,7 +294,8 @@ static int decide_land(struct attempt *a, struct request *r)
     struct work *work = r->work;
     struct session chosen;
     bool all = work->owned && records_select(a, work, r->item, &chosen);
-    /* What came whole should be in the queue; before it is given up the object is asked all the same. */
+    /* What came whole should be in the queue; before it is given up the object is asked all the
+     * same. */
     if (!all && (!r->record->land.whole || request_overdue(a, r))) {
         int err = object_ask(a, work);
         if (err != OK)
@@ -335,7 +339,8 @@ static int decide(struct attempt *a, struct request *r)
     struct answer answer;
     int err = answered_find(a->answered, &r->work->id, &r->record->id, &answer);
     if (err != OK && !land_store_failed(err)) {
-        /* Landing it may be the second time, refusing it may be another answer: an operator has to look. Others go on. */
+        /* Landing it may be the second time, refusing it may be another answer: an operator has
+         * to look. Others go on. */
         log_error("history_damaged", LOG_STR("session", id16_hex(&r->work->id).s),
                   LOG_ERR(err));
         a->series_lost = true;
@@ -366,8 +371,9 @@ static int decide(struct attempt *a, struct request *r)
     return r->item == NULL ? decide_abandon(a, r) : decide_land(a, r);
 }
 
-/* One request has failed, and holds up no other: it is put off when the store has failed it, and refused when it cannot be applied. A batch that is
- * over a limit is committed without it, or begun anew to try it alone. */
+/* One request has failed, and holds up no other: it is put off when the store has failed it,
+ * and refused when it cannot be applied. A batch that is over a limit is committed without it,
+ * or begun anew to try it alone. */
 static int decide_failed(struct attempt *a, struct request *r, int err)
 {
     bool full = err == ERR_LIMIT && a->decided > 0;
@@ -459,8 +465,8 @@ static void commit_done(struct attempt *a, const struct hash *tree, const struct
         land->options.landed(land->options.landed_arg, &a->round->project);
 }
 
-/* 0 when the head names this batch. What keeps it from becoming a tree object, a page that only sealing needs or a limit, is told from
- * what the store says of its puts by `*sealing`. */
+/* 0 when the head names this batch. What keeps it from becoming a tree object, a page that only
+ * sealing needs or a limit, is told from what the store says of its puts by `*sealing`. */
 static int commit(struct attempt *a, bool *sealing)
 {
     struct land *land = a->land;
@@ -495,7 +501,8 @@ static int commit_failed(struct attempt *a, int err, bool sealing, size_t *decid
 {
     struct clock *clock = a->land->repo->clock;
     if (sealing) {
-        /* Some session's change cannot be made. It is looked for by halves, and refused by itself. */
+        /* Some session's change cannot be made. It is looked for by halves, and refused by
+         * itself. */
         if (a->decided == 1 && a->landed == 0)
             return err;
         if (a->landed == 1)

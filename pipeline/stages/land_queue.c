@@ -153,8 +153,8 @@ static bool queued_is_damaged(const struct land *land, const char *key)
            land->queued[at]->damaged;
 }
 
-/* The keys of a shard, up to ROUND_OBJECTS_MAX that may be of use: damaged ones stay for ever, and
- * what lies behind them must be seen all the same. */
+/* The keys of a shard, up to ROUND_OBJECTS_MAX that may be of use: damaged ones stay for ever,
+ * and what lies behind them must be seen all the same. */
 static int queue_list(struct land *land, const char *prefix, struct store_list *out)
 {
     struct arena *arena = &land->arena;
@@ -209,7 +209,8 @@ int land_queue_read(struct land *land, uint32_t shard, struct queued ***out, siz
     queued_fetch(land, fetch, n_fetch);
     *out = arena_array(&land->arena, list.n, struct queued *);
     *n = 0;
-    /* One that is gone since the list may have been put together with others: listed by the next round. */
+    /* One that is gone since the list may have been put together with others: listed by the
+     * next round. */
     land->complete = !list.more;
     for (size_t i = 0; i < list.n; i++) {
         struct queued *q = land->queued[from + i];

@@ -1,5 +1,6 @@
-/* After the answers: open sessions are folded into their objects, closed ones are retired, and queue objects that are settled
- * are deleted. All of it may be done again, or by another drain, and changes nothing. */
+/* After the answers: open sessions are folded into their objects, closed ones are retired, and
+ * queue objects that are settled are deleted. All of it may be done again, or by another drain,
+ * and changes nothing. */
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
@@ -9,7 +10,8 @@
 #include "pipeline/sys/log.h"
 
 #define FOLD_ATTEMPTS_MAX 8u
-/* Bytes of a session's object: with what the queue can have besides, its landing record is below RECORDS_MAX. */
+/* Bytes of a session's object: with what the queue can have besides, its landing record is
+ * below RECORDS_MAX. */
 #define OBJECT_MAX (RECORDS_MAX / 2)
 
 /* --- session objects --- */
@@ -72,9 +74,9 @@ static int object_put(struct land *land, struct work *work)
     return store_put(land->repo->store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
 }
 
-/* Puts the session with all that the queue has of it; another drain may do the same at the same time.
- * ERR_NOT_FOUND: whose session it is has not come. ERR_CORRUPT, ERR_LIMIT: there is no object that
- * could take the records. */
+/* Puts the session with all that the queue has of it; another drain may do the same at the same
+ * time. ERR_NOT_FOUND: whose session it is has not come. ERR_CORRUPT, ERR_LIMIT: there is no
+ * object that could take the records. */
 static int object_fold(struct land *land, struct work *work)
 {
     int err = ERR_AGAIN;
@@ -97,8 +99,8 @@ static int object_fold(struct land *land, struct work *work)
     return err;
 }
 
-/* A tombstone in place of the object of a session that is answered for good: its records lie in the chain.
- * A damaged one is replaced like any other: nothing of it is needed any more. */
+/* A tombstone in place of the object of a session that is answered for good: its records lie in
+ * the chain. A damaged one is replaced like any other: nothing of it is needed any more. */
 static int object_retire(struct land *land, struct work *work)
 {
     for (unsigned i = 0; i < FOLD_ATTEMPTS_MAX; i++) {
@@ -125,8 +127,8 @@ static bool is_request(const struct record *record)
     return record->kind == RECORD_LAND || record->kind == RECORD_ABANDON;
 }
 
-/* Counts, for each group, the requests in it that have no answer yet, and whether it has anything else.
- * What belongs to a request that is lost is lost with it. */
+/* Counts, for each group, the requests in it that have no answer yet, and whether it has
+ * anything else. What belongs to a request that is lost is lost with it. */
 static void groups_scan(struct project_round *round)
 {
     for (size_t i = 0; i < round->n_requests; i++) {
@@ -229,8 +231,8 @@ static int tip_advance(struct land *land, const struct id16 *project)
     return err;
 }
 
-/* Another drain may have answered a session for good while this one put its object: then nobody else knows that there is one.
- * One read of the head for all that were folded. */
+/* Another drain may have answered a session for good while this one put its object: then nobody
+ * else knows that there is one. One read of the head for all that were folded. */
 static int folded_check(struct land *land, struct project_round *round)
 {
     bool asked = false;
@@ -290,7 +292,8 @@ int land_settle_project(struct land *land, struct project_round *round)
 
 /* --- the queue --- */
 
-/* Puts the groups as one object under `key`, which is spelled of the shard, `hlc`, `agent` and `seq`. ERR_CONFLICT: the key is taken. */
+/* Puts the groups as one object under `key`, which is spelled of the shard, `hlc`, `agent` and
+ * `seq`. ERR_CONFLICT: the key is taken. */
 static int groups_put(struct land *land, const struct key *key, uint64_t hlc, uint64_t agent,
                       uint64_t seq, const struct group *const *groups, size_t n)
 {
@@ -308,7 +311,8 @@ static int groups_put(struct land *land, const struct key *key, uint64_t hlc, ui
     return err;
 }
 
-/* Named by the object that it comes from and its place in it: however often it is done again, there is one. */
+/* Named by the object that it comes from and its place in it: however often it is done again,
+ * there is one. */
 static int group_bury(struct land *land, uint32_t shard, const struct group *group)
 {
     const struct queue_object *from = &group->from->object;
@@ -351,8 +355,9 @@ static int size_order(const void *a, const void *b)
            (left->queued->size < right->queued->size);
 }
 
-/* Which objects are to be put together: the smallest of those that wait, as many as one object holds. The largest of them stays where it is unless
- * the others have as many bytes: so bytes are put again a logarithmic number of times. */
+/* Which objects are to be put together: the smallest of those that wait, as many as one object
+ * holds. The largest of them stays where it is unless the others have as many bytes: so bytes
+ * are put again a logarithmic number of times. */
 static bool merge_choose(struct land *land, struct leftover *left, size_t n)
 {
     struct leftover **waiting = arena_array(&land->arena, n, struct leftover *);

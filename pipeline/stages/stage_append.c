@@ -1,10 +1,11 @@
-/* The append stage: a run visits one page of projects (up to 1,000) and puts the log segments that
- * are full.
+/* The append stage: a run visits one page of projects (up to 1,000) and puts the log segments
+ * that are full.
  *
  * What it costs when nothing happens: one list of handles a run, and a get of the head of each
- * project that is due. A project whose head stands still is due less and less often: after 1, 2, 4
- * … and at most 64 runs; so 1,000 quiet projects cost a list and some 16 gets a run. Its log may
- * come that much later, which nobody notices: readers take from the chain what the log lacks. */
+ * project that is due. A project whose head stands still is due less and less often: after 1,
+ * 2, 4 … and at most 64 runs; so 1,000 quiet projects cost a list and some 16 gets a run. Its
+ * log may come that much later, which nobody notices: readers take from the chain what the log
+ * lacks. */
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/key.h"

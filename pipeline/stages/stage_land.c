@@ -1,5 +1,6 @@
-/* The landing stage: drains queue shards. A round reads a shard's queue, picks the sessions that somebody asks to land or that are due to be folded, and works
- * project by project. What it keeps between rounds is cache. */
+/* The landing stage: drains queue shards. A round reads a shard's queue, picks the sessions
+ * that somebody asks to land or that are due to be folded, and works project by project. What
+ * it keeps between rounds is cache. */
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
@@ -154,7 +155,8 @@ static void round_choose(struct round *round, uint64_t due_hlc)
 
 /* --- one project --- */
 
-/* All at once: merging one by one costs as many passes over the session, in time and in memory. */
+/* All at once: merging one by one costs as many passes over the session, in time and in
+ * memory. */
 void land_work_merge(struct land *land, struct work *work)
 {
     size_t n = 0;
@@ -358,7 +360,8 @@ static int project_run(struct land *land, struct group **groups, size_t n, uint3
     return err == ERR_CORRUPT || err == ERR_NOT_FOUND ? OK : err;
 }
 
-/* One round over one shard. Gives how many groups it settled, or an error when nothing could be done. */
+/* One round over one shard. Gives how many groups it settled, or an error when nothing could be
+ * done. */
 static int shard_run(struct land *land, uint32_t shard)
 {
     struct round round = {.land = land, .shard = shard};

@@ -1,5 +1,5 @@
-/* Etags of the stores that make their own: a digest of the bytes and their number, never a time, so that equal bytes
- * have equal etags in every such store and after every restart. */
+/* Etags of the stores that make their own: a digest of the bytes and their number, never a
+ * time, so that equal bytes have equal etags in every such store and after every restart. */
 #ifndef PIPELINE_STORE_ETAG_H
 #define PIPELINE_STORE_ETAG_H
 

@@ -33,8 +33,9 @@ static int fs_one(struct store *store, struct store_op *op)
     return ERR_INVALID;
 }
 
-/* At most FS_WAVE operations. Reads that memory can answer are done at once, which is faster than any thread could take
- * them over; the disk works on the others, side by side, while the rest goes on. */
+/* At most FS_WAVE operations. Reads that memory can answer are done at once, which is faster
+ * than any thread could take them over; the disk works on the others, side by side, while the
+ * rest goes on. */
 static void run_wave(struct fs_store *fs, struct store_op *ops, size_t n)
 {
     struct fs_get gets[FS_WAVE];

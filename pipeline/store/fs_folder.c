@@ -60,8 +60,8 @@ int fs_folder_sync(struct fs_store *fs, const char *key)
     return err;
 }
 
-/* A folder that is there already may have been made by another process that has not synced it yet, so the folder above
- * it is synced in any case, once. */
+/* A folder that is there already may have been made by another process that has not synced it
+ * yet, so the folder above it is synced in any case, once. */
 static int make_one(struct fs_store *fs, const char *folder)
 {
     if (mkdirat(fs->root, folder, 0777) != 0 && errno != EEXIST) {

@@ -184,7 +184,8 @@ int fs_get_end(struct fs_get *get)
     return close_with(get, err == OK ? finish(get) : err);
 }
 
-/* Whether all bytes are in memory and now in the body; if not, the disk is set to work on them. */
+/* Whether all bytes are in memory and now in the body; if not, the disk is set to work on
+ * them. */
 static bool read_from_memory(struct fs_get *get)
 {
     struct iovec to = {

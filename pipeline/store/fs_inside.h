@@ -1,4 +1,5 @@
-/* What the files of the directory store share; nobody else includes this. See fs.h for how it works. */
+/* What the files of the directory store share; nobody else includes this. See fs.h for how it
+ * works. */
 #ifndef PIPELINE_STORE_FS_INSIDE_H
 #define PIPELINE_STORE_FS_INSIDE_H
 
@@ -63,7 +64,8 @@ struct fs_get {
     uint64_t len;
 };
 
-/* fs_folder.c. The folder of `key` is made, with those above it, and all of them are durable. */
+/* fs_folder.c. The folder of `key` is made, with those above it, and all of them are
+ * durable. */
 int fs_folder_make(struct fs_store *, const char *key) MUST_USE;
 /* Forgets that the folder of `key` is there, because it turned out not to be. */
 void fs_folder_forget(struct fs_store *, const char *key);
@@ -82,16 +84,18 @@ void fs_locks_release(struct fs_store *);
 int fs_lock(struct fs_store *, const char *key) MUST_USE;
 void fs_unlock(struct fs_store *, const char *key);
 
-/* fs_get.c. Gives op->err; or, when `later` is not NULL and the bytes are not in memory, leaves the rest to fs_get_end, with
- * the disk at work meanwhile, and later->fd >= 0. */
+/* fs_get.c. Gives op->err; or, when `later` is not NULL and the bytes are not in memory, leaves
+ * the rest to fs_get_end, with the disk at work meanwhile, and later->fd >= 0. */
 int fs_get_begin(struct fs_store *, struct store_op *op, struct fs_get *later);
 int fs_get_end(struct fs_get *get);
-/* The etag of what lies at `key` now, durable or not, and the open file, which the caller closes. */
+/* The etag of what lies at `key` now, durable or not, and the open file, which the caller
+ * closes. */
 int fs_etag(struct fs_store *, const char *key, struct etag *etag, int *fd) MUST_USE;
 /* Makes the object at `key` durable if it bears the mark; ERR_INVALID when it is no object. */
 int fs_settle(struct fs_store *, const char *key) MUST_USE;
 
-/* fs_put.c. The steps of puts, each for all of them; a put that has failed is passed over by the later ones. */
+/* fs_put.c. The steps of puts, each for all of them; a put that has failed is passed over by
+ * the later ones. */
 void fs_put_begin(struct fs_store *, struct fs_put *, struct store_op *op);
 void fs_put_sync(struct fs_store *, struct fs_put *puts, size_t n);
 void fs_put_rename(struct fs_store *, struct fs_put *puts, size_t n);

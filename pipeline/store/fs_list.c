@@ -20,12 +20,13 @@ struct walk {
     size_t n;
     size_t cap;
     bool more;
-    /* The folder that is being read, with a slash at its end, or empty; then an entry's name. */
+    /* The folder that is being read, with a slash at its end, or empty; then an entry's
+     * name. */
     char path[STORE_KEY_MAX + 2];
 };
 
-/* The entries of one folder that a key of the list may begin with: a folder's name has a slash at its end, for this is how
- * keys compare. */
+/* The entries of one folder that a key of the list may begin with: a folder's name has a slash
+ * at its end, for this is how keys compare. */
 struct folder {
     struct arena arena;
     char **names;
@@ -50,7 +51,8 @@ static bool begins_with(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* Whether `path` is a key of the list, or, when it ends in a slash, may be the beginning of one. */
+/* Whether `path` is a key of the list, or, when it ends in a slash, may be the beginning of
+ * one. */
 static bool is_wanted(const struct walk *walk, const char *path, bool is_folder)
 {
     if (!is_folder) {
@@ -100,7 +102,8 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Reads the folder whose path is the first `len` bytes of walk->path. One that is not there has no entries. */
+/* Reads the folder whose path is the first `len` bytes of walk->path. One that is not there has
+ * no entries. */
 static int folder_read(struct folder *folder, struct walk *walk, size_t len)
 {
     walk->path[len] = '\0';

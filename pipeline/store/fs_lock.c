@@ -34,7 +34,8 @@ static size_t lock_of(const char *key)
     return xxh3_64(bytes_str(key)) % FS_LOCKS;
 }
 
-/* Threads share the lock file's descriptor, and with it the lock, so the mutex is what keeps them apart. */
+/* Threads share the lock file's descriptor, and with it the lock, so the mutex is what keeps
+ * them apart. */
 int fs_lock(struct fs_store *fs, const char *key)
 {
     size_t at = lock_of(key);

@@ -8,7 +8,8 @@
 #include "pipeline/store/fs_inside.h"
 #include "pipeline/sys/file.h"
 
-/* From so many on, one sync of the whole file system is less work than one of each file or folder. */
+/* From so many on, one sync of the whole file system is less work than one of each file or
+ * folder. */
 #define SYNC_ALL_FROM 3u
 
 /* What stops a put before its object has its name. */
@@ -42,8 +43,8 @@ static void put_failed(struct fs_store *fs, struct fs_put *put, int err)
     put->op->err = err;
 }
 
-/* Whether the condition of a PUT_IF_MATCH holds now. The file that it would replace is given open, so that its blocks are
- * not freed by the rename. */
+/* Whether the condition of a PUT_IF_MATCH holds now. The file that it would replace is given
+ * open, so that its blocks are not freed by the rename. */
 static int match(struct fs_store *fs, const struct store_op *op, int *replaced)
 {
     struct etag now;
@@ -78,7 +79,8 @@ void fs_put_begin(struct fs_store *fs, struct fs_put *put, struct store_op *op)
     int now = -1;
     *put = (struct fs_put){.op = op, .fd = -1};
     op->err = OK;
-    /* Who has lost already is told so before anything is written; who wins is decided under the lock. */
+    /* Who has lost already is told so before anything is written; who wins is decided under the
+     * lock. */
     int err = op->condition == PUT_IF_MATCH ? match(fs, op, &now) : OK;
     if (now >= 0) {
         (void)close(now);
@@ -113,7 +115,8 @@ void fs_put_sync(struct fs_store *fs, struct fs_put *puts, size_t n)
     }
 }
 
-/* The name must not be there. Not every file system can rename so; a link does the same in two steps. */
+/* The name must not be there. Not every file system can rename so; a link does the same in two
+ * steps. */
 static int rename_if_absent(struct fs_store *fs, const char *name, const char *key)
 {
     if (renameat2(fs->tmp, name, fs->root, key, RENAME_NOREPLACE) == 0) {
@@ -218,7 +221,8 @@ static bool is_first_in_folder(const struct fs_put *puts, size_t i)
     return true;
 }
 
-/* One sync of the whole file system, where there are many folders. Gives whether it was made. */
+/* One sync of the whole file system, where there are many folders. Gives whether it was
+ * made. */
 static bool settle_together(struct fs_store *fs, const struct fs_put *puts, size_t n)
 {
     size_t folders = 0;

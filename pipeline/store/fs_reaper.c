@@ -1,5 +1,6 @@
-/* Whoever closes a file that has no name any more frees its blocks, and on some file systems waits for the device to take
- * them back: longer than for all the rest of a put or delete. A thread does that, so that nobody waits. */
+/* Whoever closes a file that has no name any more frees its blocks, and on some file systems
+ * waits for the device to take them back: longer than for all the rest of a put or delete. A
+ * thread does that, so that nobody waits. */
 #include <unistd.h>
 
 #include "pipeline/store/fs_inside.h"

@@ -14,8 +14,8 @@ static struct slow_store *slow_of(struct store *store)
     return (struct slow_store *)store;
 }
 
-/* Half of the delay is the way there and half the way back, so that a request takes effect in the middle of its time,
- * as it does in a far store. Gives when it began. */
+/* Half of the delay is the way there and half the way back, so that a request takes effect in
+ * the middle of its time, as it does in a far store. Gives when it began. */
 static uint64_t way_there(struct slow_store *slow)
 {
     uint64_t begun = slow->clock->mono_us(slow->clock);

@@ -1,17 +1,21 @@
-/* A store: bytes with names, versions and conditions. Everything that lasts goes through these five calls.
+/* A store: bytes with names, versions and conditions. Everything that lasts goes through these
+ * five calls.
  *
- * A store is a stack of things with the same calls: a directory (fs), memory (mem), and layers over another
- * store (slow; faults in the tests; caches). Every call may come from any thread at any time.
+ * A store is a stack of things with the same calls: a directory (fs), memory (mem), and layers
+ * over another store (slow; faults in the tests; caches). Every call may come from any thread
+ * at any time.
  *
  * What must stay true of every store:
  *   - a put is visible whole or not at all, and once it has returned OK it survives any crash;
- *   - of several puts under a condition at most the ones whose condition held take effect, one after another;
+ *   - of several puts under a condition at most the ones whose condition held take effect, one
+ * after another;
  *   - a get or list that begins after a put has returned OK sees it;
- *   - ERR_AGAIN means that nothing happened; ERR_UNKNOWN that it may have happened, or may still happen. A get or list
- *     never gives ERR_UNKNOWN, for it has no effect.
+ *   - ERR_AGAIN means that nothing happened; ERR_UNKNOWN that it may have happened, or may
+ * still happen. A get or list never gives ERR_UNKNOWN, for it has no effect.
  *
- * Keys are the words of formats/key.h: 1 to 1,000 bytes out of A-Z a-z 0-9 . _ - /, no empty component, none that
- * begins with a dot, none over 255 bytes; anything else is ERR_INVALID. No key is a directory of another.
+ * Keys are the words of formats/key.h: 1 to 1,000 bytes out of A-Z a-z 0-9 . _ - /, no empty
+ * component, none that begins with a dot, none over 255 bytes; anything else is ERR_INVALID. No
+ * key is a directory of another.
  */
 #ifndef PIPELINE_STORE_STORE_H
 #define PIPELINE_STORE_STORE_H
@@ -32,8 +36,9 @@ struct etag {
 };
 
 enum store_range_kind {
-    RANGE_ALL,  /* the whole object */
-    RANGE_FROM, /* from `offset`, at most `len` bytes; ERR_INVALID when offset is past the end */
+    RANGE_ALL,    /* the whole object */
+    RANGE_FROM,   /* from `offset`, at most `len` bytes; ERR_INVALID when offset is past the end
+                   */
     RANGE_SUFFIX, /* the last `len` bytes, or all when it has fewer */
     RANGE_NONE,   /* no bytes: only whether it is there, its size and etag */
 };
@@ -56,10 +61,11 @@ enum store_verb {
     STORE_DELETE,
 };
 
-/* When a get gives an etag. A store may have to read the whole object for it, so a read of a part asks for it; of
- * bytes that are read anyway it costs little. */
+/* When a get gives an etag. A store may have to read the whole object for it, so a read of a
+ * part asks for it; of bytes that are read anyway it costs little. */
 enum etag_want {
-    ETAG_OF_WHOLE, /* with RANGE_ALL only; otherwise the etag is empty, or given where that is free */
+    ETAG_OF_WHOLE, /* with RANGE_ALL only; otherwise the etag is empty, or given where that is
+                      free */
     ETAG_ALWAYS,
     ETAG_NEVER, /* empty, or given where that is free */
 };
@@ -100,13 +106,15 @@ struct store_calls {
     const char *name;
     /* Runs one operation; gives op->err. */
     int (*one)(struct store *, struct store_op *op);
-    /* Runs all side by side, in no order; each has its own err. Gives the first that is not 0, in order of the
-     * vector, or 0. */
+    /* Runs all side by side, in no order; each has its own err. Gives the first that is not 0,
+     * in order of the vector, or 0. */
     int (*many)(struct store *, struct store_op *ops, size_t n);
-    /* The keys that begin with `prefix` and are greater than `after` ("" for all), at most `max`, sorted. */
+    /* The keys that begin with `prefix` and are greater than `after` ("" for all), at most
+     * `max`, sorted. */
     int (*list)(struct store *, struct arena *, const char *prefix, const char *after,
                 size_t max, struct store_list *out);
-    /* The store's own clock, milliseconds since 1970, as of its last answer; 0 when it has not answered yet. */
+    /* The store's own clock, milliseconds since 1970, as of its last answer; 0 when it has not
+     * answered yet. */
     uint64_t (*date_ms)(struct store *);
     void (*close)(struct store *);
 };
@@ -115,24 +123,25 @@ struct store {
     const struct store_calls *calls;
 };
 
-/* Appends the object's bytes to `body` (which may be NULL for RANGE_NONE). `etag` and `size` may be NULL; an etag
- * that nobody asks for costs nothing. */
+/* Appends the object's bytes to `body` (which may be NULL for RANGE_NONE). `etag` and `size`
+ * may be NULL; an etag that nobody asks for costs nothing. */
 int store_get(struct store *, const char *key, struct store_range, struct buf *body,
               struct etag *etag, uint64_t *size) MUST_USE;
 /* `etag` is in for PUT_IF_MATCH and out on success; it may be NULL for the other conditions. */
 int store_put(struct store *, const char *key, struct bytes data, enum put_condition,
               struct etag *etag) MUST_USE;
-/* Deleting what is not there is OK. Never used on a key that is ever put under a condition, but for queue, tree and
- * log objects, whose names are never used again. */
+/* Deleting what is not there is OK. Never used on a key that is ever put under a condition, but
+ * for queue, tree and log objects, whose names are never used again. */
 int store_delete(struct store *, const char *key) MUST_USE;
 /* One operation; gives op->err. */
 int store_one(struct store *, struct store_op *op) MUST_USE;
-/* Any number of operations side by side, in no order. Each has its own err; gives the first in order of the vector
- * that is not 0, or 0. Several on one key: any of them may come first. */
+/* Any number of operations side by side, in no order. Each has its own err; gives the first in
+ * order of the vector that is not 0, or 0. Several on one key: any of them may come first. */
 int store_many(struct store *, struct store_op *ops, size_t n) MUST_USE;
-/* The keys that begin with `prefix` (which may end in the middle of a component, or be empty) and are greater than
- * `after` ("" for all), at most `max` and at most STORE_LIST_MAX, sorted by bytes. ERR_INVALID for a prefix that no
- * key has. An object that is put or deleted meanwhile may be listed or not. */
+/* The keys that begin with `prefix` (which may end in the middle of a component, or be empty)
+ * and are greater than `after` ("" for all), at most `max` and at most STORE_LIST_MAX, sorted
+ * by bytes. ERR_INVALID for a prefix that no key has. An object that is put or deleted
+ * meanwhile may be listed or not. */
 int store_list(struct store *, struct arena *, const char *prefix, const char *after,
                size_t max, struct store_list *out) MUST_USE;
 uint64_t store_date_ms(struct store *);
@@ -161,8 +170,8 @@ static inline struct store_range range_none(void)
     return (struct store_range){.kind = RANGE_NONE};
 }
 
-/* Where `range` lies in an object of `size` bytes: for those who write a store. ERR_INVALID when it begins past the
- * end; it may begin at the end. */
+/* Where `range` lies in an object of `size` bytes: for those who write a store. ERR_INVALID
+ * when it begins past the end; it may begin at the end. */
 int range_resolve(struct store_range range, uint64_t size, uint64_t *offset,
                   uint64_t *len) MUST_USE;
 

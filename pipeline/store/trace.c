@@ -53,7 +53,8 @@ struct word {
     enum trace_kind kind;
 };
 
-/* The kind whose word `key` begins with; a word that ends in a slash is a folder, another is all of the key. */
+/* The kind whose word `key` begins with; a word that ends in a slash is a folder, another is
+ * all of the key. */
 static enum trace_kind kind_in(const struct word *words, size_t n, const char *key)
 {
     for (size_t i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
-/* A layer that counts the requests that pass through it, by verb and by the first words of the key: budgets are asserted
- * on these counts, and /metrics shows them. */
+/* A layer that counts the requests that pass through it, by verb and by the first words of the
+ * key: budgets are asserted on these counts, and /metrics shows them. */
 #ifndef PIPELINE_STORE_TRACE_H
 #define PIPELINE_STORE_TRACE_H
 

@@ -171,7 +171,8 @@ int file_mkdirs(const char *path)
         }
         *at = '\0';
         if (mkdir(prefix, 0777) != 0 && errno != EEXIST) {
-            /* mkdir may be refused for a folder that is there, on a read-only file system for one. */
+            /* mkdir may be refused for a folder that is there, on a read-only file system for
+             * one. */
             struct stat st;
             int cause = errno;
             if (stat(prefix, &st) != 0 || !S_ISDIR(st.st_mode)) {

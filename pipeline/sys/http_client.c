@@ -321,8 +321,8 @@ static uint64_t pause_ms(const struct flight *flight)
     return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
 }
 
-/* Takes what curl says of an ended transfer. True when the call is over, false when it waits for
- * another try. */
+/* Takes what curl says of an ended transfer. True when the call is over, false when it waits
+ * for another try. */
 static bool flight_end(struct flight *flight, CURLcode code)
 {
     struct http_client *client = flight->client;

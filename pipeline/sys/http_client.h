@@ -1,9 +1,9 @@
 /* HTTP/1.1 requests over kept connections. The only place that calls curl.
  *
  * A client belongs to one thread. Bodies go out from memory or from a callback, and come in to
- * memory (bounded) or to a callback, so nothing is ever held whole that the caller does not hold.
- * Something is tried again only where nothing happened: the connection was refused, or the
- * answer was 503 with Retry-After. */
+ * memory (bounded) or to a callback, so nothing is ever held whole that the caller does not
+ * hold. Something is tried again only where nothing happened: the connection was refused, or
+ * the answer was 503 with Retry-After. */
 #ifndef PIPELINE_SYS_HTTP_CLIENT_H
 #define PIPELINE_SYS_HTTP_CLIENT_H
 
@@ -25,8 +25,8 @@ struct http_client_options {
 int http_client_open(const struct http_client_options *, struct http_client **out) MUST_USE;
 void http_client_close(struct http_client *);
 
-/* Body going out, in pieces. `read` gives up to `len` bytes: 0 at the end; ERR_* gives up. `rewind`
- * begins again, for another try; NULL when that cannot be. */
+/* Body going out, in pieces. `read` gives up to `len` bytes: 0 at the end; ERR_* gives up.
+ * `rewind` begins again, for another try; NULL when that cannot be. */
 struct http_source {
     long (*read)(void *arg, uint8_t *out, size_t len);
     int (*rewind)(void *arg);

@@ -41,8 +41,8 @@ void log_to_fd(int fd)
     atomic_store(&line_fd, fd);
 }
 
-/* How many bytes the printable UTF-8 character at `s` has; 0 for a control character and for what is not
- * UTF-8. */
+/* How many bytes the printable UTF-8 character at `s` has; 0 for a control character and for
+ * what is not UTF-8. */
 static size_t printable_len(const unsigned char *s)
 {
     static const uint32_t least[] = {0, 0x20, 0xa0, 0x800, 0x10000};
@@ -142,8 +142,8 @@ static void append_time(struct buf *line)
     buf_printf(line, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
 }
 
-/* One write a line, so that lines of several threads and processes do not mix. A log that cannot be written is no
- * reason to stop. */
+/* One write a line, so that lines of several threads and processes do not mix. A log that
+ * cannot be written is no reason to stop. */
 static void emit(struct bytes line)
 {
     int fd = atomic_load(&line_fd);

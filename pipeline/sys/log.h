@@ -2,8 +2,9 @@
  *
  *   log_info("landed", LOG_STR("project", id), LOG_U64("position", n));
  *
- * gives `2026-01-02T03:04:05.678Z info landed project=... position=7`. A value with spaces, quotes, '=' or control
- * bytes is quoted and escaped, so a line is always one line and no value can pose as another key. */
+ * gives `2026-01-02T03:04:05.678Z info landed project=... position=7`. A value with spaces,
+ * quotes, '=' or control bytes is quoted and escaped, so a line is always one line and no value
+ * can pose as another key. */
 #ifndef PIPELINE_SYS_LOG_H
 #define PIPELINE_SYS_LOG_H
 

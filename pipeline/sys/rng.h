@@ -12,7 +12,8 @@ struct rng {
 /* getrandom(2); any thread. */
 struct rng *rng_system(void);
 
-/* xoshiro256** seeded by splitmix64: the same numbers for the same seed on every machine. Not thread-safe. */
+/* xoshiro256** seeded by splitmix64: the same numbers for the same seed on every machine. Not
+ * thread-safe. */
 struct rng_seeded {
     struct rng rng;
     uint64_t s[4];

@@ -29,7 +29,8 @@ static struct store *open_again(const struct rig *rig)
     return store;
 }
 
-/* Runs `run` in processes of their own, each with its own store on the directory; gives how many ended with 0. */
+/* Runs `run` in processes of their own, each with its own store on the directory; gives how
+ * many ended with 0. */
 static unsigned run_processes(const struct rig *rig, int (*run)(struct store *))
 {
     pid_t pids[RACERS];

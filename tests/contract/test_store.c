@@ -298,7 +298,8 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A key out of few letters, no part of which is a whole other key: its last component ends in 'k', others never do. */
+/* A key out of few letters, no part of which is a whole other key: its last component ends in
+ * 'k', others never do. */
 static void random_key(struct rng *rng, char *out)
 {
     static const char letters[] = "a-.0Z";

@@ -1,5 +1,6 @@
-/* The input is the body of a landing record. A session inside has a checksum of its own, which is mended first. What
- * decodes is encoded again, and becomes a log segment that must decode, too. */
+/* The input is the body of a landing record. A session inside has a checksum of its own, which
+ * is mended first. What decodes is encoded again, and becomes a log segment that must decode,
+ * too. */
 #include "formats/base/hash.h"
 #include "formats/log_segment.h"
 #include "tests/support/fuzz.h"

@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO_FUZZ_OBJECT in = fuzz_envelope("MPAG", 1, bytes_of(data, size));
     AUTO(arena_release) struct arena arena = {0};
-    /* The zero hash as the object's own, so that what it holds itself is written as such again. */
+    /* The zero hash as the object's own, so that what it holds itself is written as such
+     * again. */
     static const struct hash self;
     struct page page;
     if (page_decode(fuzz_bytes(&in), &self, &arena, &page) != 0) {

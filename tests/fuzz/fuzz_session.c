@@ -1,4 +1,5 @@
-/* The input is the body of a session. What decodes is encoded again, folded into an empty session twice, and viewed. */
+/* The input is the body of a session. What decodes is encoded again, folded into an empty
+ * session twice, and viewed. */
 #include "formats/session.h"
 #include "tests/support/fuzz.h"
 

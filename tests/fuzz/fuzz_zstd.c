@@ -1,4 +1,5 @@
-/* The input is four bytes of size and then a frame, and, once more as it is, plain bytes to pack. */
+/* The input is four bytes of size and then a frame, and, once more as it is, plain bytes to
+ * pack. */
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/base/wire.h"
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO_BUF out = {0};
     uint64_t said = 0;
     if (zstd_size(fuzz_bytes(&frame), &said) == 0 && said < 4 * MIB) {
-        /* A size that does not fit what the frame says ends early, so mostly it is made to fit. */
+        /* A size that does not fit what the frame says ends early, so mostly it is made to
+         * fit. */
         wanted = wanted % 4 == 0 ? wanted : said;
     }
     int err = zstd_unpack(fuzz_bytes(&frame), wanted, &out);

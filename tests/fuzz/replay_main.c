@@ -1,8 +1,9 @@
 /* Runs a fuzz target over files instead of chance: every file named, and every file in a folder
- * named. Linked with one fuzz_*.c in place of libFuzzer, so that what fuzzing once found is tried
- * again by every test run, with any compiler.
+ * named. Linked with one fuzz_*.c in place of libFuzzer, so that what fuzzing once found is
+ * tried again by every test run, with any compiler.
  *
- * Prints how many inputs it ran; a target that dislikes one crashes. Exits 2 when it can read none. */
+ * Prints how many inputs it ran; a target that dislikes one crashes. Exits 2 when it can read
+ * none. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* A project in memory whose batches are made by hand: tree pages, records, footer and head, without
- * the intake queue and the landing stage. What goes wrong fails the running test. */
+/* A project in memory whose batches are made by hand: tree pages, records, footer and head,
+ * without the intake queue and the landing stage. What goes wrong fails the running test. */
 #ifndef TESTS_SUPPORT_BUILD_CHAIN_H
 #define TESTS_SUPPORT_BUILD_CHAIN_H
 
@@ -51,13 +51,14 @@ struct build_answer {
 void build_chain_put(struct build_chain *, const struct build_answer *, size_t n);
 /* A batch with one landing that writes one file. */
 void build_chain_write(struct build_chain *, const char *path, const char *text);
-/* `n` batches with one landing each; the one at position p writes "file" as "text p" and "dir/p". */
+/* `n` batches with one landing each; the one at position p writes "file" as "text p" and
+ * "dir/p". */
 void build_chain_grow(struct build_chain *, unsigned n);
 
 struct id16 build_chain_session(const struct build_chain *, const char *key, uint64_t base);
 
-/* Replaces bytes of an object behind everybody's back: flips a bit of the byte at `offset`, counted
- * from the end when negative. */
+/* Replaces bytes of an object behind everybody's back: flips a bit of the byte at `offset`,
+ * counted from the end when negative. */
 void build_chain_flip(struct build_chain *, const char *key, long offset);
 
 #endif

@@ -1,4 +1,5 @@
-/* A forge, and a second drain on its bucket over a store that can be told to refuse some calls for as long as one likes. */
+/* A forge, and a second drain on its bucket over a store that can be told to refuse some calls
+ * for as long as one likes. */
 #ifndef TESTS_SUPPORT_DRAIN_RIG_H
 #define TESTS_SUPPORT_DRAIN_RIG_H
 
@@ -12,7 +13,8 @@ struct drain_rig {
     /* What the drain's store refuses: calls of this verb on keys that begin so. Empty: none. */
     enum store_verb refused_verb;
     char refused[STORE_KEY_MAX + 1];
-    /* What happens at the first call that would be refused, instead, once: then nothing is refused any more, unless it says so. */
+    /* What happens at the first call that would be refused, instead, once: then nothing is
+     * refused any more, unless it says so. */
     void (*meanwhile)(void);
 };
 

@@ -170,7 +170,8 @@ static enum fault draw(struct faulty_store *faulty)
     return FAULT_NONE;
 }
 
-/* Counts a call, lets what is due happen, and gives how the call fails. `dead` says that nothing may happen. */
+/* Counts a call, lets what is due happen, and gives how the call fails. `dead` says that
+ * nothing may happen. */
 static enum fault begin(struct faulty_store *faulty, const struct store_op *op, bool *dead)
 {
     lock(faulty);

@@ -1,4 +1,5 @@
-/* A whole forge in memory for tests of the pipeline: a store, a project, a landing stage, and sessions put together by hand. */
+/* A whole forge in memory for tests of the pipeline: a store, a project, a landing stage, and
+ * sessions put together by hand. */
 #ifndef TESTS_SUPPORT_FORGE_H
 #define TESTS_SUPPORT_FORGE_H
 
@@ -33,7 +34,8 @@ struct forge {
 
 void forge_init(struct forge *);
 void forge_release(struct forge *);
-/* Another process on the same bucket: own agent, own caches, own drain. `over` may be NULL (the same store). */
+/* Another process on the same bucket: own agent, own caches, own drain. `over` may be NULL (the
+ * same store). */
 void forge_join(struct forge *, const struct forge *first, struct store *over);
 
 /* A session under construction. Its contents are copied into the forge's arena. */
@@ -55,9 +57,11 @@ void draft_guard(struct draft *, const char *path, struct seen seen);
 void draft_decide(struct draft *, const char *text);
 struct seen seen_text(const char *text); /* NULL: absent */
 
-/* One request that lands the drafts as a series of whole sessions: put into the queue as one object. Gives the request's id. */
+/* One request that lands the drafts as a series of whole sessions: put into the queue as one
+ * object. Gives the request's id. */
 struct id16 forge_submit(struct forge *, struct draft *drafts, size_t n);
-/* The draft's records so far as writes to an open session, in one queue object; they leave the draft. */
+/* The draft's records so far as writes to an open session, in one queue object; they leave the
+ * draft. */
 void forge_write(struct forge *, struct draft *);
 /* A land of these records of an open session, or an abandon. */
 struct id16 forge_land(struct forge *, const struct draft *, const struct id16 *records,
@@ -66,7 +70,8 @@ struct id16 forge_abandon(struct forge *, const struct draft *);
 /* Any group of records, as a queue object of its own. */
 void forge_queue(struct forge *, const struct queue_group *groups, size_t n);
 
-/* Lands one session, based on the head, that writes `path` (which held `seen`), or deletes it. */
+/* Lands one session, based on the head, that writes `path` (which held `seen`), or deletes
+ * it. */
 void forge_land_text(struct forge *, const char *key, const char *path, const char *text,
                      const char *seen);
 void forge_land_delete(struct forge *, const char *key, const char *path, const char *seen);

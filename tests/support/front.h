@@ -1,6 +1,6 @@
 /* A front over a forge in memory, for tests of the service: requests put together by hand, and
- * what came of them kept. No threads: front_settle runs service and drain until nothing moves.
- */
+ * what came of them kept. No threads: front_settle runs service and drain until nothing
+ * moves. */
 #ifndef TESTS_SUPPORT_FRONT_H
 #define TESTS_SUPPORT_FRONT_H
 

@@ -89,7 +89,8 @@ static struct seen wanted(const struct effect *e)
                          .hash = e->content.hash};
 }
 
-/* serial: each landing found each path that it wrote or relied on as it had seen it, or a written path already as it wanted it. */
+/* serial: each landing found each path that it wrote or relied on as it had seen it, or a
+ * written path already as it wanted it. */
 static void model_land(struct model *m, const struct landing *landing)
 {
     struct session_view view;
@@ -130,7 +131,8 @@ static int answer_order(const void *a, const void *b)
     return order != 0 ? order : id16_compare(&left->request, &right->request);
 }
 
-/* once and final: no request has two answers, no session lands twice, and what was answered before is answered so still. */
+/* once and final: no request has two answers, no session lands twice, and what was answered
+ * before is answered so still. */
 static void answers_check(struct oracle *oracle, struct oracle_answer *now, size_t n)
 {
     if (n > 0)

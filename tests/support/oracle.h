@@ -1,5 +1,6 @@
-/* What must always hold of a project, checked from the chain alone against a plain serial model: once, atomic, serial, final, monotone, rebuild and named.
- * The running test fails with the name of what does not hold. */
+/* What must always hold of a project, checked from the chain alone against a plain serial
+ * model: once, atomic, serial, final, monotone, rebuild and named. The running test fails with
+ * the name of what does not hold. */
 #ifndef TESTS_SUPPORT_ORACLE_H
 #define TESTS_SUPPORT_ORACLE_H
 
@@ -16,7 +17,8 @@ struct oracle {
 
 void oracle_release(struct oracle *);
 
-/* Reads the whole chain of the project, from the first batch to the head, and checks it; keeps what it saw for the next time. */
+/* Reads the whole chain of the project, from the first batch to the head, and checks it; keeps
+ * what it saw for the next time. */
 void oracle_check(struct oracle *, struct repo *, const struct id16 *project);
 
 #endif

@@ -1,5 +1,5 @@
-/* A store for a test, with what it stands on, and what tests of stores say often. Whatever is not as expected fails the
- * test. */
+/* A store for a test, with what it stands on, and what tests of stores say often. Whatever is
+ * not as expected fails the test. */
 #ifndef TESTS_SUPPORT_STORE_RIG_H
 #define TESTS_SUPPORT_STORE_RIG_H
 
@@ -44,7 +44,8 @@ struct rig_replacing {
     struct store *store;
     _Atomic bool done;
 };
-/* A thread that reads the key k until `done` (`arg` is a struct rig_replacing): always 50,000 fives or 90,000 nines. */
+/* A thread that reads the key k until `done` (`arg` is a struct rig_replacing): always 50,000
+ * fives or 90,000 nines. */
 void *rig_read_whole(void *arg);
 
 #endif

@@ -184,7 +184,8 @@ static struct hash pages_hash(struct entry *entries, size_t n)
     return entries[0].hash;
 }
 
-/* The directory of files [from, to), whose path has `len` bytes. Recursive: only for paths of tests. */
+/* The directory of files [from, to), whose path has `len` bytes. Recursive: only for paths of
+ * tests. */
 static struct entry dir_entry(const struct tree_model *m, size_t from, size_t to, size_t len)
 {
     struct entry dir = {.kind = KIND_DIR};

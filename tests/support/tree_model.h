@@ -1,5 +1,6 @@
-/* What a tree should hold, kept in the plainest way: a sorted list of its files, and the stamps of directories. It also computes content
- * hashes on its own, by cutting every directory anew. */
+/* What a tree should hold, kept in the plainest way: a sorted list of its files, and the stamps
+ * of directories. It also computes content hashes on its own, by cutting every directory
+ * anew. */
 #ifndef TESTS_SUPPORT_TREE_MODEL_H
 #define TESTS_SUPPORT_TREE_MODEL_H
 

@@ -1,4 +1,5 @@
-/* A project of trees in a memory store, without the landing of sessions: edits are sealed one upon the other. */
+/* A project of trees in a memory store, without the landing of sessions: edits are sealed one
+ * upon the other. */
 #ifndef TESTS_SUPPORT_TREE_RIG_H
 #define TESTS_SUPPORT_TREE_RIG_H
 
@@ -33,7 +34,8 @@ void tree_rig_remove(struct tree_edit *, const char *path, uint64_t stamp);
 /* Gets of tree objects since the last time that it was asked. */
 uint64_t tree_rig_reads(struct tree_rig *);
 
-/* The running test fails unless walking the tree gives exactly what the model has, stamps and counts included. */
+/* The running test fails unless walking the tree gives exactly what the model has, stamps and
+ * counts included. */
 void tree_rig_same(const struct tree *, const struct tree_model *);
 
 #endif

@@ -1,5 +1,6 @@
-/* Fails every store call of a landing round in turn, in every way a call can fail, and lets another process go on: whatever broke, each
- * request has one answer in the end, and the chain is what a serial model says. */
+/* Fails every store call of a landing round in turn, in every way a call can fail, and lets
+ * another process go on: whatever broke, each request has one answer in the end, and the chain
+ * is what a serial model says. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,8 @@ static int id_order(const void *a, const void *b)
     return id16_compare(a, b);
 }
 
-/* Every kind of work that a drain can find: whole sessions that land and conflict, a series that ends, open sessions that land, conflict, are abandoned, and
- * are to be folded. */
+/* Every kind of work that a drain can find: whole sessions that land and conflict, a series
+ * that ends, open sessions that land, conflict, are abandoned, and are to be folded. */
 static void scene_open(struct scene *s)
 {
     *s = (struct scene){0};
@@ -100,19 +101,22 @@ static void answered_once(struct scene *s, struct forge *f)
         ck_assert_msg(forge_answers(f, &s->asked[i].session, &s->asked[i].request) == 1,
                       "durable: request %zu has no answer", i);
     ck_assert_uint_eq(forge_count(f, "queue/"), 0);
-    /* Which of the three that want it comes first depends on what could be read: a and b, and d. */
+    /* Which of the three that want it comes first depends on what could be read: a and b, and
+     * d. */
     ck_assert_ptr_nonnull(strstr("abd", forge_text(f, "dir/base")));
     ck_assert_str_eq(forge_text(f, "series"), "0");
     ck_assert_str_eq(forge_text(f, "folded"), "1");
     ck_assert_str_eq(forge_text(f, "dir/more"), "2");
     ck_assert_ptr_null(forge_text(f, "gone"));
-    /* The conflicted one and the one that nobody landed are open, with all that was written to them. */
+    /* The conflicted one and the one that nobody landed are open, with all that was written to
+     * them. */
     struct key prefix = key_session_prefix(&f->project);
     ck_assert_uint_eq(forge_count(f, prefix.s), 3); /* one of them a tombstone */
 }
 
-/* One run with `fault` at call `call`. Gives whether the fault was met. `cached`: the drain keeps pages; else each look at the tree is a call, so that a
- * fault comes in the middle of a session that is being applied, too. */
+/* One run with `fault` at call `call`. Gives whether the fault was met. `cached`: the drain
+ * keeps pages; else each look at the tree is a call, so that a fault comes in the middle of a
+ * session that is being applied, too. */
 static bool run_with(uint64_t call, enum fault fault, bool cached)
 {
     struct scene s;

@@ -216,8 +216,8 @@ static void log_be_quiet(void)
     log_to_fd(fd);
 }
 
-/* Every put and delete of the log fails once, in each way, and another process goes on from what is
- * there: no hole ever, and the same segments in the end. */
+/* Every put and delete of the log fails once, in each way, and another process goes on from
+ * what is there: no hole ever, and the same segments in the end. */
 START_TEST(stopped_anywhere_it_is_done_again)
 {
     log_be_quiet();

@@ -1,5 +1,5 @@
-/* The tree at a base answers as a snapshot of that position does, whichever way it is come by.
- */
+/* The tree at a base answers as a snapshot of that position does, whichever way it is come
+ * by. */
 #include "pipeline/repo/base_tree.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* The layer that lets stores fail must itself be right, for the sweep and the simulator believe it. */
+/* The layer that lets stores fail must itself be right, for the sweep and the simulator believe
+ * it. */
 #include "tests/support/faulty.h"
 
 #include <check.h>

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A server that answers each connection by a script: what it sends after each request's head, and
- * closes after the last. */
+/* A server that answers each connection by a script: what it sends after each request's head,
+ * and closes after the last. */
 struct script {
     int listener;
     char url[64];

@@ -204,8 +204,8 @@ START_TEST(a_look_believes_no_file_of_its_own_time)
 }
 END_TEST
 
-/* A file that is changed twice within one tick of the clock, to the same size, and has all its times
- * as the index has them: only that the index is as young gives it away. */
+/* A file that is changed twice within one tick of the clock, to the same size, and has all its
+ * times as the index has them: only that the index is as young gives it away. */
 START_TEST(same_size_same_times)
 {
     struct workspace ws;

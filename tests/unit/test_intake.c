@@ -353,7 +353,8 @@ START_TEST(a_name_that_is_taken_is_not_ours)
 }
 END_TEST
 
-/* Something between us and the store makes every put twice, and the store does not let us look whose object lies there. */
+/* Something between us and the store makes every put twice, and the store does not let us look
+ * whose object lies there. */
 static void put_before(void *arg, uint64_t call, const struct store_op *op)
 {
     struct rig *rig = arg;

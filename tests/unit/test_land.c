@@ -247,7 +247,8 @@ START_TEST(test_land_lands_exactly_its_records)
 }
 END_TEST
 
-/* Schedule 16 and 17: a land whose records have not come waits, behind, and is refused in the end. */
+/* Schedule 16 and 17: a land whose records have not come waits, behind, and is refused in the
+ * end. */
 START_TEST(test_land_waits_for_its_records)
 {
     struct draft d = draft_open(&f, "ann", "open", 0);
@@ -374,8 +375,9 @@ END_TEST
 
 /* --- budgets --- */
 
-/* DESIGN: 1 list, 1 get per queue object, 1 get of the head, pages that are not cached, 1 put of a tree object, 1 put of the head, 1 delete per queue
- * object; for a batch of any number of sessions. */
+/* DESIGN: 1 list, 1 get per queue object, 1 get of the head, pages that are not cached, 1 put
+ * of a tree object, 1 put of the head, 1 delete per queue object; for a batch of any number of
+ * sessions. */
 START_TEST(test_requests_of_a_batch)
 {
     forge_land_text(&f, "warm", "x/y", "1", NULL);

@@ -203,7 +203,8 @@ BOTH_WAYS(test_directory_against_file)
     conflict_is(&second, CONFLICT_ANCESTOR, "x");
 }
 
-/* A directory as a target: it counts as absent, and what it still holds after the session's deletes is a conflict. */
+/* A directory as a target: it counts as absent, and what it still holds after the session's
+ * deletes is a conflict. */
 START_TEST(test_directory_as_target)
 {
     forge_land_text(&f, "one", "d/a", "1", NULL);

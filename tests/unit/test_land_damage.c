@@ -24,7 +24,8 @@ static void teardown(void)
 
 /* --- damaged history --- */
 
-/* Whether a session with an old base was answered lies in what cannot be read: it alone is put aside, without an answer. */
+/* Whether a session with an old base was answered lies in what cannot be read: it alone is put
+ * aside, without an answer. */
 START_TEST(test_damaged_old_batch_concerns_who_asks_so_far_back)
 {
     drain_rig_land(&rig, "a", 2);
@@ -161,7 +162,8 @@ static void leaves_damage(struct bytes *names)
     dir_pages_release(&pages);
 }
 
-/* A page that only the making of new pages needs: who needs it is refused, and found without a batch for each of the others. */
+/* A page that only the making of new pages needs: who needs it is refused, and found without a
+ * batch for each of the others. */
 START_TEST(test_damaged_page_beside_a_change)
 {
     struct draft wide = draft_open(&rig.f, "ann", "wide", 0);

@@ -1,4 +1,5 @@
-/* Two drains on one project: at the moment when one is about to put the head, the other does its work. */
+/* Two drains on one project: at the moment when one is about to put the head, the other does
+ * its work. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static void second_drains(void)
     ck_assert_int_ge(forge_drain(&second), 0);
 }
 
-/* Schedule 8: a drain that found a conflict is slow; what it found is no answer until its head put. */
+/* Schedule 8: a drain that found a conflict is slow; what it found is no answer until its head
+ * put. */
 static void p_goes_away(void)
 {
     struct store_list list;
@@ -138,7 +140,8 @@ START_TEST(test_two_drains_one_request)
 }
 END_TEST
 
-/* Schedule 31: something between us and the store repeats the put; the first one won, and we are told of the second: conflict. */
+/* Schedule 31: something between us and the store repeats the put; the first one won, and we
+ * are told of the second: conflict. */
 static struct store_op repeated;
 
 static void on_repeat(void *arg, uint64_t call, const struct store_op *op)
@@ -167,7 +170,8 @@ START_TEST(test_own_win_told_as_conflict)
 }
 END_TEST
 
-/* Schedule 38: a late duplicate of a refused request, long after, before a drain that remembers nothing. */
+/* Schedule 38: a late duplicate of a refused request, long after, before a drain that remembers
+ * nothing. */
 START_TEST(test_late_duplicate_of_a_refused_request)
 {
     s = draft_open(&f, "ann", "s", 0);
@@ -191,7 +195,8 @@ START_TEST(test_late_duplicate_of_a_refused_request)
 }
 END_TEST
 
-/* Schedule 34: the base is part of a session's id, so a retry with another base is another session, and its look-up reaches down to its own base. */
+/* Schedule 34: the base is part of a session's id, so a retry with another base is another
+ * session, and its look-up reaches down to its own base. */
 START_TEST(test_same_key_with_a_newer_base)
 {
     s = draft_open(&f, "ann", "key", 1);
@@ -297,7 +302,8 @@ static void second_folds_more(void)
     second_drains();
 }
 
-/* Whether it has an object already (1) or not (0): no drain puts back what the other has added. */
+/* Whether it has an object already (1) or not (0): no drain puts back what the other has
+ * added. */
 START_TEST(test_two_drains_fold_one_session)
 {
     s = draft_open(&f, "ann", "s", 1);

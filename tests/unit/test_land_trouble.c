@@ -1,5 +1,6 @@
-/* Landing with a store that keeps failing, a queue that is not all there, and others at work: what goes wrong with one session holds up no other, and
- * nobody gets an answer that is not so. */
+/* Landing with a store that keeps failing, a queue that is not all there, and others at work:
+ * what goes wrong with one session holds up no other, and nobody gets an answer that is not
+ * so. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,8 @@ static void heads_refused(void)
     drain_rig_refuse(&rig, STORE_PUT, key.s);
 }
 
-/* A drain dies between two batches of a series: the next one finds in the chain that it has ended. */
+/* A drain dies between two batches of a series: the next one finds in the chain that it has
+ * ended. */
 START_TEST(test_series_ended_by_a_drain_that_is_gone)
 {
     rig.drain.land->close(rig.drain.land);
@@ -169,7 +171,8 @@ END_TEST
 
 /* --- others' sessions --- */
 
-/* Schedule 19: who knows a session's id can neither write to it, nor land it, nor abandon it. */
+/* Schedule 19: who knows a session's id can neither write to it, nor land it, nor abandon
+ * it. */
 START_TEST(test_foreigner_moves_nothing)
 {
     struct draft d = draft_open(&rig.f, "ann", "open", 0);
@@ -352,7 +355,8 @@ static void queue_is_drained(void)
     forge_drain(&rig.f);
 }
 
-/* A drain puts together what waits between a reader's list and its gets: the reader's own writes are there all the same. */
+/* A drain puts together what waits between a reader's list and its gets: the reader's own
+ * writes are there all the same. */
 START_TEST(test_reader_while_the_queue_is_put_together)
 {
     struct draft d[40];
@@ -511,8 +515,8 @@ static void other_drain_lands(void)
     forge_drain(&rig.f);
 }
 
-/* While one drain puts a session's object, another answers the session for good. The first one's clock may be ahead, so that to the other the writes
- * are young. */
+/* While one drain puts a session's object, another answers the session for good. The first
+ * one's clock may be ahead, so that to the other the writes are young. */
 START_TEST(test_fold_while_another_drain_lands)
 {
     crossed = draft_open(&rig.f, "ann", "crossed", 0);
@@ -532,7 +536,8 @@ START_TEST(test_fold_while_another_drain_lands)
 }
 END_TEST
 
-/* A conflict put the session into an object, and the queue objects were left behind; then it lands while its writes are young. */
+/* A conflict put the session into an object, and the queue objects were left behind; then it
+ * lands while its writes are young. */
 START_TEST(test_young_session_with_an_object_is_retired)
 {
     forge_land_text(&rig.f, "base", "a", "0", NULL);

@@ -41,7 +41,8 @@ static int log_text(struct build_chain *bc, uint64_t before, struct buf *out)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-/* Batches of all kinds: of one landing, of many, with answers that land nothing, without any. */
+/* Batches of all kinds: of one landing, of many, with answers that land nothing, without
+ * any. */
 static void mixed(struct build_chain *bc, uint64_t upto)
 {
     struct build_answer seven[7] = {{0}};

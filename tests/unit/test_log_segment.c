@@ -239,8 +239,8 @@ START_TEST(the_table_is_canonical)
     ck_assert_int_eq(object_decode_with(whole, TABLE_AT + 72 + 9, beyond, 4, decode),
                      ERR_CORRUPT);
 
-    /* A tree object that no entry uses: the sample without its last entry, under the old table.
-     */
+    /* A tree object that no entry uses: the sample without its last entry, under the old
+     * table. */
     struct log_segment all_b = segment;
     all_b.n = 3;
     AUTO_BUF one = {0};

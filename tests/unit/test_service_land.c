@@ -466,8 +466,8 @@ START_TEST(a_damaged_project_is_said_to_be)
 }
 END_TEST
 
-/* DESIGN, budgets: a landing request has a share of one put, and waiting reads one head a poll.
- */
+/* DESIGN, budgets: a landing request has a share of one put, and waiting reads one head a
+ * poll. */
 START_TEST(budget_of_a_landing_request)
 {
     setup();

@@ -140,8 +140,8 @@ START_TEST(a_later_write_wins_at_both_ends_of_a_rename)
 }
 END_TEST
 
-/* Two renames of one source: both targets are written, and the source goes once, by the later.
- */
+/* Two renames of one source: both targets are written, and the source goes once, by the
+ * later. */
 START_TEST(two_renames_of_one_source)
 {
     struct record records[] = {

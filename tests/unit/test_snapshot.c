@@ -109,8 +109,8 @@ END_TEST
 
 START_TEST(inside_is_as_if_landed_alone)
 {
-    /* The same landings, once in one batch and once in a batch each: every position has the same
-     * content hash. */
+    /* The same landings, once in one batch and once in a batch each: every position has the
+     * same content hash. */
     struct build_chain one, many;
     build_chain_init(&one);
     build_chain_init(&many);

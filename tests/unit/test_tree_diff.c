@@ -169,7 +169,8 @@ START_TEST(only_pages_that_differ_are_read)
 }
 END_TEST
 
-/* Pages of directory "d" that one tree has and the other has not, by content hash, at all levels. */
+/* Pages of directory "d" that one tree has and the other has not, by content hash, at all
+ * levels. */
 struct page_set {
     struct hash *hashes;
     size_t n;

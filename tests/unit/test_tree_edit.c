@@ -12,7 +12,8 @@
 #define AUTO_RIG   AUTO(tree_rig_release) struct tree_rig
 #define AUTO_MODEL AUTO(tree_model_release) struct tree_model
 
-/* A path of few words, so that files and directories meet again and stand in each other's way. */
+/* A path of few words, so that files and directories meet again and stand in each other's
+ * way. */
 static struct bytes draw_path(struct chance *c, struct buf *room)
 {
     static const char *const words[] = {"a",   "b", "c",        "a-b",

@@ -224,7 +224,8 @@ START_TEST(an_edit_reads_and_writes_only_pages_near_it)
         reads += counts.gets[TRACE_TREE];
         bytes += counts.bytes_in;
     }
-    /* About 33 leaves: the root, the top page, and a run, which is rarely more than a few pages. */
+    /* About 33 leaves: the root, the top page, and a run, which is rarely more than a few
+     * pages. */
     ck_assert_uint_ge(reads, 3 * EDITS);
     ck_assert_uint_le(reads, 8 * EDITS);
     ck_assert_uint_le(bytes, EDITS * 512u * 1024u);
@@ -266,7 +267,8 @@ START_TEST(a_page_that_comes_out_the_same_stays_where_it_is)
 }
 END_TEST
 
-/* Only names that are boundaries, or none that is: pages stay between the floor and the ceiling. */
+/* Only names that are boundaries, or none that is: pages stay between the floor and the
+ * ceiling. */
 START_TEST(schedule_26_names_against_the_splitter)
 {
     struct chance c;
@@ -367,7 +369,8 @@ START_TEST(a_directory_of_very_many_entries)
             }
         }
         t = tree_rig_seal(&rig, edit);
-        /* A directory of hundreds of leaves: all inner pages, once, and the leaves near the changes. */
+        /* A directory of hundreds of leaves: all inner pages, once, and the leaves near the
+         * changes. */
         ck_assert_uint_le(tree_rig_reads(&rig), 100);
         want = tree_model_hash(&model);
         ck_assert(hash_equal(&t.content, &want));
