@@ -170,8 +170,7 @@ static int content_came(void *arg, unsigned worker, size_t index, struct bytes p
     return OK;
 }
 
-/* ---- contents that are not in tree objects
- * ------------------------------------------------ */
+/* ---- contents that are not in tree objects ----------------------------------------------- */
 
 struct download {
     int fd;

@@ -101,8 +101,7 @@ int changes_add(struct changes *c, const struct scan_item *item, const struct se
     return OK;
 }
 
-/* ---- uploads
- * ------------------------------------------------------------------------------ */
+/* ---- uploads ----------------------------------------------------------------------------- */
 
 struct upload {
     int fd;

@@ -5,8 +5,7 @@
 
 #include "api/cli/commands.h"
 
-/* ---- saying
- * ------------------------------------------------------------------------------- */
+/* ---- saying ------------------------------------------------------------------------------ */
 
 static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list args)
 {
@@ -54,8 +53,7 @@ int cli_client_failed(const struct cli *cli, const char *what)
     return EXIT_FAILED;
 }
 
-/* ---- the command line
- * --------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------------- */
 
 static void help_line(FILE *to, const struct cli_command *command)
 {

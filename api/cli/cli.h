@@ -102,7 +102,7 @@ int cli_position(const struct cli *, const char *text, uint64_t *out) MUST_USE;
 int cli_path(struct cli *, const char *word, struct bytes *out) MUST_USE;
 
 /* Progress, for a terminal only. */
-void cli_tick(void *cli, uint64_t done, uint64_t total);
+void cli_tick(void *arg, uint64_t done, uint64_t total);
 void cli_tick_end(struct cli *);
 
 /* Sixteen random hex digits: a key for a request. */

@@ -128,8 +128,7 @@ int cli_path(struct cli *cli, const char *word, struct bytes *out)
     return 0;
 }
 
-/* ---- small things
- * -------------------------------------------------------------------------- */
+/* ---- small things ------------------------------------------------------------------------ */
 
 void cli_tick(void *arg, uint64_t done, uint64_t total)
 {

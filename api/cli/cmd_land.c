@@ -20,8 +20,7 @@ struct land {
     struct id16 session;
 };
 
-/* ---- telling
- * ------------------------------------------------------------------------------- */
+/* ---- telling ----------------------------------------------------------------------------- */
 
 static void seen_text(char *out, size_t size, const struct seen *seen)
 {
@@ -98,8 +97,7 @@ void cli_landing_json(struct json_writer *w, const struct landing *landing)
     jwr_array_end(w);
 }
 
-/* ---- what lands
- * ---------------------------------------------------------------------------- */
+/* ---- what lands -------------------------------------------------------------------------- */
 
 /* What a conflict left behind must be dealt with first. */
 static int check_resolved(struct cli *cli)
@@ -178,8 +176,7 @@ static int said(struct land *land, enum record_kind kind, struct record **record
     return 0;
 }
 
-/* ---- a whole session
- * ------------------------------------------------------------------------ */
+/* ---- a whole session --------------------------------------------------------------------- */
 
 static int land_whole(struct land *land, struct bytes goal, struct client_landed *out)
 {
@@ -205,8 +202,7 @@ static int land_whole(struct land *land, struct bytes goal, struct client_landed
     return err == OK ? 0 : cli_client_failed(cli, "land");
 }
 
-/* ---- the session that was started
- * ------------------------------------------------------------ */
+/* ---- the session that was started -------------------------------------------------------- */
 
 static int write_all(struct land *land, const struct record *records, size_t n)
 {
@@ -298,8 +294,7 @@ static int land_started(struct land *land, struct client_landed *out)
     return err == OK ? 0 : cli_client_failed(cli, "land");
 }
 
-/* ---- after the answer
- * ------------------------------------------------------------------------ */
+/* ---- after the answer -------------------------------------------------------------------- */
 
 static int advance(struct land *land, uint64_t position, struct update *update)
 {
@@ -370,25 +365,26 @@ int cmd_land(struct cli *cli)
         status = check_resolved(cli);
     if (status != 0)
         return status;
-    land.has_session = workspace_session(&cli->ws, &land.session) == OK;
+    bool started = workspace_session(&cli->ws, &land.session) == OK;
+    land.has_session = started;
     if (goal != NULL && goal[0] == '\0')
         return cli_usage(cli, "the goal is empty");
-    if (goal == NULL && !land.has_session)
+    if (goal == NULL && !started)
         return cli_usage(cli, "a goal is missing: -m GOAL says what the change is for");
-    if (goal != NULL && land.has_session)
+    if (goal != NULL && started)
         return cli_usage(cli,
                          "a session was started here, which has its goal: leave -m out, or "
                          "give the session up with mic session abandon");
     struct id16_hex id = id16_hex(&cli->ws.project);
     land.project = bytes_str(id.s);
     status = collect(&land);
-    if (status == 0 && land.changes.n == 0 && !land.has_session) {
+    if (status == 0 && land.changes.n == 0 && !started) {
         cli_say(cli, "nothing is changed here");
         if (cli->json)
             puts("{\"verdict\":\"nothing\"}");
     } else if (status == 0) {
-        status = land.has_session ? land_started(&land, &landed)
-                                  : land_whole(&land, bytes_str(goal), &landed);
+        status = started ? land_started(&land, &landed)
+                         : land_whole(&land, bytes_str(goal), &landed);
         if (status == 0)
             status = answer(&land, &landed);
     }

@@ -90,8 +90,7 @@ int cmd_log(struct cli *cli)
     return EXIT_DONE;
 }
 
-/* ---- one session, as show and session show print it
- * ------------------------------------------ */
+/* ---- one session, as show and session show print it -------------------------------------- */
 
 static void said_json(struct json_writer *w, const char *name, const struct client_said *said,
                       size_t n)

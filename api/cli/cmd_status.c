@@ -80,7 +80,7 @@ static int status_json(struct cli *cli, const struct index *index, const struct 
 int cmd_status(struct cli *cli)
 {
     AUTO_INDEX index = {0};
-    struct scan scan;
+    struct scan scan = {0};
     int status = look(cli, &index, &scan);
     if (status != 0)
         return status;
@@ -102,8 +102,7 @@ int cmd_status(struct cli *cli)
     return EXIT_DONE;
 }
 
-/* ---- diff
- * ---------------------------------------------------------------------------------- */
+/* ---- diff -------------------------------------------------------------------------------- */
 
 static unsigned git_mode(enum kind kind, uint16_t mode)
 {
@@ -164,7 +163,7 @@ static int diff_one(struct cli *cli, const struct index *index, const struct sca
 int cmd_diff(struct cli *cli)
 {
     AUTO_INDEX index = {0};
-    struct scan scan;
+    struct scan scan = {0};
     int status = look(cli, &index, &scan);
     struct bytes *wanted = arena_array(&cli->arena, cli->n_words, struct bytes);
     for (size_t i = 0; i < cli->n_words && status == 0; i++)

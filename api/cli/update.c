@@ -17,8 +17,7 @@ static int local_failed(struct update *u, int err, const char *what)
     return client_fail(u->client, err, err_name(err), "%s (%s)", what, err_name(err));
 }
 
-/* ---- the index
- * ---------------------------------------------------------------------------- */
+/* ---- the index --------------------------------------------------------------------------- */
 
 static void entry_of_step(struct index_entry *e, const struct step *step)
 {
@@ -106,8 +105,7 @@ static int finish(struct update *u, const struct index *old, const struct target
     return OK;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------- */
 
 static int run(struct update *u, uint64_t position, enum plan_mode mode,
                const struct journal *journal, bool empty)
@@ -177,8 +175,7 @@ int update_resume(struct update *u, bool *did)
     return run(u, journal.position, mode, &journal, false);
 }
 
-/* ---- conflicts left
- * ------------------------------------------------------------------------ */
+/* ---- conflicts left ---------------------------------------------------------------------- */
 
 static bool line_begins(struct bytes text, const char *with)
 {

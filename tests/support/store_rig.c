@@ -1,36 +1,26 @@
 #include "tests/support/store_rig.h"
 
 #include <check.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "pipeline/store/fs.h"
+#include "tests/support/folder.h"
 
 void rig_make_dir(struct rig *rig, const char *where)
 {
     (void)snprintf(rig->dir, sizeof(rig->dir), "%s/mic-store-XXXXXX", where);
-    ck_assert_ptr_nonnull(mkdtemp(rig->dir));
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
+    folder_make(rig->dir);
 }
 
 void rig_release(struct rig *rig)
 {
     store_close(rig->store);
     store_close(rig->below);
-    if (rig->dir[0] != '\0') {
-        (void)nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    }
+    if (rig->dir[0] != '\0')
+        folder_remove(rig->dir);
 }
 
 void rig_open_fs(struct rig *rig, const char *where)

@@ -4,12 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/folder.h"
 #include "tests/support/suite.h"
 
 /* Every test has a process and so a folder of its own. */
@@ -17,22 +17,14 @@ static char folder[] = "/tmp/mic-file-XXXXXX";
 
 static void enter_folder(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder_make(folder);
     ck_assert_int_eq(chdir(folder), 0);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
 }
 
 static void leave_folder(void)
 {
     ck_assert_int_eq(chdir("/"), 0);
-    ck_assert_int_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    folder_remove(folder);
 }
 
 /* No temporary is left beside the one entry. */

@@ -4,6 +4,7 @@
 #include "formats/path.h"
 #include "pipeline/sys/file.h"
 #include "tests/support/chance.h"
+#include "tests/support/folder.h"
 #include "tests/support/suite.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@ static char dir[] = "/tmp/test_index.XXXXXX";
 
 static void made(struct workspace *ws)
 {
-    ck_assert_ptr_nonnull(mkdtemp(dir));
+    folder_make(dir);
     struct id16 project = {{1}};
     ck_assert_int_eq(workspace_create(dir, "http://x", &project, bytes_str("demo")), OK);
     ck_assert_int_eq(workspace_open(ws, dir), OK);
@@ -23,10 +24,8 @@ static void made(struct workspace *ws)
 
 static void removed(struct workspace *ws)
 {
-    char command[100];
     workspace_close(ws);
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
+    folder_remove(dir);
 }
 
 static void put(const char *name, const char *text)

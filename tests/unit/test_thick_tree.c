@@ -97,18 +97,19 @@ static void same_difference(struct mem_source *source, const struct hash *ta,
     ck_assert_int_eq(thick_tree_diff(&source->source, &x, &y, &arena, &found), OK);
     size_t n = 0, i = 0, k = 0;
     while (i < a->n || k < b->n) {
-        int c = i == a->n   ? 1
-                : k == b->n ? -1
-                            : path_compare(a->files[i].path, b->files[k].path);
-        const struct model_file *fa = c <= 0 ? &a->files[i] : NULL;
-        const struct model_file *fb = c >= 0 ? &b->files[k] : NULL;
+        const struct model_file *fa = i < a->n ? &a->files[i] : NULL;
+        const struct model_file *fb = k < b->n ? &b->files[k] : NULL;
+        int c = fa == NULL ? 1 : fb == NULL ? -1 : path_compare(fa->path, fb->path);
+        fa = c <= 0 ? fa : NULL;
+        fb = c >= 0 ? fb : NULL;
+        struct bytes path = c <= 0 ? a->files[i].path : b->files[k].path;
         i += c <= 0 ? 1 : 0;
         k += c >= 0 ? 1 : 0;
         if (fa != NULL && fb != NULL && model_same(fa, fb))
             continue;
         ck_assert_uint_lt(n, found.n);
         const struct thick_change *change = &found.changes[n++];
-        ck_assert(bytes_equal(change->path, fa != NULL ? fa->path : fb->path));
+        ck_assert(bytes_equal(change->path, path));
         ck_assert_int_eq(change->a != NULL, fa != NULL);
         ck_assert_int_eq(change->b != NULL, fb != NULL);
         if (fa != NULL)
@@ -384,8 +385,7 @@ START_TEST(trees_of_positions)
 }
 END_TEST
 
-/* ---- contents
- * ------------------------------------------------------------------------------ */
+/* ---- contents ---------------------------------------------------------------------------- */
 
 #define CONTENTS 500u
 

@@ -1,5 +1,6 @@
 #include "api/cli/workspace.h"
 #include "pipeline/sys/file.h"
+#include "tests/support/folder.h"
 #include "tests/support/suite.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@ static char outside[100];
 
 static void made(struct workspace *ws)
 {
-    ck_assert_ptr_nonnull(mkdtemp(top));
+    folder_make(top);
     snprintf(root, sizeof(root), "%s/ws", top);
     snprintf(outside, sizeof(outside), "%s/outside", top);
     ck_assert_int_eq(file_mkdirs(root), OK);
@@ -25,10 +26,8 @@ static void made(struct workspace *ws)
 
 static void removed(struct workspace *ws)
 {
-    char command[100];
     workspace_close(ws);
-    snprintf(command, sizeof(command), "rm -rf %s", top);
-    ck_assert_int_eq(system(command), 0);
+    folder_remove(top);
 }
 
 static bool exists(const char *dir, const char *name)
