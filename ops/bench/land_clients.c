@@ -1,9 +1,9 @@
 /* The load of `make bench` part a: many clients in one process, each landing in a closed loop
  * over a kept HTTP connection.
  *
- *   land_clients setup HOST:PORT PROJECT      makes the project and lands the files of the hot
- * tree land_clients files DIR                    writes the same files below DIR land_clients
- * run HOST:PORT PROJECT CLIENTS SECONDS [PID]
+ *   land_clients setup HOST:PORT PROJECT  makes the project and lands the hot tree's files
+ *   land_clients files DIR                writes the same files below DIR
+ *   land_clients run HOST:PORT PROJECT CLIENTS SECONDS [PID]
  *
  * The hot tree has 1,000 files of about 2 KB in 32 directories. Client c works in directory c %
  * 32, on files that no other client touches. Every landing is one session that writes the next

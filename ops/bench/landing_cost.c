@@ -1,9 +1,10 @@
 /* What one landing costs by the size of its project, for `make bench` part b: the intake and
  * the landing stage on a directory store, without HTTP.
  *
- *   landing_cost fill DIR FILES                           makes the project; prints the bytes
- * of its tree landing_cost land DIR FILES BATCH ROUNDS near|deep    lands on it; prints one
- * line of JSON
+ *   landing_cost fill DIR FILES
+ *       makes the project; prints the bytes of its tree
+ *   landing_cost land DIR FILES BATCH ROUNDS near|deep
+ *       lands on it; prints one line of JSON
  *
  * The project has FILES files (at least 1,000), and every directory has 10 entries (fewer only
  * where the files run out). Nine of the root's directories are the same in a project of any

@@ -2,8 +2,9 @@
  * requests over loopback, appends their bodies to one file, syncs it once a group, and answers.
  * Nothing is looked at and nothing decided.
  *
- *   limit FILE        says `listening on http://127.0.0.1:PORT`, and ends with its standard
- * input */
+ *   limit FILE
+ *
+ * says `listening on http://127.0.0.1:PORT`, and ends with its standard input. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

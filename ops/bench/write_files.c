@@ -1,7 +1,8 @@
 /* Only writes files, for `make bench` part d: the least that a checkout must do.
  *
- *   write_files DIR FILES       file i lies at dNN/dNN/fNNN.txt and holds the text that the
- * benchmark's tree has there */
+ *   write_files DIR FILES
+ *
+ * File i lies at dNN/dNN/fNNN.txt and holds the text that the benchmark's tree has there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -8,10 +8,10 @@
  * What must stay true of every store:
  *   - a put is visible whole or not at all, and once it has returned OK it survives any crash;
  *   - of several puts under a condition at most the ones whose condition held take effect, one
- * after another;
+ *     after another;
  *   - a get or list that begins after a put has returned OK sees it;
  *   - ERR_AGAIN means that nothing happened; ERR_UNKNOWN that it may have happened, or may
- * still happen. A get or list never gives ERR_UNKNOWN, for it has no effect.
+ *     still happen. A get or list never gives ERR_UNKNOWN, for it has no effect.
  *
  * Keys are the words of formats/key.h: 1 to 1,000 bytes out of A-Z a-z 0-9 . _ - /, no empty
  * component, none that begins with a dot, none over 255 bytes; anything else is ERR_INVALID. No
