@@ -326,6 +326,8 @@ START_TEST(limits)
 }
 END_TEST
 
+/* Schedules 24 and 39: neither stamps and places nor the hash of a manifest, which follows the
+ * chunk size, is content. */
 START_TEST(content_hash_covers_the_canonical_fields)
 {
     struct entry e[2] = {

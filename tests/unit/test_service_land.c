@@ -164,6 +164,29 @@ START_TEST(renames_keep_what_was_there)
 }
 END_TEST
 
+/* Schedule 37: write p/x, then rename the directory p to q, which is its files one by one: x is
+ * neither lost nor doubled. A directory has no operations of its own. */
+START_TEST(a_directory_is_renamed_by_its_files)
+{
+    setup();
+    given("p", "p/a", "text");
+    struct asked asked = asked_open(&front, "whole", 1);
+    asked_write(&asked, "p/x", "new");
+    asked_rename(&asked, "p", "q");
+    ck_assert_str_eq(front_refused(&front, &asked, 1), "path_is_directory");
+    asked = asked_open(&front, "files", 1);
+    asked_write(&asked, "p/x", "new");
+    asked_rename(&asked, "p/a", "q/a");
+    asked_rename(&asked, "p/x", "q/x");
+    ck_assert_int_eq(verdict_of(&asked), VERDICT_LANDED);
+    ck_assert_str_eq(forge_text(&forge, "q/a"), "text");
+    ck_assert_str_eq(forge_text(&forge, "q/x"), "new");
+    ck_assert_ptr_null(forge_text(&forge, "p/x"));
+    ck_assert_ptr_null(forge_text(&forge, "p"));
+    teardown();
+}
+END_TEST
+
 START_TEST(what_a_user_would_not_expect_is_refused)
 {
     setup();
@@ -518,6 +541,7 @@ int main(void)
         a_base_inside_a_batch,
         two_renames_of_one_source,
         renames_keep_what_was_there,
+        a_directory_is_renamed_by_its_files,
         what_a_user_would_not_expect_is_refused,
         contents_are_checked,
         a_series_sees_its_earlier_sessions,
