@@ -175,6 +175,13 @@ const struct setting settings_table[] = {
      .min = 0,
      .max = 1ull << 40,
      .doc = "Memory for pages of trees, which never change and so are kept."},
+    {.name = "content_cache_bytes",
+     .type = SETTING_SIZE,
+     .offset = AT(content_cache_bytes),
+     .preset = "32MiB",
+     .min = 0,
+     .max = 1ull << 40,
+     .doc = "Memory for small contents that were read, up to 64 KiB each."},
 };
 const size_t settings_table_n = ARRAY_LEN(settings_table);
 static_assert(ARRAY_LEN(settings_table) <= SETTINGS_MAX,

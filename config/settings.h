@@ -83,6 +83,7 @@ struct settings {
     uint64_t append_poll_ms;
 
     uint64_t page_cache_bytes;
+    uint64_t content_cache_bytes;
 
     /* Bare arguments that no setting took, in order. */
     const char **args;

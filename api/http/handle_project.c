@@ -3,7 +3,7 @@
 
 #include "api/http/route.h"
 #include "formats/base/hex.h"
-#include "pipeline/repo/page_cache.h"
+#include "pipeline/repo/held_cache.h"
 #include "pipeline/store/trace.h"
 
 static void head_fields(struct json_writer *w, const struct head_info *head)
@@ -68,7 +68,8 @@ void handle_metrics(struct request *r)
     struct service_stats stats;
     AUTO_BUF text = {0};
     service_stats(r->service, &stats);
-    struct page_cache_stats pages = page_cache_stats(r->repo->pages);
+    struct held_cache_stats pages = held_cache_stats(r->repo->pages);
+    struct held_cache_stats contents = held_cache_stats(r->repo->contents);
     metric(&text, "mic_sessions_landed_total", "counter", "Landings told to clients here.",
            stats.sessions_landed);
     metric(&text, "mic_sessions_conflicted_total", "counter", "Conflicts told to clients here.",
@@ -85,6 +86,12 @@ void handle_metrics(struct request *r)
     metric(&text, "mic_page_cache_hits_total", "counter", "Pages found in memory.", pages.hits);
     metric(&text, "mic_page_cache_misses_total", "counter", "Pages read.", pages.misses);
     metric(&text, "mic_page_cache_bytes", "gauge", "Bytes of pages in memory.", pages.bytes);
+    metric(&text, "mic_content_cache_hits_total", "counter", "Small contents found in memory.",
+           contents.hits);
+    metric(&text, "mic_content_cache_misses_total", "counter", "Small contents read.",
+           contents.misses);
+    metric(&text, "mic_content_cache_bytes", "gauge", "Bytes of small contents in memory.",
+           contents.bytes);
     metric(&text, "mic_store_ok", "gauge", "1 when the last round with the store went well.",
            stats.store_ok);
     if (http_server_options(r->server)->trace != NULL) {

@@ -15,7 +15,7 @@
 
 /* A connection's buffer: the longest request line is a path of 4,096 bytes, each written as
  * %XX. */
-#define CONNECTION_BUFFER (64u * KIB)
+#define CONNECTION_BUFFER (32u * KIB)
 /* How long answers that are there may take to go out at the end. */
 #define DRAIN_MS       3000u
 #define DRAIN_PAUSE_MS 5u

@@ -25,6 +25,8 @@ int process_open(struct process *p, const struct settings_program *program, int 
     if (err == OK) {
         p->store = trace_store_open(p->disk);
         struct repo_options options = {.page_cache_bytes = (size_t)p->settings.page_cache_bytes,
+                                       .content_cache_bytes =
+                                           (size_t)p->settings.content_cache_bytes,
                                        .shards = (uint32_t)p->settings.shards,
                                        .chunk_size = (uint32_t)p->settings.chunk_size};
         err = repo_open(&p->repo, p->store, clock_system(), rng_system(), &options);

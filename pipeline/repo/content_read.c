@@ -4,6 +4,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/blob_read.h"
+#include "pipeline/repo/content_cache.h"
 
 struct content_reader {
     struct arena arena; /* holds the reader itself */
@@ -64,6 +65,11 @@ static int open_in_tree(struct content_reader *reader, const struct location *wh
 {
     if (size > INLINE_CONTENT_MAX || where->len > blob_frame_max(size))
         return ERR_CORRUPT;
+    struct held_cache *cache = reader->repo->contents;
+    if (content_cache_find(cache, &reader->project, hash, &reader->piece)) {
+        set_single(reader);
+        return reader->size == size ? OK : ERR_CORRUPT;
+    }
     AUTO_BUF stored = {0};
     if (where->len > 0) {
         struct key key = key_tree(&reader->project, &where->tree);
@@ -84,6 +90,7 @@ static int open_in_tree(struct content_reader *reader, const struct location *wh
     struct hash found = sha256(buf_bytes(&reader->piece));
     if (reader->piece.len != size || !hash_equal(&found, hash))
         return ERR_CORRUPT;
+    content_cache_add(cache, &reader->project, hash, buf_bytes(&reader->piece));
     set_single(reader);
     return OK;
 }

@@ -3,6 +3,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
+#include "pipeline/repo/content_cache.h"
 #include "pipeline/repo/known.h"
 #include "pipeline/repo/page_cache.h"
 #include "pipeline/repo/queue_read.h"
@@ -71,6 +72,7 @@ int repo_open(struct repo *repo, struct store *store, struct clock *clock, struc
         return err;
     }
     repo->pages = page_cache_open(options->page_cache_bytes);
+    repo->contents = content_cache_open(options->content_cache_bytes);
     repo->chain = chain_cache_open(CHAIN_CACHE_BATCHES);
     repo->known = known_open(KNOWN_FACTS);
     repo->queue = queue_cache_open(repo->bucket.shards, QUEUE_CACHE_BYTES);
@@ -79,7 +81,8 @@ int repo_open(struct repo *repo, struct store *store, struct clock *clock, struc
 
 void repo_close(struct repo *repo)
 {
-    page_cache_close(repo->pages);
+    held_cache_close(repo->pages);
+    held_cache_close(repo->contents);
     chain_cache_close(repo->chain);
     known_close(repo->known);
     queue_cache_close(repo->queue);

@@ -11,7 +11,7 @@
 #include "pipeline/sys/rng.h"
 #include <pthread.h>
 
-struct page_cache;
+struct held_cache;
 struct chain_cache;
 struct known;
 struct queue_cache;
@@ -21,8 +21,9 @@ struct repo {
     struct clock *clock;
     struct rng *rng;
     struct bucket bucket;
-    uint64_t agent; /* 64 random bits, drawn at each start */
-    struct page_cache *pages;
+    uint64_t agent;              /* 64 random bits, drawn at each start */
+    struct held_cache *pages;    /* page_cache.h */
+    struct held_cache *contents; /* content_cache.h */
     struct chain_cache *chain;
     struct known *known;
     struct queue_cache *queue;
@@ -32,6 +33,7 @@ struct repo {
 
 struct repo_options {
     size_t page_cache_bytes;
+    size_t content_cache_bytes;
     uint32_t shards;     /* when the bucket is made */
     uint32_t chunk_size; /* when the bucket is made */
 };

@@ -163,7 +163,7 @@ int tree_edit_seal(struct tree_edit *edit, struct tree_build *build, struct buf 
 
 void tree_edit_publish(struct tree_edit *edit, const struct hash *tree)
 {
-    struct page_cache *pages = edit->base.repo->pages;
+    struct held_cache *pages = edit->base.repo->pages;
     for (size_t i = 0; i < edit->n_sealed; i++) {
         struct location where = edit->sealed[i].where;
         where.tree = *tree;

@@ -44,8 +44,10 @@ void clock_manual_init(struct clock_manual *clock, uint64_t ms)
 
 static void forge_open(struct forge *f)
 {
-    static const struct repo_options options = {
-        .page_cache_bytes = 16 * MIB, .shards = 1, .chunk_size = CHUNK_SIZE_DEFAULT};
+    static const struct repo_options options = {.page_cache_bytes = 16 * MIB,
+                                                .content_cache_bytes = MIB,
+                                                .shards = 1,
+                                                .chunk_size = CHUNK_SIZE_DEFAULT};
     ck_assert_int_eq(repo_open(&f->repo, f->store, &f->clock.clock, &f->rng.rng, &options), OK);
     f->land_options = (struct land_options){
         .shard_end = 1, .batch_max = 1000, .fold_after_ms = 30000, .missing_after_ms = 60000};

@@ -44,7 +44,7 @@ void tree_rig_release(struct tree_rig *rig)
 
 void tree_rig_cold(struct tree_rig *rig)
 {
-    page_cache_close(rig->repo.pages);
+    held_cache_close(rig->repo.pages);
     rig->repo.pages = page_cache_open(256 * MIB);
 }
 

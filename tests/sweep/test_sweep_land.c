@@ -127,7 +127,7 @@ static bool run_with(uint64_t call, enum fault fault, bool cached)
     struct forge first;
     forge_join(&first, &s.forge, faulty);
     if (!cached) {
-        page_cache_close(first.repo.pages);
+        held_cache_close(first.repo.pages);
         first.repo.pages = page_cache_open(0);
     }
     faulty_reset(faulty);

@@ -25,14 +25,14 @@ static struct location page_of(const char *name, uint64_t stamp, uint8_t tree, s
                              .check = page_hash(buf_bytes(out))};
 }
 
-static void add(struct page_cache *cache, const struct location *where, const struct buf *bytes)
+static void add(struct held_cache *cache, const struct location *where, const struct buf *bytes)
 {
     const struct page_held *held;
     ck_assert_int_eq(page_cache_add(cache, &project, where, buf_bytes(bytes), &held), 0);
     page_cache_drop(cache, held);
 }
 
-static bool has(struct page_cache *cache, const struct id16 *of, const struct location *where)
+static bool has(struct held_cache *cache, const struct id16 *of, const struct location *where)
 {
     const struct page_held *held = page_cache_find(cache, of, where);
     page_cache_drop(cache, held);
@@ -41,7 +41,7 @@ static bool has(struct page_cache *cache, const struct id16 *of, const struct lo
 
 START_TEST(a_page_is_found_again)
 {
-    struct page_cache *cache = page_cache_open(1 << 20);
+    struct held_cache *cache = page_cache_open(1 << 20);
     AUTO_BUF bytes = {0};
     struct location where = page_of("a", 5, 1, &bytes);
     ck_assert(!has(cache, &project, &where));
@@ -55,17 +55,17 @@ START_TEST(a_page_is_found_again)
     ck_assert_uint_eq(held->page.entries[0].stamp, 5);
     page_cache_drop(cache, held);
     page_cache_drop(cache, again);
-    struct page_cache_stats stats = page_cache_stats(cache);
+    struct held_cache_stats stats = held_cache_stats(cache);
     ck_assert_uint_eq(stats.hits, 1);
     ck_assert_uint_eq(stats.misses, 1);
     ck_assert_uint_gt(stats.bytes, bytes.len);
-    page_cache_close(cache);
+    held_cache_close(cache);
 }
 END_TEST
 
 START_TEST(projects_trees_and_stamps_are_told_apart)
 {
-    struct page_cache *cache = page_cache_open(1 << 20);
+    struct held_cache *cache = page_cache_open(1 << 20);
     AUTO_BUF bytes = {0};
     struct location where = page_of("a", 5, 1, &bytes);
     add(cache, &where, &bytes);
@@ -76,13 +76,13 @@ START_TEST(projects_trees_and_stamps_are_told_apart)
     ck_assert(!has(cache, &project, &elsewhere));
     struct location restamped = page_of("a", 6, 1, &bytes);
     ck_assert(!has(cache, &project, &restamped));
-    page_cache_close(cache);
+    held_cache_close(cache);
 }
 END_TEST
 
 START_TEST(bytes_of_another_hash_are_refused)
 {
-    struct page_cache *cache = page_cache_open(1 << 20);
+    struct held_cache *cache = page_cache_open(1 << 20);
     AUTO_BUF bytes = {0};
     struct location where = page_of("a", 5, 1, &bytes);
     const struct page_held *held = NULL;
@@ -97,8 +97,8 @@ START_TEST(bytes_of_another_hash_are_refused)
     ck_assert_int_eq(page_cache_add(cache, &project, &where, bytes_str("no page"), &held),
                      ERR_CORRUPT);
     ck_assert_ptr_null(held);
-    ck_assert_uint_eq(page_cache_stats(cache).bytes, 0);
-    page_cache_close(cache);
+    ck_assert_uint_eq(held_cache_stats(cache).bytes, 0);
+    held_cache_close(cache);
 }
 END_TEST
 
@@ -106,10 +106,10 @@ START_TEST(the_least_recently_used_goes_first)
 {
     AUTO_BUF bytes = {0};
     struct location where[3] = {page_of("a", 1, 1, &bytes)};
-    struct page_cache *cache = page_cache_open(1 << 20);
+    struct held_cache *cache = page_cache_open(1 << 20);
     add(cache, &where[0], &bytes);
-    size_t one = page_cache_stats(cache).bytes;
-    page_cache_close(cache);
+    size_t one = held_cache_stats(cache).bytes;
+    held_cache_close(cache);
 
     cache = page_cache_open(2 * one);
     add(cache, &where[0], &bytes);
@@ -121,23 +121,23 @@ START_TEST(the_least_recently_used_goes_first)
     ck_assert(has(cache, &project, &where[0]));
     ck_assert(!has(cache, &project, &where[1]));
     ck_assert(has(cache, &project, &where[2]));
-    ck_assert_uint_eq(page_cache_stats(cache).bytes, 2 * one);
-    page_cache_close(cache);
+    ck_assert_uint_eq(held_cache_stats(cache).bytes, 2 * one);
+    held_cache_close(cache);
 }
 END_TEST
 
 START_TEST(what_is_held_outlives_the_cache_list)
 {
-    struct page_cache *cache = page_cache_open(1);
+    struct held_cache *cache = page_cache_open(1);
     AUTO_BUF bytes = {0};
     struct location where = page_of("a", 5, 1, &bytes);
     const struct page_held *held;
     ck_assert_int_eq(page_cache_add(cache, &project, &where, buf_bytes(&bytes), &held), 0);
     ck_assert(!has(cache, &project, &where));
-    ck_assert_uint_eq(page_cache_stats(cache).bytes, 0);
+    ck_assert_uint_eq(held_cache_stats(cache).bytes, 0);
     ck_assert(bytes_equal(held->page.entries[0].name, bytes_str("a")));
     page_cache_drop(cache, held);
-    page_cache_close(cache);
+    held_cache_close(cache);
 }
 END_TEST
 
@@ -146,7 +146,7 @@ END_TEST
 #define PAGES   50
 
 struct worker {
-    struct page_cache *cache;
+    struct held_cache *cache;
     unsigned number;
     unsigned wrong;
 };
@@ -173,7 +173,7 @@ static void *work(void *arg)
 
 START_TEST(many_threads_share_it)
 {
-    struct page_cache *cache = page_cache_open(8000); /* room for some of the pages */
+    struct held_cache *cache = page_cache_open(8000); /* room for some of the pages */
     pthread_t threads[WORKERS];
     struct worker workers[WORKERS];
     for (unsigned i = 0; i < WORKERS; i++) {
@@ -184,14 +184,14 @@ START_TEST(many_threads_share_it)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
         ck_assert_uint_eq(workers[i].wrong, 0);
     }
-    ck_assert_uint_le(page_cache_stats(cache).bytes, 8000);
-    page_cache_close(cache);
+    ck_assert_uint_le(held_cache_stats(cache).bytes, 8000);
+    held_cache_close(cache);
 }
 END_TEST
 
 START_TEST(thousands_of_pages)
 {
-    struct page_cache *cache = page_cache_open(64 << 20);
+    struct held_cache *cache = page_cache_open(64 << 20);
     AUTO_BUF bytes = {0};
     char name[16];
     for (unsigned i = 0; i < 5000; i++) {
@@ -204,7 +204,7 @@ START_TEST(thousands_of_pages)
         struct location where = page_of(name, 1, 1, &bytes);
         ck_assert(has(cache, &project, &where));
     }
-    page_cache_close(cache);
+    held_cache_close(cache);
 }
 END_TEST
 

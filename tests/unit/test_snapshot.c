@@ -295,7 +295,7 @@ START_TEST(pages_of_a_replay_survive_a_full_cache)
     build_chain_init(&bc);
     batch_of(&bc, 30);
     /* A cache that holds nothing: the pages that lie in memory only are found again. */
-    struct page_cache *pages = bc.repo.pages;
+    struct held_cache *pages = bc.repo.pages;
     bc.repo.pages = page_cache_open(1);
     struct snapshot *snapshot = open_at(&bc, 12);
     struct snapshot *head = open_at(&bc, UINT64_MAX);
@@ -306,7 +306,7 @@ START_TEST(pages_of_a_replay_survive_a_full_cache)
     }
     snapshot_close(head);
     snapshot_close(snapshot);
-    page_cache_close(bc.repo.pages);
+    held_cache_close(bc.repo.pages);
     bc.repo.pages = pages;
     build_chain_release(&bc);
 }
