@@ -76,6 +76,14 @@ const struct setting settings_table[] = {
      .max = 86400000,
      .doc = "A connection on which nothing happens for so long is closed. One that waits for a "
             "landing is not idle."},
+    {.name = "idle_exit",
+     .type = SETTING_DURATION_MS,
+     .offset = AT(idle_exit),
+     .preset = "0",
+     .min = 0,
+     .max = 86400000,
+     .doc = "A front that has had no request for so long ends, for something else to start it "
+            "at the next one: systemd's socket, say. 0: it never does."},
     {.name = "request_max",
      .type = SETTING_SIZE,
      .offset = AT(request_max),

@@ -67,6 +67,7 @@ struct settings {
     uint64_t http_threads; /* 0: one for each core */
     uint64_t http_connections_max;
     uint64_t http_idle_ms;
+    uint64_t idle_exit;
     uint64_t request_max;
     uint64_t wait_max_ms;
     uint64_t wait_poll_ms;

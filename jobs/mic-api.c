@@ -19,7 +19,7 @@ int main(int argc, char **argv)
     if (code < 0) {
         code = process_listen(&process, &front);
         if (code < 0)
-            process_wait_signal();
+            process_wait_front(&process, &front);
         process_front_stop(&front);
         process_front_close(&front);
         code = code < 0 ? 0 : code;

@@ -49,7 +49,7 @@ int main(int argc, char **argv)
             follow_start(append, p->settings.append_poll_ms, p->settings.append_poll_ms);
         code = process_listen(p, &forge.front);
         if (code < 0)
-            process_wait_signal();
+            process_wait_front(p, &forge.front);
         process_front_stop(&forge.front);
         follow_stop(forge.land);
         follow_stop(forge.append);

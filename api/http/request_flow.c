@@ -32,6 +32,7 @@ void *request_url(void *arg, const char *url, struct MHD_Connection *connection)
     r->repo = service_repo(server->service);
     r->connection = connection;
     r->url_cut = url_has_nul(url);
+    atomic_fetch_add(&server->under_way, 1);
     return r;
 }
 
@@ -56,8 +57,11 @@ void request_end(void *arg, struct MHD_Connection *connection, void **context,
     atomic_fetch_sub(&server->held, r->held);
     if (r->dispatched)
         atomic_fetch_sub(&server->unanswered, 1);
+    struct clock *clock = r->repo->clock;
     free(r);
     *context = NULL;
+    atomic_store(&server->idle_since_us, clock->mono_us(clock));
+    atomic_fetch_sub(&server->under_way, 1);
     /* Millions of small pieces that were freed stay with the process unless it is told to look
      * for whole pages among them. */
     if (large)

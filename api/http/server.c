@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -54,6 +55,38 @@ static int address_parse(const char *text, struct sockaddr_storage *out)
     return ERR_INVALID;
 }
 
+/* The address of a socket that somebody else has opened. */
+static int address_of(int fd, struct sockaddr_storage *out)
+{
+    socklen_t len = sizeof(*out);
+    char host[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN + 16];
+    memset(out, 0, sizeof(*out));
+    if (getsockname(fd, (struct sockaddr *)out, &len) != 0)
+        return ERR_INVALID;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)out;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)out;
+    const void *bits =
+        out->ss_family == AF_INET6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr;
+    if ((out->ss_family != AF_INET && out->ss_family != AF_INET6) ||
+        inet_ntop(out->ss_family, bits, host, sizeof(host)) == NULL)
+        return ERR_INVALID;
+    (void)snprintf(text, sizeof(text), "%s:%u", host, ntohs(v4->sin_port));
+    return address_parse(text, out);
+}
+
+/* Who connects is about to ask. */
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *server = arg;
+    struct clock *clock = service_repo(server->service)->clock;
+    (void)connection;
+    (void)context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        atomic_store(&server->idle_since_us, clock->mono_us(clock));
+}
+
 /* Every connection is an open file. */
 static void files_allow(unsigned connections)
 {
@@ -82,7 +115,11 @@ int http_server_open(struct service *service, const struct http_options *options
                      struct http_server **out)
 {
     struct sockaddr_storage address;
-    int err = address_parse(options->address, &address);
+    bool given = options->listen_fd >= 0;
+    int err = given ? address_of(options->listen_fd, &address)
+                    : address_parse(options->address, &address);
+    if (err == OK && given && fcntl(options->listen_fd, F_SETFL, O_NONBLOCK) != 0)
+        err = ERR_INVALID;
     if (err != OK)
         return err;
     struct http_server *server = calloc(1, sizeof(*server));
@@ -91,31 +128,51 @@ int http_server_open(struct service *service, const struct http_options *options
     server->service = service;
     server->options = *options;
     files_allow(options->connections_max);
+    struct MHD_OptionItem where[] = {
+        given ? (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, options->listen_fd, NULL}
+              : (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &address},
+        {MHD_OPTION_END, 0, NULL},
+    };
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG;
     if (address.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, request_piece, server, MHD_OPTION_EXTERNAL_LOGGER, on_complaint,
-        NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_THREAD_POOL_SIZE,
+        NULL, MHD_OPTION_ARRAY, where, MHD_OPTION_THREAD_POOL_SIZE,
         options->threads > 1 ? options->threads : 0u, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)((options->idle_timeout_ms + 999) / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_BUFFER, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
         MHD_OPTION_URI_LOG_CALLBACK, request_url, server, MHD_OPTION_NOTIFY_COMPLETED,
-        request_end, server, MHD_OPTION_END);
+        request_end, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_END);
     if (server->daemon == NULL) {
         err = errno == EADDRINUSE ? ERR_CONFLICT : ERR_AGAIN;
         free(server);
         return err;
     }
+    struct clock *clock = service_repo(service)->clock;
+    atomic_store(&server->idle_since_us, clock->mono_us(clock));
     *out = server;
     return OK;
 }
 
 unsigned http_server_port(const struct http_server *server)
 {
-    return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+    struct sockaddr_storage address;
+    int fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+    return address_of(fd, &address) == OK ? ntohs(((struct sockaddr_in *)&address)->sin_port)
+                                          : 0;
+}
+
+uint64_t http_server_idle_ms(struct http_server *server)
+{
+    struct clock *clock = service_repo(server->service)->clock;
+    uint64_t since = atomic_load(&server->idle_since_us);
+    uint64_t now = clock->mono_us(clock);
+    bool busy = atomic_load(&server->under_way) > 0;
+    return busy || now < since ? 0 : (now - since) / 1000;
 }
 
 void http_server_quiesce(struct http_server *server)

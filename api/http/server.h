@@ -9,6 +9,7 @@ struct http_server;
 
 struct http_options {
     const char *address; /* "127.0.0.1:7420", "[::1]:0"; port 0: a free one */
+    int listen_fd;       /* a socket that listens already, instead of `address`; -1: none */
     unsigned threads;    /* at least 1; more than there are cores makes waits longer */
     unsigned connections_max;
     size_t request_max;       /* bytes of a body, but for uploads */
@@ -19,10 +20,13 @@ struct http_options {
 };
 
 /* ERR_DENIED for an address that is not loopback: there are no accounts. ERR_CONFLICT: the port
- * is taken. The service must be started, and outlive it. */
+ * is taken. The service must be started, and outlive it. A `listen_fd` is the
+ * server's from here on. */
 int http_server_open(struct service *, const struct http_options *,
                      struct http_server **out) MUST_USE;
 unsigned http_server_port(const struct http_server *);
+/* How long no request has been under way; since the start when there was none yet. */
+uint64_t http_server_idle_ms(struct http_server *);
 const struct http_options *http_server_options(const struct http_server *);
 /* Accepts no more connections. */
 void http_server_quiesce(struct http_server *);

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pipeline/store/fs.h"
@@ -74,6 +76,23 @@ void process_wait_signal(void)
     sigwait(&set, &which);
 }
 
+void process_wait_front(const struct process *p, const struct front *front)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    sigset_t set;
+    ending_signals(&set);
+    if (p->settings.idle_exit == 0) {
+        process_wait_signal();
+        return;
+    }
+    while (sigtimedwait(&set, NULL, &pause) < 0) {
+        if (http_server_idle_ms(front->server) >= p->settings.idle_exit) {
+            log_info("idle", LOG_U64("for_ms", p->settings.idle_exit));
+            return;
+        }
+    }
+}
+
 int process_run_stage(struct process *p, struct stage *stage, bool once, uint64_t pause_min_ms,
                       uint64_t pause_max_ms)
 {
@@ -125,6 +144,16 @@ int process_service_open(struct process *p, struct front *front,
     return -1;
 }
 
+/* The socket that systemd, or who does as it does, has handed over; -1: none. */
+static int listen_fd(void)
+{
+    const char *pid = getenv("LISTEN_PID");
+    const char *fds = getenv("LISTEN_FDS");
+    bool ours = pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid() &&
+                strtol(fds, NULL, 10) > 0;
+    return ours ? 3 : -1;
+}
+
 int process_listen(struct process *p, struct front *front)
 {
     const struct settings *s = &p->settings;
@@ -135,6 +164,7 @@ int process_listen(struct process *p, struct front *front)
     snprintf(address, sizeof(address), v6 ? "[%s]:%u" : "%s:%u", s->listen.host,
              (unsigned)s->listen.port);
     struct http_options http = {.address = address,
+                                .listen_fd = listen_fd(),
                                 .threads = s->http_threads > 0
                                                ? (unsigned)s->http_threads
                                                : (unsigned)(cores > 0 ? cores : 1),
@@ -150,8 +180,12 @@ int process_listen(struct process *p, struct front *front)
                 err == ERR_CONFLICT ? "the port is taken" : err_name(err));
         return 1;
     }
-    printf(v6 ? "listening on http://[%s]:%u\n" : "listening on http://%s:%u\n", s->listen.host,
-           http_server_port(front->server));
+    if (http.listen_fd >= 0)
+        printf("listening on a socket that was handed over, port %u\n",
+               http_server_port(front->server));
+    else
+        printf(v6 ? "listening on http://[%s]:%u\n" : "listening on http://%s:%u\n",
+               s->listen.host, http_server_port(front->server));
     fflush(stdout);
     return -1;
 }
