@@ -13,7 +13,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     _Atomic uint64_t held; /* bytes that requests hold, as request_hold counts them */
     _Atomic uint64_t
-        unanswered; /* requests that have come whole, and whose answer is not out */
+        unanswered;             /* requests that have come whole, and whose answer is not out */
     _Atomic uint64_t under_way; /* requests whose address has come, up to their end */
     _Atomic uint64_t idle_since_us;
     atomic_bool stopping;
