@@ -38,10 +38,13 @@ int landlog_at(struct repo *, const struct id16 *project, uint64_t position, str
                struct log_entry *out) MUST_USE;
 
 /* The landing record (with its session) of the answer to session `sid`: its landing or
- * abandonment if there is one, else its newest answer. From the head down to the base in the
- * id. ERR_NOT_FOUND when it was never answered. */
+ * abandonment if there is one, else the newest that closes it, else its newest answer. From the
+ * head down to the base in the id. ERR_NOT_FOUND when it was never answered. */
 int landlog_session(struct repo *, const struct id16 *project, const struct id16 *sid,
                     struct arena *, struct landing *out, struct hash *tree) MUST_USE;
+/* The same of the answer to exactly this request about it. */
+int landlog_request(struct repo *, const struct id16 *project, const struct id16 *sid,
+                    const struct id16 *request, struct arena *, struct landing *out) MUST_USE;
 
 /* Where content with this hash lies among what has landed, by scanning the log from the newest.
  * ERR_NOT_FOUND. */

@@ -6,36 +6,53 @@
 /* So many batches are read one by one before it is asked whether segments would take fewer. */
 #define BATCHES_READ_FIRST 16u
 
+/* What an answer counts for, least first. A request that comes after the session was closed is
+ * refused, which opens nothing. */
+enum weight {
+    WEIGHT_NONE,
+    WEIGHT_ANY,
+    WEIGHT_CLOSING,
+    WEIGHT_FINAL, /* a landing or an abandonment: no older answer counts for more */
+};
+
 struct search {
     struct repo *repo;
     const struct id16 *project;
     const struct id16 *session;
+    const struct id16 *asked; /* the request whose answer is looked for; NULL: any */
     uint64_t base;
     struct head head;
-    bool found;
-    bool final;          /* a landing or an abandonment: no older answer counts for more */
+    enum weight weight;  /* of what was found */
     struct hash tree;    /* the batch with the answer, */
     struct id16 request; /* and which of its answers it is */
 };
 
-static void answer_note(struct search *search, enum verdict verdict, const struct hash *tree,
-                        const struct id16 *request)
+static void answer_note(struct search *search, enum verdict verdict, bool closes,
+                        const struct hash *tree, const struct id16 *request)
 {
-    bool final = verdict == VERDICT_LANDED || verdict == VERDICT_ABANDONED;
-    if (search->found && !final)
+    enum weight weight = closes ? WEIGHT_CLOSING : WEIGHT_ANY;
+    if (verdict == VERDICT_LANDED || verdict == VERDICT_ABANDONED)
+        weight = WEIGHT_FINAL;
+    if (search->asked != NULL)
+        weight = id16_equal(request, search->asked) ? WEIGHT_FINAL : WEIGHT_NONE;
+    if (weight <= search->weight)
         return;
-    search->found = true;
-    search->final = final;
+    search->weight = weight;
     search->tree = *tree;
     search->request = *request;
 }
 
+static bool is_done(const struct search *search)
+{
+    return search->weight == WEIGHT_FINAL;
+}
+
 static void batch_look(struct search *search, const struct batch *batch)
 {
-    for (uint32_t i = batch->footer.n_records; i > 0 && !search->final; i--) {
+    for (uint32_t i = batch->footer.n_records; i > 0 && !is_done(search); i--) {
         const struct tree_id *id = &batch->ids[i - 1];
         if (id16_equal(&id->session, search->session))
-            answer_note(search, id->verdict, &batch->tree_hash, &id->request);
+            answer_note(search, id->verdict, id->closes, &batch->tree_hash, &id->request);
     }
 }
 
@@ -72,21 +89,37 @@ static int segments_search(struct search *search, struct landlog_segment_ref *se
             err = segment_fetch(search, upto, &arena, &segment);
         if (err != OK)
             return err;
-        for (uint32_t i = segment.n; i > 0 && !search->final; i--) {
+        for (uint32_t i = segment.n; i > 0 && !is_done(search); i--) {
             const struct log_entry *entry = &segment.entries[i - 1];
             if (id16_equal(&entry->session, search->session))
-                answer_note(search, entry->verdict, &entry->tree, &entry->request);
+                answer_note(search, entry->verdict, entry->closes, &entry->tree,
+                            &entry->request);
         }
-        if (search->final || segment.first <= search->base || segment.first <= 1)
+        if (is_done(search) || segment.first <= search->base || segment.first <= 1)
             return OK;
         upto = segment.first - 1;
     }
 }
 
+/* Whether so many segments are fewer than the batches before `batch` down to the base. */
+static int segments_fewer(struct search *search, const struct batch *batch, size_t reads,
+                          bool *out)
+{
+    const struct batch *oldest;
+    int err = chain_find(search->repo, search->project, &search->head, search->base, &oldest);
+    if (err != OK)
+        return err;
+    *out = reads < batch->footer.batch - oldest->footer.batch;
+    chain_drop(search->repo, oldest);
+    return OK;
+}
+
 /* Searches the segments for what is filed up to `batch`'s first position, if they have all of
- * it in fewer reads than there are batches left. `*done` when that was all. The log is derived
- * from the chain, so damage to it sends the search back there. */
-static int segments_try(struct search *search, const struct batch *batch, bool *done)
+ * it, and in fewer reads than there are batches left, unless these are damaged. `*done` when
+ * that was all. The log is derived from the chain, so damage to it sends the search back
+ * there. */
+static int segments_try(struct search *search, const struct batch *batch, bool damaged,
+                        bool *done)
 {
     AUTO(arena_release) struct arena arena = {0};
     struct landlog_segment_ref *segments;
@@ -103,14 +136,11 @@ static int segments_try(struct search *search, const struct batch *batch, bool *
     size_t reads = 0;
     for (size_t i = 0; i < n; i++)
         reads += segments[i].end > search->base && segments[i].first <= upto;
-    const struct batch *oldest;
-    err = chain_find(search->repo, search->project, &search->head, search->base, &oldest);
-    if (err != OK)
+    bool fewer = damaged;
+    if (!damaged)
+        err = segments_fewer(search, batch, reads, &fewer);
+    if (err != OK || !fewer)
         return err;
-    uint64_t batches = batch->footer.batch - oldest->footer.batch;
-    chain_drop(search->repo, oldest);
-    if (reads >= batches)
-        return OK;
     struct search before = *search;
     err = segments_search(search, segments, n, upto);
     *done = err == OK;
@@ -143,7 +173,7 @@ static int chain_search(struct search *search)
     while (err == OK) {
         batch_look(search, batch);
         /* What was answered before this batch was answered at its first position or earlier. */
-        if (search->final || batch->footer.batch == 0 || batch->footer.first < search->base)
+        if (is_done(search) || batch->footer.batch == 0 || batch->footer.first < search->base)
             break;
         const struct hash *prev = &batch->footer.prev;
         reads += !batch_cached(search, prev);
@@ -151,12 +181,17 @@ static int chain_search(struct search *search)
             /* Asked again after as many reads once more: the segments may begin further
              * back. */
             ask_at = 2 * reads;
-            err = segments_try(search, batch, &done);
+            err = segments_try(search, batch, false, &done);
             if (err != OK || done)
                 break;
         }
         const struct batch *older;
         err = chain_batch(search->repo, search->project, prev, &older);
+        if (err == ERR_CORRUPT) {
+            err = segments_try(search, batch, true, &done);
+            err = err == OK && !done ? ERR_CORRUPT : err;
+            break;
+        }
         if (err != OK)
             break;
         chain_drop(search->repo, batch);
@@ -186,22 +221,36 @@ static int answer_get(const struct search *search, struct arena *arena, struct l
     return err;
 }
 
+static int search_run(struct search *search, struct arena *arena, struct landing *out,
+                      struct hash *tree)
+{
+    search->base = session_id_base(search->session);
+    int err = chain_head(search->repo, search->project, &search->head, NULL);
+    if (err != OK)
+        return err;
+    if (search->base > search->head.position)
+        return ERR_NOT_FOUND;
+    err = chain_search(search);
+    if (err == OK && search->weight == WEIGHT_NONE)
+        err = ERR_NOT_FOUND;
+    if (err == OK)
+        err = answer_get(search, arena, out);
+    if (err == OK)
+        *tree = search->tree;
+    return err;
+}
+
 int landlog_session(struct repo *repo, const struct id16 *project, const struct id16 *sid,
                     struct arena *arena, struct landing *out, struct hash *tree)
 {
-    struct search search = {
-        .repo = repo, .project = project, .session = sid, .base = session_id_base(sid)};
-    int err = chain_head(repo, project, &search.head, NULL);
-    if (err != OK)
-        return err;
-    if (search.base > search.head.position)
-        return ERR_NOT_FOUND;
-    err = chain_search(&search);
-    if (err == OK && !search.found)
-        err = ERR_NOT_FOUND;
-    if (err == OK)
-        err = answer_get(&search, arena, out);
-    if (err == OK)
-        *tree = search.tree;
-    return err;
+    struct search search = {.repo = repo, .project = project, .session = sid};
+    return search_run(&search, arena, out, tree);
+}
+
+int landlog_request(struct repo *repo, const struct id16 *project, const struct id16 *sid,
+                    const struct id16 *request, struct arena *arena, struct landing *out)
+{
+    struct search search = {.repo = repo, .project = project, .session = sid, .asked = request};
+    struct hash tree;
+    return search_run(&search, arena, out, &tree);
 }

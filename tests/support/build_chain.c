@@ -169,7 +169,7 @@ static void answer_add(struct work *w, const struct build_answer *answer)
     w->position += landed;
     struct landing landing = {
         .verdict = verdict,
-        .closes = landed || verdict == VERDICT_ABANDONED,
+        .closes = landed || verdict == VERDICT_ABANDONED || answer->closes,
         .session = build_chain_session(w->bc, key, answer->base),
         .owner = w->bc->owner,
         .hlc = repo_hlc(&w->bc->repo),

@@ -43,6 +43,7 @@ struct build_answer {
     const char *key;      /* of the session; NULL: one of its own */
     uint64_t base;
     uint8_t request; /* tells two requests about one session apart */
+    bool closes;     /* also when it is neither a landing nor an abandonment */
     const struct build_op *ops;
     size_t n_ops;
 };

@@ -339,6 +339,94 @@ START_TEST(landing_counts_for_more_than_later_answers)
 }
 END_TEST
 
+/* What is asked of a closed session is refused, and opens nothing. */
+START_TEST(closing_counts_for_more_than_what_came_after)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    struct build_answer s = {.key = "s", .verdict = VERDICT_CONFLICTED, .closes = true};
+    struct landing landing;
+    build_chain_put(&bc, &s, 1);
+    s = (struct build_answer){.key = "s", .verdict = VERDICT_REFUSED, .request = 1};
+    build_chain_put(&bc, &s, 1);
+    ck_assert_int_eq(find_session(&bc, "s", 0, &landing), OK);
+    ck_assert_int_eq(landing.verdict, VERDICT_CONFLICTED);
+    ck_assert(landing.closes);
+    /* A landing counts for more than a refusal that closes, too. */
+    struct build_answer t = {.key = "t"};
+    build_chain_put(&bc, &t, 1);
+    t = (struct build_answer){
+        .key = "t", .verdict = VERDICT_REFUSED, .request = 1, .closes = true};
+    build_chain_put(&bc, &t, 1);
+    ck_assert_int_eq(find_session(&bc, "t", 0, &landing), OK);
+    ck_assert_int_eq(landing.verdict, VERDICT_LANDED);
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* Each request has its own answer, in the chain and in the segments. */
+START_TEST(the_answer_to_one_request_is_found)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    const enum verdict verdicts[] = {VERDICT_CONFLICTED, VERDICT_NOT_TRIED, VERDICT_LANDED,
+                                     VERDICT_REFUSED};
+    struct id16 requests[ARRAY_LEN(verdicts) + 1];
+    struct id16 sid = build_chain_session(&bc, "s", 0);
+    AUTO(arena_release) struct arena arena = {0};
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+        struct build_answer s = {.key = "s", .verdict = verdicts[i], .request = (uint8_t)i};
+        build_chain_put(&bc, &s, 1);
+        const struct batch *tip;
+        ck_assert_int_eq(chain_tip(&bc.repo, &bc.project, &bc.head, &tip), OK);
+        requests[i] = tip->ids[0].request;
+        chain_drop(&bc.repo, tip);
+        build_chain_grow(&bc, 1);
+    }
+    requests[ARRAY_LEN(verdicts)] = (struct id16){{1}};
+    for (unsigned far = 0; far < 2; far++) {
+        build_chain_grow(&bc, far * 400);
+        append(&bc);
+        build_chain_cold(&bc);
+        for (size_t i = 0; i <= ARRAY_LEN(verdicts); i++) {
+            struct landing landing;
+            int err = landlog_request(&bc.repo, &bc.project, &sid, &requests[i], &arena,
+                                      &landing);
+            ck_assert_int_eq(err, i < ARRAY_LEN(verdicts) ? OK : ERR_NOT_FOUND);
+            if (err == OK)
+                ck_assert_int_eq(landing.verdict, verdicts[i]);
+        }
+    }
+    ck_assert_uint_gt(build_chain_counts(&bc).gets[TRACE_LOG], 0);
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* The log says the same as the chain: what a damaged batch keeps the search from is found
+ * there. */
+START_TEST(segments_tell_what_lies_behind_a_damaged_batch)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    struct build_answer refused = {.key = "late", .verdict = VERDICT_REFUSED};
+    build_chain_put(&bc, &refused, 1);
+    build_chain_grow(&bc, 97);
+    struct key key = key_tree(&bc.project, &bc.head.tree_hash);
+    build_chain_grow(&bc, 6);
+    build_chain_flip(&bc, key.s, -1);
+    build_chain_cold(&bc);
+    struct landing landing;
+    ck_assert_int_eq(find_session(&bc, "late", 0, &landing), ERR_CORRUPT);
+    build_chain_flip(&bc, key.s, -1);
+    append(&bc);
+    build_chain_flip(&bc, key.s, -1);
+    build_chain_cold(&bc);
+    ck_assert_int_eq(find_session(&bc, "late", 0, &landing), OK);
+    ck_assert_int_eq(landing.verdict, VERDICT_REFUSED);
+    build_chain_release(&bc);
+}
+END_TEST
+
 START_TEST(schedule_38_old_refusal_is_found_in_the_segments)
 {
     struct build_chain bc;
@@ -510,6 +598,9 @@ int main(void)
         schedule_20_settled_session_is_found_in_the_chain,
         search_ends_at_the_base_in_the_id,
         landing_counts_for_more_than_later_answers,
+        closing_counts_for_more_than_what_came_after,
+        the_answer_to_one_request_is_found,
+        segments_tell_what_lies_behind_a_damaged_batch,
         schedule_38_old_refusal_is_found_in_the_segments,
         content_is_found_where_it_landed_last,
         segments_that_vanish_are_looked_for_again,
