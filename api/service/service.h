@@ -125,7 +125,9 @@ struct land_result {
     struct problem problem;
     bool pending; /* durable, not decided within the wait */
     struct id16 request;
-    struct landing *landings; /* in the order of the sessions; valid during the callback */
+    /* In the order of the sessions; valid during the callback. Without their sessions and hlcs
+     * (0), which are with the records in the chain. */
+    struct landing *landings;
     struct id16 *sessions;
     size_t n;
     uint64_t hlc;

@@ -3,7 +3,6 @@
 #include "api/service/waiters_inside.h"
 #include "formats/base/hash.h"
 
-#define LOOK_FIRST_US  2000000u
 #define PAUSE_FIRST_US 2000u
 
 struct waiters *waiters_open(struct repo *repo, struct base_cache *bases,
@@ -64,6 +63,7 @@ static struct watch *watch_new(struct waiters *w, const struct id16 *project,
     watch->project = *project;
     watch->tip = *tip;
     watch->young = true;
+    watch->well_us = w->repo->clock->mono_us(w->repo->clock);
     watch->next = w->all;
     if (w->all != NULL)
         w->all->prev = watch;
@@ -106,7 +106,6 @@ static struct waiter *waiter_new(struct waiters *w, const struct wait_request *r
     waiter->waiters = w;
     waiter->request = request->request;
     waiter->owner = request->owner;
-    waiter->hlc = request->hlc;
     waiter->n = (uint32_t)n;
     waiter->sessions = arena_array(&arena, n, struct id16);
     waiter->items = arena_array(&arena, n, struct wait_item);
@@ -175,6 +174,7 @@ void waiter_keep(struct waiter *waiter, uint32_t index, const struct landing *la
     waiter->n_answered++;
     struct landing *kept = &waiter->landings[index];
     *kept = *landing;
+    kept->hlc = 0;
     kept->has_session = false;
     kept->landed = (struct session){0};
     kept->reason = arena_copy(&waiter->arena, landing->reason);
@@ -236,6 +236,12 @@ void waiters_finish(struct waiter *waiter, const struct problem *problem, bool p
     (void)pthread_mutex_unlock(&w->lock);
     if (last)
         waiter_free(waiter);
+}
+
+void waiters_due_set(struct waiters *w, struct waiter *waiter)
+{
+    uint64_t at = waiter->deadline_us < waiter->look_us ? waiter->deadline_us : waiter->look_us;
+    due_heap_set(&w->due, &waiter->due, at);
 }
 
 /* Under the lock. */
@@ -333,8 +339,8 @@ void waiters_taken(void *arg, int err)
     bool finished = waiter->finished;
     waiter->taken = true;
     waiter->taken_err = err;
-    waiter->look_delay_us = LOOK_FIRST_US;
-    waiter->look_us = now + LOOK_FIRST_US;
+    waiter->look_delay_us = WAITERS_LOOK_US;
+    waiter->look_us = now + WAITERS_LOOK_US;
     if (!finished) {
         ready_add(w, waiter);
         if (err == OK) {

@@ -4,8 +4,10 @@
  *
  * Where it has no hint, a project's rounds come a few milliseconds after the last request or
  * answer, then ever more rarely, up to poll_ms. An answer that is older than the request (it
- * was asked before) is in no new batch: who waits for two seconds is looked up in the chain,
- * and again after twice as long. */
+ * was asked before) is in no new batch: for who waits for half a second the chain is looked
+ * through, and again after twice as long. Where nothing new has come for that time, it is also
+ * asked whether the project can be read at all: a drain that finds it damaged answers
+ * nobody. */
 #ifndef API_SERVICE_WAITERS_H
 #define API_SERVICE_WAITERS_H
 
@@ -30,7 +32,6 @@ struct wait_request {
     struct id16 project;
     struct id16 request;
     struct id16 owner;
-    uint64_t hlc;                /* of the request */
     const struct id16 *sessions; /* copied */
     size_t n;
     uint64_t wait_ms;

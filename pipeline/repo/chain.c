@@ -207,6 +207,21 @@ void chain_remember(struct repo *repo, const struct id16 *project, const struct 
 
 /* ---- finding a batch ---- */
 
+static bool head_agrees(const struct head *head, const struct batch *tip)
+{
+    return tip->footer.position == head->position && tip->footer.hlc == head->hlc;
+}
+
+int chain_verify(struct repo *repo, const struct id16 *project, const struct head *head)
+{
+    struct batch *batch = chain_cache_new(&head->tree_hash);
+    int err = batch_read(repo, project, batch);
+    if (err == OK && !head_agrees(head, batch))
+        err = ERR_CORRUPT;
+    chain_cache_forget(batch);
+    return err;
+}
+
 int chain_tip(struct repo *repo, const struct id16 *project, const struct head *head,
               const struct batch **out)
 {
@@ -214,7 +229,7 @@ int chain_tip(struct repo *repo, const struct id16 *project, const struct head *
     int err = chain_batch(repo, project, &head->tree_hash, &tip);
     if (err != OK)
         return err;
-    if (tip->footer.position != head->position || tip->footer.hlc != head->hlc) {
+    if (!head_agrees(head, tip)) {
         chain_drop(repo, tip);
         return ERR_CORRUPT;
     }

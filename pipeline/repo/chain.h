@@ -36,6 +36,10 @@ void chain_drop(struct repo *, const struct batch *);
 int chain_tip(struct repo *, const struct id16 *project, const struct head *,
               const struct batch **out) MUST_USE;
 
+/* Reads the batch of a head from the store, also when it is cached: whether its footer and its
+ * root page can be read now. ERR_CORRUPT when they cannot. */
+int chain_verify(struct repo *, const struct id16 *project, const struct head *) MUST_USE;
+
 /* The batch that position `position` belongs to, from `head` back: the oldest whose
  * footer.position >= position. ERR_INVALID when position is over the head's. O(log n) reads. */
 int chain_find(struct repo *, const struct id16 *project, const struct head *,

@@ -116,6 +116,33 @@ START_TEST(batch_costs_one_read_and_brings_its_root)
 }
 END_TEST
 
+START_TEST(verifying_reads_what_is_cached)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    build_chain_grow(&bc, 3);
+    struct key key = key_tree(&bc.project, &bc.head.tree_hash);
+    const struct batch *batch;
+    ck_assert_int_eq(chain_tip(&bc.repo, &bc.project, &bc.head, &batch), OK);
+    (void)build_chain_counts(&bc);
+    ck_assert_int_eq(chain_verify(&bc.repo, &bc.project, &bc.head), OK);
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_TREE], 1);
+    /* In the footer, and in the root page. */
+    const long places[] = {-20, (long)batch->footer.root.offset + 3};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        build_chain_flip(&bc, key.s, places[i]);
+        ck_assert_int_eq(chain_verify(&bc.repo, &bc.project, &bc.head), ERR_CORRUPT);
+        build_chain_flip(&bc, key.s, places[i]);
+        ck_assert_int_eq(chain_verify(&bc.repo, &bc.project, &bc.head), OK);
+    }
+    struct head ahead = bc.head;
+    ahead.position++;
+    ck_assert_int_eq(chain_verify(&bc.repo, &bc.project, &ahead), ERR_CORRUPT);
+    chain_drop(&bc.repo, batch);
+    build_chain_release(&bc);
+}
+END_TEST
+
 START_TEST(long_tail_costs_a_second_read)
 {
     struct build_chain bc;
@@ -576,6 +603,7 @@ int main(void)
         head_far_ahead_does_not_move_the_clock,
         tip_must_agree_with_its_head,
         batch_costs_one_read_and_brings_its_root,
+        verifying_reads_what_is_cached,
         long_tail_costs_a_second_read,
         footer_as_long_as_the_first_read_is_read,
         every_damaged_byte_of_the_tail_shows,

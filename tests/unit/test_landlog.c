@@ -390,8 +390,8 @@ START_TEST(the_answer_to_one_request_is_found)
         build_chain_cold(&bc);
         for (size_t i = 0; i <= ARRAY_LEN(verdicts); i++) {
             struct landing landing;
-            int err = landlog_request(&bc.repo, &bc.project, &sid, &requests[i], &arena,
-                                      &landing);
+            int err =
+                landlog_request(&bc.repo, &bc.project, &sid, &requests[i], &arena, &landing);
             ck_assert_int_eq(err, i < ARRAY_LEN(verdicts) ? OK : ERR_NOT_FOUND);
             if (err == OK)
                 ck_assert_int_eq(landing.verdict, verdicts[i]);

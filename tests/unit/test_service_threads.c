@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "api/service/service.h"
+#include "api/service/waiters.h"
 #include "formats/base/limits.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/store/mem.h"
@@ -208,12 +209,147 @@ START_TEST(a_store_that_fails_now_and_then)
 }
 END_TEST
 
+/* --- an answer that is found twice --- */
+
+#define MEETINGS 100u
+#define GIVERS   4u
+#define GIVEN    20u
+
+/* Some who ask again for what was answered: threads that have the answer at hand give it, while
+ * the round finds the same in a batch that is new to it. */
+struct meeting {
+    struct waiters *waiters;
+    struct wait_request request;
+    struct landing landing;
+    atomic_bool go;
+    atomic_uint calls;
+    atomic_uint answered;
+};
+
+static void met(void *arg, const struct land_result *result)
+{
+    struct meeting *meeting = arg;
+    atomic_fetch_add(&meeting->calls, 1);
+    if (!result->pending)
+        atomic_fetch_add(&meeting->answered, 1);
+}
+
+static void *answer_given(void *arg)
+{
+    struct meeting *meeting = arg;
+    while (!atomic_load(&meeting->go)) {
+    }
+    for (unsigned i = 0; i < GIVEN; i++)
+        ck_assert_int_eq(waiters_answer(meeting->waiters, &meeting->request, &meeting->landing),
+                         OK);
+    return NULL;
+}
+
+static void meet(struct rig *rig, const struct head *before, const struct landing *landing)
+{
+    static const struct id16 nobody = {{1}};
+    static const struct service_options options = {
+        .wait_max_ms = 30000, .poll_ms = 20, .waiters_max = 100};
+    struct base_cache *bases = base_cache_open(&rig->repo);
+    base_head_seen(bases, &rig->project, before);
+    struct meeting meeting = {.waiters = waiters_open(&rig->repo, bases, &options),
+                              .landing = *landing};
+    meeting.request = (struct wait_request){.project = rig->project,
+                                            .request = landing->request,
+                                            .owner = landing->owner,
+                                            .sessions = &landing->session,
+                                            .n = 1,
+                                            .wait_ms = 30000,
+                                            .landed = met,
+                                            .arg = &meeting};
+    /* For whom the round asks about the project. */
+    struct wait_request other = meeting.request;
+    struct waiter *waiter;
+    other.request = nobody;
+    ck_assert_int_eq(waiters_add(meeting.waiters, &other, &waiter), OK);
+    waiters_taken(waiter, OK);
+    pthread_t threads[GIVERS];
+    for (unsigned i = 0; i < GIVERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, answer_given, &meeting), 0);
+    atomic_store(&meeting.go, true);
+    for (unsigned i = 0; i < 20; i++)
+        (void)waiters_step(meeting.waiters);
+    for (unsigned i = 0; i < GIVERS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    waiters_stop(meeting.waiters);
+    ck_assert_uint_eq(atomic_load(&meeting.calls), GIVERS * GIVEN + 1);
+    ck_assert_uint_eq(atomic_load(&meeting.answered), GIVERS * GIVEN);
+    waiters_close(meeting.waiters);
+    base_cache_close(bases);
+}
+
+static void on_tree(void *arg UNUSED, uint64_t call UNUSED, const struct store_op *op)
+{
+    if (op != NULL && strstr(op->key, "/trees/") != NULL)
+        clock_system()->sleep_us(clock_system(), 300);
+}
+
+static void on_conflict(void *arg, const struct land_result *result)
+{
+    struct landing *landing = arg;
+    *landing = (struct landing){.verdict = result->landings[0].verdict,
+                                .closes = result->landings[0].closes,
+                                .request = result->landings[0].request,
+                                .session = result->landings[0].session,
+                                .owner = result->landings[0].owner};
+}
+
+/* One session that does not land, so that its answer has to be read, which takes a while. */
+static struct landing conflicted(struct rig *rig)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct caller caller = {.author = bytes_str("ann"), .owner = owner_of(bytes_str("ann"))};
+    struct record records[2] = {
+        {.kind = RECORD_START, .start = {.key = bytes_str("key"), .goal = bytes_str("goal")}},
+        {.kind = RECORD_OPERATION}};
+    records[1].operation = (struct record_operation){
+        .op = OP_WRITE,
+        .base = UINT64_MAX,
+        .path = bytes_str("path"),
+        .seen = {.said = true, .kind = KIND_FILE, .mode = MODE_PLAIN}};
+    records[1].operation.content =
+        content_inline(&arena, KIND_FILE, MODE_PLAIN, bytes_str("text"));
+    struct session session = {.records = records, .n_records = 2};
+    struct landing landing = {0};
+    struct problem problem;
+    ck_assert_int_eq(service_land(rig->service, &caller, &rig->project, &session, 1, &arena,
+                                  10000, on_conflict, &landing, &problem),
+                     OK);
+    (void)!service_step(rig->service);
+    while (rig->land->run(rig->land) > 0) {
+    }
+    (void)!service_step(rig->service);
+    ck_assert_int_eq(landing.verdict, VERDICT_CONFLICTED);
+    return landing;
+}
+
+START_TEST(an_answer_from_two_sides_is_told_once)
+{
+    struct rig rig;
+    rig_open(&rig, false);
+    struct head before;
+    ck_assert_int_eq(chain_head(&rig.repo, &rig.project, &before, NULL), OK);
+    struct landing landing = conflicted(&rig);
+    faulty_watch(rig.faulty, on_tree, NULL);
+    for (unsigned i = 0; i < MEETINGS; i++)
+        meet(&rig, &before, &landing);
+    service_stop(rig.service);
+    rig_close(&rig);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         everybody_is_answered,
         hints_are_not_needed,
         a_store_that_fails_now_and_then,
+        an_answer_from_two_sides_is_told_once,
     };
     return suite_run("service_threads", tests, ARRAY_LEN(tests));
 }
