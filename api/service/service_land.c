@@ -245,17 +245,44 @@ int service_land(struct service *service, const struct caller *caller,
 
 /* --- open sessions --- */
 
-static int closed(struct problem *problem)
+/* Why a request that has no answer yet is not taken. */
+static int request_check(const struct session *session, bool differs, struct problem *problem)
 {
-    return problem_set(problem, ERR_CONFLICT, "session_closed", NULL,
-                       "the session has been answered for good");
+    if (session->state != SESSION_OPEN)
+        return problem_set(problem, ERR_CONFLICT, "session_closed", NULL,
+                           "the session has been answered for good");
+    if (differs)
+        return problem_set(problem, ERR_CONFLICT, "records_differ", "records",
+                           "the session's records are not those that the request names");
+    return OK;
 }
 
-/* One request about one session of the caller's. An answer that it has already is given
- * again. */
+/* Gives a request the answer that it has; `otherwise` when it has none. */
+static int answer_again(struct service *service, const struct session_current *current,
+                        const struct wait_request *request, int otherwise,
+                        struct problem *problem)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct landing landing = current->answer;
+    int err = OK;
+    if (!current->answered)
+        return otherwise;
+    if (!id16_equal(&landing.request, &request->request))
+        err = landlog_request(service->repo, &request->project, request->sessions,
+                              &request->request, &arena, &landing);
+    if (err == ERR_NOT_FOUND)
+        return otherwise;
+    if (err == OK)
+        err = waiters_answer(service->waiters, request, &landing);
+    return err == OK ? OK : service_problem(problem, err, "the answer");
+}
+
+/* One request about one session of the caller's; `differs`: it does not name the records that
+ * the session has. An answer that it has already is given again, whatever has become of the
+ * session since. */
 static int session_request(struct service *service, const struct session_current *current,
-                           struct record *record, uint64_t wait_ms, landed_fn landed, void *arg,
-                           struct problem *problem)
+                           struct record *record, bool differs, uint64_t wait_ms,
+                           landed_fn landed, void *arg, struct problem *problem)
 {
     const struct session *session = &current->session;
     record->hlc = repo_hlc(service->repo);
@@ -267,13 +294,11 @@ static int session_request(struct service *service, const struct session_current
                                    .wait_ms = wait_ms,
                                    .landed = landed,
                                    .arg = arg};
-    if (current->answered && id16_equal(&current->answer.request, &record->id)) {
-        int err = waiters_answer(service->waiters, &request, &current->answer);
-        return err == OK ? OK : service_problem(problem, err, "the answer");
-    }
-    if (session->state != SESSION_OPEN)
-        return closed(problem);
-    int err = service_record_check(record, problem);
+    bool again = current->answered && id16_equal(&current->answer.request, &record->id);
+    int err = request_check(session, differs, problem);
+    if (err != OK || again)
+        return answer_again(service, current, &request, err, problem);
+    err = service_record_check(record, problem);
     if (err != OK)
         return err;
     struct queue_group group = {.project = session->project,
@@ -306,11 +331,8 @@ int service_session_land(struct service *service, const struct caller *caller,
     if (key.len == 0)
         key = bytes_of(asked.b, sizeof(asked.b));
     record.id = service_request_id(&caller->owner, key, false, sid, &asked, 1);
-    bool again = current.answered && id16_equal(&current.answer.request, &record.id);
-    if (!again && session->state == SESSION_OPEN && !hash_equal(&asked, &there))
-        return problem_set(problem, ERR_CONFLICT, "records_differ", "records",
-                           "the session's records are not those that the request names");
-    return session_request(service, &current, &record, wait_ms, landed, arg, problem);
+    return session_request(service, &current, &record, !hash_equal(&asked, &there), wait_ms,
+                           landed, arg, problem);
 }
 
 int service_session_abandon(struct service *service, const struct caller *caller,
@@ -332,5 +354,5 @@ int service_session_abandon(struct service *service, const struct caller *caller
     AUTO_BUF payload = {0};
     record_payload(&record, &payload);
     record.id = record_id(&caller->owner, sid, bytes_str("abandon"), buf_bytes(&payload));
-    return session_request(service, &current, &record, wait_ms, landed, arg, problem);
+    return session_request(service, &current, &record, false, wait_ms, landed, arg, problem);
 }

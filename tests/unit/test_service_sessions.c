@@ -456,6 +456,103 @@ START_TEST(an_older_request_keeps_its_answer)
 }
 END_TEST
 
+/* Asks for the session's landing with these records, or the abandoning with NULL; nothing runs
+ * yet. */
+static void ask(const struct id16 *sid, const struct hash *records, const char *key,
+                struct reply *reply)
+{
+    struct caller caller = caller_of("ann");
+    *reply = (struct reply){0};
+    if (records == NULL)
+        reply->err =
+            service_session_abandon(front.service, &caller, &front.project, sid, bytes_str(key),
+                                    30000, reply_landed, reply, &reply->problem);
+    else
+        reply->err =
+            service_session_land(front.service, &caller, &front.project, sid, records,
+                                 bytes_str(key), 30000, reply_landed, reply, &reply->problem);
+}
+
+static struct hash records_of(const struct id16 *sid)
+{
+    struct session_current current = current_of(&front, sid);
+    return records_hash(current.session.records, current.session.n_records, &forge.arena);
+}
+
+/* Also when a later request has closed the session, or it has other records by now. */
+START_TEST(a_closed_session_keeps_its_older_answers)
+{
+    setup();
+    given(&front, "p", "p", "one");
+    struct id16 sid = started("work");
+    (void)wrote(&front, &sid, "p", "mine", 0);
+    struct hash first = records_of(&sid);
+    struct reply conflicted;
+    ask(&sid, &first, "first", &conflicted);
+    front_settle(&front);
+    ck_assert_int_eq(conflicted.verdicts[0], VERDICT_CONFLICTED);
+    (void)wrote(&front, &sid, "p", "mine, having seen it", 1);
+    struct hash second = records_of(&sid);
+    struct reply other;
+    ask(&sid, &second, "second", &other);
+    /* Taken before the session was landed, so it is refused. */
+    struct reply abandoned;
+    ask(&sid, NULL, "too late", &abandoned);
+    struct reply again;
+    front_settle(&front);
+    ck_assert_int_eq(other.verdicts[0], VERDICT_LANDED);
+    ck_assert_int_eq(abandoned.verdicts[0], VERDICT_REFUSED);
+    ck_assert_str_eq(abandoned.reasons[0], "session_closed");
+    ask(&sid, &first, "first", &again);
+    front_settle(&front);
+    ck_assert_int_eq(again.err, OK);
+    ck_assert_uint_eq(again.calls, 1);
+    ck_assert(id16_equal(&again.request, &conflicted.request));
+    ck_assert_int_eq(again.verdicts[0], VERDICT_CONFLICTED);
+    ck_assert_uint_eq(again.conflicts[0], 1);
+    ask(&sid, NULL, "too late", &again);
+    front_settle(&front);
+    ck_assert_int_eq(again.err, OK);
+    ck_assert_uint_eq(again.calls, 1);
+    ck_assert_int_eq(again.verdicts[0], VERDICT_REFUSED);
+    ck_assert(id16_equal(&again.request, &abandoned.request));
+    ask(&sid, &first, "never asked", &again);
+    ck_assert_str_eq(again.problem.code, "session_closed");
+    ask(&sid, NULL, "never asked", &again);
+    ck_assert_str_eq(again.problem.code, "session_closed");
+    teardown();
+}
+END_TEST
+
+START_TEST(a_session_with_other_records_keeps_its_older_answers)
+{
+    setup();
+    given(&front, "p", "p", "one");
+    struct id16 sid = started("work");
+    (void)wrote(&front, &sid, "p", "mine", 0);
+    struct hash first = records_of(&sid);
+    struct reply replies[3];
+    ask(&sid, &first, "first", &replies[0]);
+    front_settle(&front);
+    (void)wrote(&front, &sid, "p", "and again", 0);
+    struct hash second = records_of(&sid);
+    ask(&sid, &second, "second", &replies[1]);
+    front_settle(&front);
+    (void)wrote(&front, &sid, "q", "more", 0);
+    ask(&sid, &first, "first", &replies[2]);
+    front_settle(&front);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(replies[i].err, OK);
+        ck_assert_uint_eq(replies[i].calls, 1);
+        ck_assert_int_eq(replies[i].verdicts[0], VERDICT_CONFLICTED);
+    }
+    ck_assert(id16_equal(&replies[0].request, &replies[2].request));
+    ask(&sid, &first, "never asked", &replies[2]);
+    ck_assert_str_eq(replies[2].problem.code, "records_differ");
+    teardown();
+}
+END_TEST
+
 /* Reading again costs a list, and no queue object. */
 START_TEST(budget_of_reading_a_session)
 {
@@ -528,6 +625,8 @@ int main(void)
         a_rename_of_what_the_session_wrote,
         a_damaged_queue_object_holds_nobody_up,
         an_older_request_keeps_its_answer,
+        a_closed_session_keeps_its_older_answers,
+        a_session_with_other_records_keeps_its_older_answers,
         budget_of_reading_a_session,
         projects_are_made_and_found,
     };
