@@ -145,18 +145,7 @@ static int bases_settle(struct service *service, const struct session *session,
                : service_base(service, &session->project, greatest, &greatest, problem);
 }
 
-static size_t inline_bytes(const struct record *records, size_t n)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (records[i].kind == RECORD_OPERATION && records[i].operation.op != OP_DELETE)
-            bytes += records[i].operation.content.data.len;
-    }
-    return bytes;
-}
-
-static int records_check(const struct session *session, const struct record *records, size_t n,
-                         struct problem *problem)
+static int records_check(const struct record *records, size_t n, struct problem *problem)
 {
     for (size_t i = 0; i < n; i++) {
         if (records[i].kind == RECORD_START || records[i].kind == RECORD_LAND)
@@ -166,15 +155,60 @@ static int records_check(const struct session *session, const struct record *rec
         if (err != OK)
             return err;
     }
-    if (session->n_records + n > SESSION_RECORDS_MAX)
+    return OK;
+}
+
+/* What a session takes up. */
+struct load {
+    size_t records;
+    size_t content; /* inline */
+    size_t bytes;   /* of the records, encoded */
+};
+
+static void load_add(struct load *load, const struct record *record, struct buf *scratch)
+{
+    load->records++;
+    if (record->kind == RECORD_OPERATION && record->operation.op != OP_DELETE)
+        load->content += record->operation.content.data.len;
+    scratch->len = 0;
+    record_write(scratch, record);
+    load->bytes += scratch->len;
+}
+
+static int record_order(const void *a, const void *b)
+{
+    const struct record *left = a;
+    const struct record *right = b;
+    return id16_compare(&left->id, &right->id);
+}
+
+/* Whether the session has room for the records. One that it has already, sent again, takes
+ * none. */
+static int room_check(const struct session *session, const struct record *records, size_t n,
+                      struct problem *problem)
+{
+    AUTO_BUF scratch = {0};
+    struct load load = {0};
+    for (size_t i = 0; i < session->n_records; i++)
+        load_add(&load, &session->records[i], &scratch);
+    for (size_t i = 0; i < n; i++) {
+        if (session->n_records == 0 ||
+            bsearch(&records[i], session->records, session->n_records, sizeof(*records),
+                    record_order) == NULL)
+            load_add(&load, &records[i], &scratch);
+    }
+    if (load.records > SESSION_RECORDS_MAX)
         return problem_set(problem, ERR_LIMIT, "session_full", NULL,
                            "a session has at most %u records", SESSION_RECORDS_MAX);
-    if (inline_bytes(session->records, session->n_records) + inline_bytes(records, n) >
-        SESSION_INLINE_MAX)
+    if (load.content > SESSION_INLINE_MAX)
         return problem_set(problem, ERR_LIMIT, "session_full", "content",
                            "an open session holds at most %u bytes of content inline; upload "
                            "the rest",
                            SESSION_INLINE_MAX);
+    if (load.bytes > SESSION_OPEN_MAX)
+        return problem_set(problem, ERR_LIMIT, "session_full", NULL,
+                           "the records of an open session have at most %u bytes",
+                           SESSION_OPEN_MAX);
     return OK;
 }
 
@@ -196,13 +230,16 @@ int service_session_write(struct service *service, const struct caller *caller,
     if (err == OK)
         err = bases_settle(service, &current.session, records, n, problem);
     if (err == OK)
-        err = records_check(&current.session, records, n, problem);
+        err = records_check(records, n, problem);
     if (err != OK)
         return err;
     /* Before anything is filled in: an id is of what the client sent. */
     for (size_t i = 0; i < n; i++)
         records[i].id =
             id_of(&records[i], &caller->owner, sid, service_key(service, keys[i], &arena));
+    err = room_check(&current.session, records, n, problem);
+    if (err != OK)
+        return err;
     struct seen_fill fill;
     seen_fill_init(&fill, service, project, &arena);
     fill.view = &current.view;

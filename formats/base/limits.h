@@ -19,6 +19,9 @@
 #define MANIFEST_CHUNKS_MAX (1u << 26)
 
 /* Sessions and requests. */
+/* An open session's records, encoded. Several fronts may accept a request at once that each of
+ * them finds to fit: a drain folds up to RECORDS_MAX / 2. */
+#define SESSION_OPEN_MAX     (64u * MIB)
 #define SESSION_INLINE_MAX   MIB         /* inline content that an open session may hold */
 #define REQUEST_MAX          (32u * MIB) /* one request's body */
 #define SESSION_RECORDS_MAX  1000000u

@@ -1,4 +1,6 @@
 /* Open sessions through the service: several writers, several fronts, and what a land lands. */
+#include <stdio.h>
+
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/pending.h"
@@ -385,6 +387,51 @@ START_TEST(an_open_session_holds_little_inline)
 }
 END_TEST
 
+/* Sends turns number [from, from + n) of a long conversation, all of one length. */
+static struct reply said(const struct id16 *sid, char *text, unsigned from, unsigned n)
+{
+    struct record turns[REPLY_SESSIONS_MAX] = {0};
+    struct arena arena = {0};
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(text, TEXT_LEN_MAX, "%08u", from + i);
+        text[8] = ' ';
+        turns[i].kind = RECORD_CONVERSATION;
+        turns[i].conversation.role = bytes_str("agent");
+        turns[i].conversation.text = arena_copy(&arena, bytes_of(text, TEXT_LEN_MAX));
+    }
+    struct reply reply = front_write(&front, "ann", sid, turns, n);
+    arena_release(&arena);
+    return reply;
+}
+
+START_TEST(an_open_session_holds_so_much_text)
+{
+    setup();
+    struct id16 sid = started("work");
+    char *text = arena_alloc(&forge.arena, TEXT_LEN_MAX);
+    memset(text, 'x', TEXT_LEN_MAX);
+    const unsigned whole = SESSION_OPEN_MAX / TEXT_LEN_MAX - 1; /* beside the rest of them */
+    unsigned n = 0;
+    for (; n + 7 <= whole; n += 7)
+        ck_assert_int_eq(said(&sid, text, n, 7).err, OK);
+    ck_assert_uint_eq(n, whole);
+    struct reply reply = said(&sid, text, n, 1);
+    ck_assert_int_eq(reply.err, ERR_LIMIT);
+    ck_assert_str_eq(reply.problem.code, "session_full");
+    /* What it has is taken again, and so is what still fits. */
+    ck_assert_int_eq(said(&sid, text, n - 7, 7).err, OK);
+    struct record decision = {.kind = RECORD_DECISION, .decision = bytes_str("enough")};
+    ck_assert_int_eq(front_write(&front, "ann", &sid, &decision, 1).err, OK);
+    /* A drain folds it, and another front counts what is in the object. */
+    clock_manual_init(&forge.clock, forge.clock.ms + 40000);
+    front_settle(&front);
+    ck_assert_uint_eq(forge_count(&forge, "queue/"), 0);
+    ck_assert_str_eq(said(&sid, text, n, 1).problem.code, "session_full");
+    ck_assert_uint_eq(current_of(&front, &sid).session.n_records, n + 2);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_rename_of_what_the_session_wrote)
 {
     setup();
@@ -622,6 +669,7 @@ int main(void)
         an_abandoned_session_is_closed,
         open_sessions_are_listed,
         an_open_session_holds_little_inline,
+        an_open_session_holds_so_much_text,
         a_rename_of_what_the_session_wrote,
         a_damaged_queue_object_holds_nobody_up,
         an_older_request_keeps_its_answer,
