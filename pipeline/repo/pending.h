@@ -27,8 +27,8 @@ struct session_list {
     bool more;
 };
 /* Open sessions with ids greater than `after`, at most `max`: session objects and the queue
- * together. A session that came whole with its land is not open. One that was answered in the
- * newest batches and is not put away yet is left out, too. */
+ * together. A session that came whole with its land is not open. One that was answered for good
+ * is left out, also when its object was not put away. */
 int session_list(struct repo *, const struct id16 *project, const struct id16 *after,
                  size_t max, struct arena *, struct session_list *out) MUST_USE;
 

@@ -2,17 +2,19 @@
 #include <stdlib.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/chain.h"
+#include "pipeline/repo/closed.h"
 #include "pipeline/repo/pending.h"
 #include "pipeline/repo/queue_read.h"
 #include "pipeline/sys/log.h"
 
-/* Batches at the tip of the chain that are asked which sessions they have closed: those whose
- * queue objects and session objects may not be put away yet. */
+/* Batches at the tip of the chain that are asked first which sessions they have closed: those
+ * whose queue objects and session objects may not be put away yet. */
 #define TIP_BATCHES  32u
 #define GETS_AT_ONCE 64u
 /* Lists of session objects, tombstones included, that one call goes through. */
 #define LISTS_MAX 1024u
+/* Pages that one call goes through, where sessions are left out of them. */
+#define PAGES_MAX 1024u
 
 /* A session that the queue, an object or both have. */
 struct candidate {
@@ -34,6 +36,7 @@ struct listing {
     struct id16 *closed; /* sorted */
     size_t n_closed;
     size_t cap_closed;
+    struct head head; /* read after queue and objects */
 };
 
 static struct candidate *candidate_add(struct listing *l)
@@ -169,12 +172,13 @@ static int objects_collect(struct listing *l, struct id16 *end, bool *more)
 
 static int tip_collect(struct listing *l)
 {
-    struct head head;
-    int err = chain_head(l->repo, &l->project, &head, NULL);
-    struct hash at = head.tree_hash;
+    int err = chain_head(l->repo, &l->project, &l->head, NULL);
+    struct hash at = l->head.tree_hash;
     for (unsigned i = 0; err == OK && i < TIP_BATCHES && !hash_is_zero(&at); i++) {
         const struct batch *batch;
         err = chain_batch(l->repo, &l->project, &at, &batch);
+        if (err == ERR_CORRUPT && i > 0) /* history that is damaged hides no session */
+            return OK;
         if (err != OK)
             break;
         for (uint32_t k = 0; k < batch->footer.n_records; k++) {
@@ -236,8 +240,8 @@ static bool session_fold(struct listing *l, size_t from, size_t to, struct sessi
     return true;
 }
 
-static void list_fill(struct listing *l, const struct id16 *end, bool more,
-                      struct session_list *out)
+/* On return all ids up to `end` are in the list, or need not be. */
+static void list_fill(struct listing *l, struct id16 *end, bool more, struct session_list *out)
 {
     if (l->n > 0)
         qsort(l->candidates, l->n, sizeof(*l->candidates), candidate_order);
@@ -262,26 +266,75 @@ static void list_fill(struct listing *l, const struct id16 *end, bool more,
             list.sessions[list.n++] = session;
         i = to;
     }
+    if (list.n == l->max)
+        *end = list.sessions[list.n - 1].id;
     *out = list;
+}
+
+static int list_read(struct listing *l, struct id16 *end, struct session_list *out)
+{
+    struct queue_view view;
+    int err =
+        queue_read(l->repo, key_shard(&l->project, l->repo->bucket.shards), l->arena, &view);
+    if (err != OK)
+        return err;
+    bool more = false;
+    *end = l->after;
+    queue_collect(l, &view);
+    err = objects_collect(l, end, &more);
+    if (err == OK)
+        err = tip_collect(l);
+    if (err == OK)
+        list_fill(l, end, more, out);
+    queue_drop(l->repo, &view);
+    return err;
+}
+
+/* Leaves out what the chain has closed, though its object is as it was. */
+static int list_check(struct listing *l, struct session_list *list)
+{
+    struct id16 *ids = arena_array(l->arena, list->n, struct id16);
+    bool *closed = arena_array(l->arena, list->n, bool);
+    for (size_t i = 0; i < list->n; i++)
+        ids[i] = list->sessions[i].id;
+    int err = closed_check(l->repo, &l->project, &l->head, ids, list->n, closed);
+    if (err != OK)
+        return err;
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (!closed[i])
+            list->sessions[n++] = list->sessions[i];
+    }
+    list->n = n;
+    return OK;
 }
 
 int session_list(struct repo *repo, const struct id16 *project, const struct id16 *after,
                  size_t max, struct arena *arena, struct session_list *out)
 {
-    struct listing l = {
-        .repo = repo, .project = *project, .after = *after, .max = max, .arena = arena};
-    struct queue_view view;
-    int err = queue_read(repo, key_shard(project, repo->bucket.shards), arena, &view);
-    if (err != OK)
-        return err;
-    struct id16 end = *after;
-    bool more = false;
-    queue_collect(&l, &view);
-    err = objects_collect(&l, &end, &more);
-    if (err == OK)
-        err = tip_collect(&l);
-    if (err == OK)
-        list_fill(&l, &end, more, out);
-    queue_drop(repo, &view);
-    return err;
+    struct session_list list = {.sessions = arena_array(arena, max, struct session),
+                                .more = true};
+    struct id16 from = *after;
+    size_t ask = max;
+    for (unsigned pages = 0; pages < PAGES_MAX && list.more && list.n < max; pages++) {
+        struct listing l = {
+            .repo = repo, .project = *project, .after = from, .max = ask, .arena = arena};
+        struct session_list page;
+        struct id16 end;
+        int err = list_read(&l, &end, &page);
+        if (err == OK)
+            err = list_check(&l, &page);
+        if (err != OK)
+            return err;
+        size_t taken = 0;
+        while (taken < page.n && list.n < max)
+            list.sessions[list.n++] = page.sessions[taken++];
+        list.more = page.more || taken < page.n;
+        if (id16_equal(&end, &from))
+            break;
+        from = end;
+        ask = max - list.n < GETS_AT_ONCE ? GETS_AT_ONCE : max - list.n;
+    }
+    *out = list;
+    return OK;
 }
