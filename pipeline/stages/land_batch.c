@@ -27,6 +27,7 @@ struct attempt {
     size_t landed;
     struct request *last_landed;
     size_t decided_max;
+    bool cut; /* full before every request was looked at */
     /* The series under way: the record that asks for it, and what the sessions so far mean for
      * those that follow. */
     const struct id16 *series;
@@ -385,6 +386,7 @@ static int decide_failed(struct attempt *a, struct request *r, int err)
             a->round->err = err;
         return OK;
     }
+    a->cut = a->cut || full;
     if (full)
         a->decided_max = a->decided;
     else if (a->half)
@@ -414,14 +416,22 @@ static int decide_next(struct attempt *a, struct request *r)
     return err == OK ? OK : decide_failed(a, r, err);
 }
 
+/* Whether this round can still answer it. */
+static bool request_is_open(const struct request *r)
+{
+    return r->copy_of == NULL && !r->answered && !r->postponed && !r->lost;
+}
+
 static int decide_all(struct attempt *a)
 {
     for (size_t i = 0; i < a->round->n_requests && !a->redo; i++) {
         struct request *r = &a->round->requests[i];
         if (r->copy_of != NULL)
             continue;
-        if (a->decided >= a->decided_max || a->build.bytes.len > TREE_CONTENTS_MAX)
-            return OK;
+        if (a->decided >= a->decided_max || a->build.bytes.len > TREE_CONTENTS_MAX) {
+            a->cut = a->cut || request_is_open(r);
+            continue;
+        }
         int err = decide_next(a, r);
         if (err != OK)
             return err;
@@ -516,6 +526,18 @@ static int commit_failed(struct attempt *a, int err, bool sealing, size_t *decid
     return err == ERR_CONFLICT || err == ERR_UNKNOWN || err == ERR_AGAIN ? OK : err;
 }
 
+/* Whether another batch of this round could answer something after this one. What waits now
+ * waits then, unless this batch has closed its session. */
+static bool attempt_leaves_work(const struct attempt *a)
+{
+    bool more = a->cut;
+    for (size_t i = 0; i < a->round->n_requests && !more; i++) {
+        const struct request *r = &a->round->requests[i];
+        more = request_is_open(r) && r->work->closed;
+    }
+    return more;
+}
+
 /* One try at one batch. `*done` when nothing more can be answered in this round. */
 static int attempt_run(struct land *land, struct project_round *round, size_t *decided_max,
                        bool *done)
@@ -535,11 +557,13 @@ static int attempt_run(struct land *land, struct project_round *round, size_t *d
     } else if (err == OK) {
         bool sealing = false;
         err = commit(&a, &sealing);
-        if (err == OK)
+        if (err == OK) {
             *decided_max = *decided_max < land->options.batch_max / 2 ? 2 * *decided_max
                                                                       : land->options.batch_max;
-        else
+            *done = !attempt_leaves_work(&a);
+        } else {
             err = commit_failed(&a, err, sealing, decided_max);
+        }
     }
     attempt_release(&a);
     return err;

@@ -375,9 +375,25 @@ END_TEST
 
 /* --- budgets --- */
 
-/* DESIGN: 1 list, 1 get per queue object, 1 get of the head, pages that are not cached, 1 put
- * of a tree object, 1 put of the head, 1 delete per queue object; for a batch of any number of
- * sessions. */
+static uint64_t sum(const uint64_t *counts)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < TRACE_KINDS; i++)
+        all += counts[i];
+    return all;
+}
+
+/* One round of the drain, and what it asked the store for. */
+static struct trace_counts round_counts(void)
+{
+    trace_store_counts(f.trace, true);
+    ck_assert_int_gt(f.land->run(f.land), 0);
+    return trace_store_counts(f.trace, true);
+}
+
+/* 1 list, 1 get per queue object, 1 get of the head, pages that are not cached (here none), 1
+ * put of a tree object, 1 put of the head, 1 delete per queue object, and nothing else; for a
+ * batch of any number of sessions. */
 START_TEST(test_requests_of_a_batch)
 {
     forge_land_text(&f, "warm", "x/y", "1", NULL);
@@ -387,19 +403,100 @@ START_TEST(test_requests_of_a_batch)
         draft_write(&d, arena_printf(&f.arena, "x/%d", i), "1", NULL);
         forge_submit(&f, &d, 1);
     }
-    trace_store_counts(f.trace, true);
-    ck_assert_int_gt(f.land->run(f.land), 0);
-    struct trace_counts c = trace_store_counts(f.trace, true);
+    struct trace_counts c = round_counts();
     ck_assert_uint_eq(c.lists, 1);
     ck_assert_uint_eq(c.gets[TRACE_QUEUE], n);
-    ck_assert_uint_eq(c.gets[TRACE_HEAD], 2); /* the second finds that nothing is left */
-    ck_assert_uint_eq(c.gets[TRACE_TREE], 0);
-    ck_assert_uint_eq(c.gets[TRACE_LOG] + c.gets[TRACE_SESSION] + c.gets[TRACE_BLOB], 0);
+    ck_assert_uint_eq(c.gets[TRACE_HEAD], 1);
+    ck_assert_uint_eq(sum(c.gets), n + 1);
     ck_assert_uint_eq(c.puts[TRACE_TREE], 1);
     ck_assert_uint_eq(c.puts[TRACE_HEAD], 1);
-    ck_assert_uint_eq(c.puts[TRACE_QUEUE] + c.puts[TRACE_SESSION], 0);
+    ck_assert_uint_eq(sum(c.puts), 2);
     ck_assert_uint_eq(c.deletes[TRACE_QUEUE], n);
+    ck_assert_uint_eq(sum(c.deletes), n);
+    ck_assert_uint_eq(c.failed, 0);
     ck_assert_uint_eq(forge_position(&f), n + 1);
+}
+END_TEST
+
+/* Batches that are cut short cost one get of the head each, also when the last one is full to
+ * the brim. */
+START_TEST(test_requests_of_batches_that_are_cut)
+{
+    f.land->close(f.land);
+    f.land_options.batch_max = 4;
+    f.land = stage_land_open(&f.repo, &f.land_options);
+    forge_land_text(&f, "warm", "x/y", "1", NULL);
+    for (int i = 0; i < _i; i++) {
+        struct draft d = draft_open(&f, "ann", arena_printf(&f.arena, "s%d", i), 1);
+        draft_write(&d, arena_printf(&f.arena, "x/%d", i), "1", NULL);
+        forge_submit(&f, &d, 1);
+        forge_submit(&f, &d, 1); /* a copy asks for nothing more */
+    }
+    struct trace_counts c = round_counts();
+    uint64_t batches = ((uint64_t)_i + 3) / 4;
+    ck_assert_uint_eq(c.gets[TRACE_HEAD], batches);
+    ck_assert_uint_eq(c.puts[TRACE_HEAD], batches);
+    ck_assert_uint_eq(forge_position(&f), (uint64_t)_i + 1);
+    ck_assert_uint_eq(forge_count(&f, "queue/"), 0);
+}
+END_TEST
+
+/* What waits for its records asks for no second batch. */
+START_TEST(test_requests_of_a_batch_beside_one_that_waits)
+{
+    forge_land_text(&f, "warm", "x/y", "1", NULL);
+    struct draft open = draft_open(&f, "ann", "open", 0);
+    struct id16 request = forge_land(&f, &open, &open.session.records[0].id, 1);
+    struct draft d = draft_open(&f, "ann", "s", 1);
+    draft_write(&d, "x/1", "1", NULL);
+    forge_submit(&f, &d, 1);
+    struct trace_counts c = round_counts();
+    ck_assert_uint_eq(c.gets[TRACE_HEAD], 1);
+    ck_assert_uint_eq(c.puts[TRACE_HEAD], 1);
+    ck_assert_uint_eq(forge_answers(&f, &open.session.id, &request), 0);
+}
+END_TEST
+
+/* A land that waits and, behind it, an abandon of the same session: one round answers both. */
+START_TEST(test_wait_ends_when_the_session_is_closed)
+{
+    struct draft d = draft_open(&f, "ann", "s", 0);
+    draft_write(&d, "a", "1", NULL);
+    struct id16 missing[2] = {d.session.records[0].id, {{0xff}}};
+    struct draft written = d;
+    forge_write(&f, &written);
+    struct id16 land = forge_land(&f, &d, missing, 2);
+    struct id16 abandon = forge_abandon(&f, &d);
+    ck_assert_int_gt(f.land->run(f.land), 0);
+    ck_assert_int_eq(answer_of(&d, abandon).verdict, VERDICT_ABANDONED);
+    ck_assert_int_eq(answer_of(&d, land).verdict, VERDICT_REFUSED);
+    ck_assert_uint_eq(forge_count(&f, "queue/"), 0);
+}
+END_TEST
+
+/* A session that has an object of its own: 1 get and 1 put more. */
+START_TEST(test_requests_of_a_session_with_an_object)
+{
+    struct draft d = draft_open(&f, "ann", "open", 0);
+    draft_write(&d, "a", "1", NULL);
+    struct id16 ids[2];
+    ids_of(&d, ids);
+    qsort(ids, 2, sizeof(ids[0]), id_compare);
+    struct draft written = d;
+    forge_write(&f, &written);
+    f.clock.ms += 31000;
+    forge_drain(&f);
+    struct id16 request = forge_land(&f, &d, ids, 2);
+    struct trace_counts c = round_counts();
+    ck_assert_uint_eq(c.lists, 1);
+    ck_assert_uint_eq(c.gets[TRACE_QUEUE], 1);
+    ck_assert_uint_eq(c.gets[TRACE_HEAD], 1);
+    ck_assert_uint_eq(c.gets[TRACE_SESSION], 1);
+    ck_assert_uint_eq(sum(c.gets), 3);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 1);
+    ck_assert_uint_eq(sum(c.puts), 3);
+    ck_assert_uint_eq(sum(c.deletes), 1);
+    ck_assert_int_eq(answer_of(&d, request).verdict, VERDICT_LANDED);
 }
 END_TEST
 
@@ -424,12 +521,16 @@ int main(void)
         test_unreadable_project_holds_nobody_up,
         test_damaged_queue_object_stays,
         test_requests_of_a_batch,
+        test_requests_of_a_batch_beside_one_that_waits,
+        test_wait_ends_when_the_session_is_closed,
+        test_requests_of_a_session_with_an_object,
     };
     Suite *suite = suite_create("land");
     TCase *tcase = tcase_create("land");
     tcase_add_checked_fixture(tcase, setup, teardown);
     for (size_t i = 0; i < ARRAY_LEN(tests); i++)
         tcase_add_test(tcase, tests[i]);
+    tcase_add_loop_test(tcase, test_requests_of_batches_that_are_cut, 1, 14);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
