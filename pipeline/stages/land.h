@@ -40,6 +40,7 @@ struct group {
     uint32_t unanswered; /* requests in it that have no answer */
     bool others;         /* it has more than requests */
     bool dead;           /* what it needs to be settled cannot be read */
+    bool held;           /* a session that it asks about is closed and not put away yet */
 };
 
 /* Everything in the queue about one session. One that a land names, and of which nothing else
@@ -53,6 +54,7 @@ struct work {
                                that was read */
     uint64_t oldest_hlc;    /* of its records in the queue */
     bool whole;             /* it came whole, with its land: it has no object */
+    bool asked;             /* a request about it is in the queue */
     bool owned;             /* the owner is known: session.owner */
     bool object_read;       /* the session object was asked for */
     bool object_damaged;    /* and cannot be decoded */

@@ -100,20 +100,30 @@ static int object_fold(struct land *land, struct work *work)
 }
 
 /* A tombstone in place of the object of a session that is answered for good: its records lie in
- * the chain. A damaged one is replaced like any other: nothing of it is needed any more. */
+ * the chain. A damaged one is replaced like any other: nothing of it is needed any more.
+ *
+ * It comes also where there is no object yet: another drain may have read the session's records
+ * before they were deleted, and its put of an open object must fail, whenever it comes. Who
+ * finds records of a session that was answered before finds that tombstone. */
 static int object_retire(struct land *land, struct work *work)
 {
+    bool leave = work->asked && work->owned;
+    /* One whose records are all in the queue has no object, as a rule. */
+    bool look = work->object_read || !leave;
     for (unsigned i = 0; i < FOLD_ATTEMPTS_MAX; i++) {
-        int err = land_object_read(land, work);
+        int err = look ? land_object_read(land, work) : OK;
         if (err != OK && err != ERR_CORRUPT)
             return err;
-        if (!work->has_object || (err == OK && work->session.state == SESSION_SETTLED))
+        if (!work->has_object && !leave)
+            return OK;
+        if (work->has_object && err == OK && work->session.state == SESSION_SETTLED)
             return OK;
         work->session.state = SESSION_SETTLED;
         work->session.n_records = 0;
         err = object_put(land, work);
         if (err != ERR_CONFLICT && err != ERR_UNKNOWN)
             return err;
+        look = true;
         work->object_read = false;
         work->has_object = false;
     }
@@ -231,8 +241,9 @@ static int tip_advance(struct land *land, const struct id16 *project)
     return err;
 }
 
-/* Another drain may have answered a session for good while this one put its object: then nobody
- * else knows that there is one. One read of the head for all that were folded. */
+/* Another drain may have answered a session for good while this one put its object, and have
+ * left no tombstone, because the session came whole besides: then nobody else knows that there
+ * is an object. One read of the head for all that were folded. */
 static int folded_check(struct land *land, struct project_round *round)
 {
     bool asked = false;
@@ -256,11 +267,22 @@ static int folded_check(struct land *land, struct project_round *round)
     return err;
 }
 
+/* A request stays until the sessions that it has closed are put away: once they are answered,
+ * nothing else leads to their objects. */
+static void groups_hold(struct project_round *round)
+{
+    for (size_t i = 0; i < round->n_requests; i++) {
+        const struct work *work = round->requests[i].work;
+        if (work->closed && !work->settled && !work->lost)
+            round->requests[i].group->held = true;
+    }
+}
+
 static enum fate group_fate(const struct work *work, const struct group *group)
 {
     bool foreign = work->owned && !id16_equal(&group->group->owner, &work->session.owner);
     bool settled = work->settled || foreign || !group->others;
-    if (group->unanswered == 0 && settled)
+    if (group->unanswered == 0 && settled && !group->held)
         return FATE_SETTLED;
     /* A request that can still be answered keeps its group in the queue. */
     bool dead = group->dead || (work->lost && group->unanswered == 0);
@@ -282,6 +304,7 @@ int land_settle_project(struct land *land, struct project_round *round)
     }
     int err = folded_check(land, round);
     first = first == OK ? err : first;
+    groups_hold(round);
     for (size_t i = 0; i < round->n_works; i++) {
         struct work *work = &round->works[i];
         for (size_t k = 0; k < work->n; k++)

@@ -274,8 +274,10 @@ static void requests_collect(struct land *land, struct project_round *round)
             for (uint32_t m = 0; m < group->group->n; m++) {
                 const struct record *record = &group->group->records[m];
                 struct request r = {.record = record, .work = work, .group = group};
-                if (record->kind == RECORD_ABANDON)
+                if (record->kind == RECORD_ABANDON) {
+                    work->asked = true;
                     round->requests[round->n_requests++] = r;
+                }
                 if (record->kind != RECORD_LAND)
                     continue;
                 for (uint32_t s = 0; s < record->land.n; s++) {
@@ -283,6 +285,7 @@ static void requests_collect(struct land *land, struct project_round *round)
                     r.item = &record->land.items[s];
                     r.work = work_find(round, &r.item->session);
                     assert(r.work != NULL);
+                    r.work->asked = true;
                     r.work->whole = r.work->whole || record->land.whole;
                     round->requests[round->n_requests++] = r;
                 }

@@ -502,65 +502,6 @@ START_TEST(test_failed_merge_holds_up_no_delete)
 }
 END_TEST
 
-/* --- folds and answers that cross --- */
-
-static struct draft crossed;
-static struct id16 crossed_request;
-
-static void other_drain_lands(void)
-{
-    struct id16 ids[4];
-    size_t n = draft_ids(&crossed, ids);
-    crossed_request = forge_land(&rig.f, &crossed, ids, n);
-    forge_drain(&rig.f);
-}
-
-/* While one drain puts a session's object, another answers the session for good. The first
- * one's clock may be ahead, so that to the other the writes are young. */
-START_TEST(test_fold_while_another_drain_lands)
-{
-    crossed = draft_open(&rig.f, "ann", "crossed", 0);
-    draft_write(&crossed, "a", "1", NULL);
-    struct draft written = crossed;
-    forge_write(&rig.f, &written);
-    rig.drain.clock.ms += 31000;
-    struct key key = key_session(&rig.f.project, &crossed.session.id);
-    rig.meanwhile = other_drain_lands;
-    drain_rig_refuse(&rig, STORE_PUT, key.s);
-    drain_rig_run(&rig);
-    ck_assert_ptr_null(rig.meanwhile);
-    ck_assert_int_eq(forge_answer(&rig.f, &crossed.session.id, &crossed_request).verdict,
-                     VERDICT_LANDED);
-    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_SETTLED);
-    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
-}
-END_TEST
-
-/* A conflict put the session into an object, and the queue objects were left behind; then it
- * lands while its writes are young. */
-START_TEST(test_young_session_with_an_object_is_retired)
-{
-    forge_land_text(&rig.f, "base", "a", "0", NULL);
-    struct draft d = draft_open(&rig.f, "ann", "open", 0);
-    draft_write(&d, "a", "1", NULL);
-    struct id16 ids[3];
-    draft_ids(&d, ids);
-    struct draft written = d;
-    forge_write(&rig.f, &written);
-    forge_land(&rig.f, &d, ids, 2);
-    drain_rig_refuse(&rig, STORE_DELETE, "queue/");
-    (void)!rig.drain.land->run(rig.drain.land);
-    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_OPEN);
-    draft_write(&d, "a", "1", "0");
-    draft_ids(&d, ids);
-    forge_write(&rig.f, &d);
-    struct id16 request = forge_land(&rig.f, &d, ids, 3);
-    forge_drain(&rig.f);
-    ck_assert_int_eq(forge_answer(&rig.f, &d.session.id, &request).verdict, VERDICT_LANDED);
-    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_SETTLED);
-}
-END_TEST
-
 /* causal: an answer is later than its request, whatever the drain's clock says. */
 START_TEST(test_answer_is_later_than_its_request)
 {
@@ -636,8 +577,6 @@ int main(void)
         test_deletes_that_fail_are_no_progress,
         test_dead_letters_do_not_multiply,
         test_failed_merge_holds_up_no_delete,
-        test_fold_while_another_drain_lands,
-        test_young_session_with_an_object_is_retired,
         test_answer_is_later_than_its_request,
         test_poisoned_queue_stamp,
     };

@@ -1,0 +1,277 @@
+/* The objects of open sessions, while other drains answer the sessions for good, store calls
+ * fail and drains die: what is answered for good has no open object in the end. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "formats/key.h"
+#include "tests/support/drain_rig.h"
+
+static struct drain_rig rig;
+
+static void setup(void)
+{
+    drain_rig_open(&rig);
+}
+
+static void teardown(void)
+{
+    drain_rig_close(&rig);
+}
+
+/* --- folds and answers that cross --- */
+
+static struct draft crossed;
+static struct id16 crossed_request;
+
+static void other_drain_lands(void)
+{
+    struct id16 ids[4];
+    size_t n = draft_ids(&crossed, ids);
+    crossed_request = forge_land(&rig.f, &crossed, ids, n);
+    forge_drain(&rig.f);
+}
+
+/* While one drain puts a session's object, another answers the session for good. The first
+ * one's clock may be ahead, so that to the other the writes are young. */
+START_TEST(test_fold_while_another_drain_lands)
+{
+    crossed = draft_open(&rig.f, "ann", "crossed", 0);
+    draft_write(&crossed, "a", "1", NULL);
+    struct draft written = crossed;
+    forge_write(&rig.f, &written);
+    rig.drain.clock.ms += 31000;
+    struct key key = key_session(&rig.f.project, &crossed.session.id);
+    rig.meanwhile = other_drain_lands;
+    drain_rig_refuse(&rig, STORE_PUT, key.s);
+    drain_rig_run(&rig);
+    ck_assert_ptr_null(rig.meanwhile);
+    ck_assert_int_eq(forge_answer(&rig.f, &crossed.session.id, &crossed_request).verdict,
+                     VERDICT_LANDED);
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* A conflict put the session into an object, and the queue objects were left behind; then it
+ * lands while its writes are young. */
+START_TEST(test_young_session_with_an_object_is_retired)
+{
+    forge_land_text(&rig.f, "base", "a", "0", NULL);
+    struct draft d = draft_open(&rig.f, "ann", "open", 0);
+    draft_write(&d, "a", "1", NULL);
+    struct id16 ids[3];
+    draft_ids(&d, ids);
+    struct draft written = d;
+    forge_write(&rig.f, &written);
+    forge_land(&rig.f, &d, ids, 2);
+    drain_rig_refuse(&rig, STORE_DELETE, "queue/");
+    (void)!rig.drain.land->run(rig.drain.land);
+    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_OPEN);
+    draft_write(&d, "a", "1", "0");
+    draft_ids(&d, ids);
+    forge_write(&rig.f, &d);
+    struct id16 request = forge_land(&rig.f, &d, ids, 3);
+    forge_drain(&rig.f);
+    ck_assert_int_eq(forge_answer(&rig.f, &d.session.id, &request).verdict, VERDICT_LANDED);
+    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_SETTLED);
+}
+END_TEST
+
+/* The same, and the first one dies when its put is done: it looks after nothing any more, and
+ * the queue has nothing about the session that would lead the next drain to it. */
+static void other_drain_lands_and_this_one_dies(void)
+{
+    other_drain_lands();
+    faulty_plan(rig.faulty, faulty_calls(rig.faulty), FAULT_CRASH_AFTER);
+}
+
+START_TEST(test_fold_that_dies_while_another_drain_lands)
+{
+    crossed = draft_open(&rig.f, "ann", "crossed", 0);
+    draft_write(&crossed, "a", "1", NULL);
+    struct draft written = crossed;
+    forge_write(&rig.f, &written);
+    rig.drain.clock.ms += 31000;
+    struct key key = key_session(&rig.f.project, &crossed.session.id);
+    drain_rig_refuse(&rig, STORE_PUT, key.s);
+    rig.meanwhile = other_drain_lands_and_this_one_dies;
+    (void)!rig.drain.land->run(rig.drain.land);
+    ck_assert_uint_eq(faulty_hits(rig.faulty, FAULT_CRASH_AFTER), 1);
+    drain_rig_pass(&rig, 61000);
+    forge_drain(&rig.f);
+    ck_assert_int_eq(forge_answer(&rig.f, &crossed.session.id, &crossed_request).verdict,
+                     VERDICT_LANDED);
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* A drain dies when it has put the object of a session, and the queue still has the writes:
+ * whoever answers the session finds the object. */
+static void this_one_dies(void)
+{
+    faulty_plan(rig.faulty, faulty_calls(rig.faulty), FAULT_CRASH_AFTER);
+}
+
+START_TEST(test_fold_that_dies_before_another_drain_lands)
+{
+    crossed = draft_open(&rig.f, "ann", "crossed", 0);
+    draft_write(&crossed, "a", "1", NULL);
+    struct draft written = crossed;
+    forge_write(&rig.f, &written);
+    rig.drain.clock.ms += 31000;
+    struct key key = key_session(&rig.f.project, &crossed.session.id);
+    drain_rig_refuse(&rig, STORE_PUT, key.s);
+    rig.meanwhile = this_one_dies;
+    (void)!rig.drain.land->run(rig.drain.land);
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_OPEN);
+    other_drain_lands();
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* What comes whole leaves no tombstone; so who folds looks at what the chain says now, in case
+ * the session was open as well. */
+static void other_drain_lands_it_whole(void)
+{
+    crossed_request = forge_submit(&rig.f, &crossed, 1);
+    forge_drain(&rig.f);
+}
+
+START_TEST(test_fold_while_another_drain_lands_it_whole)
+{
+    crossed = draft_open(&rig.f, "ann", "crossed", 0);
+    draft_write(&crossed, "a", "1", NULL);
+    struct draft written = crossed;
+    forge_write(&rig.f, &written);
+    rig.drain.clock.ms += 31000;
+    struct key key = key_session(&rig.f.project, &crossed.session.id);
+    rig.meanwhile = other_drain_lands_it_whole;
+    drain_rig_refuse(&rig, STORE_PUT, key.s);
+    drain_rig_run(&rig);
+    ck_assert_ptr_null(rig.meanwhile);
+    ck_assert_int_eq(forge_answer(&rig.f, &crossed.session.id, &crossed_request).verdict,
+                     VERDICT_LANDED);
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* --- objects that cannot be retired for a while --- */
+
+static void folded(struct draft *d, const char *name, struct id16 *ids, size_t *n)
+{
+    *d = draft_open(&rig.f, "ann", name, 0);
+    draft_write(d, name, "1", NULL);
+    *n = draft_ids(d, ids);
+    struct draft written = *d;
+    forge_write(&rig.f, &written);
+    drain_rig_pass(&rig, 31000);
+    drain_rig_run(&rig);
+    ck_assert_int_eq(drain_rig_state(&rig, d), SESSION_OPEN);
+}
+
+/* The queue keeps the request until the object of its session is a tombstone. */
+START_TEST(test_request_stays_until_the_object_is_retired)
+{
+    struct draft d;
+    struct id16 ids[2];
+    size_t n;
+    folded(&d, "open", ids, &n);
+    struct id16 request = forge_land(&rig.f, &d, ids, n);
+    struct key key = key_session(&rig.f.project, &d.session.id);
+    drain_rig_refuse(&rig, STORE_PUT, key.s);
+    for (int i = 0; i < 3; i++)
+        (void)!rig.drain.land->run(rig.drain.land);
+    ck_assert_int_eq(forge_answer(&rig.f, &d.session.id, &request).verdict, VERDICT_LANDED);
+    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_OPEN);
+    rig.refused[0] = '\0';
+    drain_rig_run(&rig);
+    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* Also where the request came with another session, the first of its series. */
+START_TEST(test_series_stays_until_its_objects_are_retired)
+{
+    struct draft d[2];
+    struct id16 ids[2][2];
+    struct record_land_item items[2];
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        folded(&d[i], i == 0 ? "one" : "two", ids[i], &n);
+        items[i] = (struct record_land_item){
+            .session = d[i].session.id, .records = ids[i], .n = (uint32_t)n};
+    }
+    struct record land = {.kind = RECORD_LAND,
+                          .id = {{7}},
+                          .hlc = repo_hlc(&rig.f.repo),
+                          .land = {.items = items, .n = 2}};
+    struct queue_group group = {.project = rig.f.project,
+                                .session = d[0].session.id,
+                                .owner = d[0].session.owner,
+                                .records = &land,
+                                .n = 1};
+    forge_queue(&rig.f, &group, 1);
+    struct key key = key_session(&rig.f.project, &d[1].session.id);
+    drain_rig_refuse(&rig, STORE_PUT, key.s);
+    (void)!rig.drain.land->run(rig.drain.land);
+    ck_assert_uint_eq(forge_position(&rig.f), 2);
+    ck_assert_int_eq(drain_rig_state(&rig, &d[0]), SESSION_SETTLED);
+    ck_assert_int_eq(drain_rig_state(&rig, &d[1]), SESSION_OPEN);
+    rig.refused[0] = '\0';
+    drain_rig_run(&rig);
+    ck_assert_int_eq(drain_rig_state(&rig, &d[1]), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* --- budgets --- */
+
+/* An open session that lands before it has an object: 1 put more, the tombstone. */
+START_TEST(test_requests_of_a_young_session)
+{
+    struct draft d = draft_open(&rig.f, "ann", "young", 0);
+    draft_write(&d, "a", "1", NULL);
+    struct id16 ids[2];
+    size_t n = draft_ids(&d, ids);
+    struct draft written = d;
+    forge_write(&rig.f, &written);
+    struct id16 request = forge_land(&rig.f, &d, ids, n);
+    trace_store_counts(rig.f.trace, true);
+    ck_assert_int_gt(rig.drain.land->run(rig.drain.land), 0);
+    struct trace_counts c = trace_store_counts(rig.f.trace, true);
+    ck_assert_uint_eq(c.gets[TRACE_SESSION], 0);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 1);
+    ck_assert_uint_eq(c.gets[TRACE_HEAD], 1);
+    ck_assert_int_eq(forge_answer(&rig.f, &d.session.id, &request).verdict, VERDICT_LANDED);
+    ck_assert_int_eq(drain_rig_state(&rig, &d), SESSION_SETTLED);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        test_fold_while_another_drain_lands,
+        test_young_session_with_an_object_is_retired,
+        test_fold_that_dies_while_another_drain_lands,
+        test_fold_that_dies_before_another_drain_lands,
+        test_fold_while_another_drain_lands_it_whole,
+        test_request_stays_until_the_object_is_retired,
+        test_series_stays_until_its_objects_are_retired,
+        test_requests_of_a_young_session,
+    };
+    Suite *suite = suite_create("land_fold");
+    TCase *tcase = tcase_create("land_fold");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    for (size_t i = 0; i < ARRAY_LEN(tests); i++)
+        tcase_add_test(tcase, tests[i]);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
