@@ -2,17 +2,19 @@
 
 #include <stdlib.h>
 
-#include "formats/base/hash.h"
 #include "pipeline/repo/landlog.h"
 
-/* A window that holds more ids is begun anew: 64 bytes each. */
-#define IDS_MAX 250000u
-/* Batches that one question reads backwards before it turns to the log. */
-#define READS_MAX 64u
+/* A window with more answers is begun anew: each takes about 100 bytes. */
+#define ANSWERS_MAX 250000u
+/* Batches that one step of a look-up reads where the log is damaged. */
+#define STEP_BATCHES 64u
 
-struct seen_id {
-    struct tree_id id; /* session all zero: an empty slot */
-    bool looked_up;    /* not an answer: below the window this session was looked up already */
+/* A pass over the log that is under way. */
+struct look {
+    struct id16 *sessions; /* sorted, so also by base */
+    size_t n;              /* of those that are left; 0: no pass is under way */
+    uint64_t upto;         /* what is filed above it was seen */
+    bool by_chain;         /* the log is damaged */
 };
 
 struct answered {
@@ -21,11 +23,12 @@ struct answered {
     bool has_tip;
     struct hash tip; /* newest batch in the window */
     uint64_t tip_batch;
-    struct hash below;     /* the batch before the oldest in the window; zero: there is none */
-    uint64_t floor;        /* position before the oldest batch in the window */
-    struct seen_id *slots; /* open addressing, several a session */
-    size_t n_slots;        /* a power of two */
-    size_t used;
+    struct hash below; /* the batch before the oldest in the window; zero: there is none */
+    uint64_t floor;    /* position before the oldest batch in the window */
+    bool has_far;
+    uint64_t far; /* sessions with this base or a lesser one are too far to be reached */
+    struct answer_index index;
+    struct look look;
 };
 
 struct answered *answered_open(struct repo *repo, const struct id16 *project)
@@ -42,67 +45,37 @@ void answered_close(struct answered *a)
 {
     if (a == NULL)
         return;
-    free(a->slots);
+    answer_index_release(&a->index);
+    free(a->look.sessions);
     free(a);
 }
 
-static size_t slot_of(const struct answered *a, const struct id16 *session)
-{
-    return (size_t)xxh3_64(bytes_of(session->b, sizeof(session->b))) & (a->n_slots - 1);
-}
+/* --- the window --- */
 
-static void slots_insert(struct answered *a, const struct seen_id *seen)
+static void window_add(struct answered *a, const struct tree_id *ids, size_t n)
 {
-    size_t i = slot_of(a, &seen->id.session);
-    while (!id16_is_zero(&a->slots[i].id.session))
-        i = (i + 1) & (a->n_slots - 1);
-    a->slots[i] = *seen;
-    a->used++;
-}
-
-static void window_add(struct answered *a, const struct seen_id *seen)
-{
-    if (a->used * 2 >= a->n_slots) {
-        struct seen_id *old = a->slots;
-        size_t n_old = a->n_slots;
-        a->n_slots = n_old == 0 ? 1024 : n_old * 2;
-        a->slots = calloc(a->n_slots, sizeof(*a->slots));
-        if (a->slots == NULL)
-            abort();
-        a->used = 0;
-        for (size_t i = 0; i < n_old; i++) {
-            if (!id16_is_zero(&old[i].id.session))
-                slots_insert(a, &old[i]);
-        }
-        free(old);
-    }
-    slots_insert(a, seen);
-}
-
-static void window_add_batch(struct answered *a, const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->footer.n_records; i++)
-        window_add(a, &(struct seen_id){.id = batch->ids[i]});
+    for (size_t i = 0; i < n; i++)
+        answer_index_add(&a->index, &ids[i].session, &ids[i].request, ids[i].verdict,
+                         ids[i].closes);
 }
 
 /* Makes `tip` the only batch of the window. */
 static void window_begin(struct answered *a, const struct batch *tip)
 {
-    free(a->slots);
-    a->slots = NULL;
-    a->n_slots = 0;
-    a->used = 0;
-    window_add_batch(a, tip);
+    answer_index_release(&a->index);
+    a->look.n = 0; /* what it has passed over is not in the window any more */
+    window_add(a, tip->ids, tip->footer.n_records);
     a->has_tip = true;
     a->tip = tip->tree_hash;
     a->tip_batch = tip->footer.batch;
     a->below = tip->footer.prev;
     a->floor = tip->footer.first;
+    a->has_far = false;
 }
 
 int answered_advance(struct answered *a, const struct batch *tip)
 {
-    if (!a->has_tip || a->used > IDS_MAX || tip->footer.batch < a->tip_batch) {
+    if (!a->has_tip || tip->footer.batch < a->tip_batch) {
         window_begin(a, tip);
         return OK;
     }
@@ -132,112 +105,163 @@ int answered_advance(struct answered *a, const struct batch *tip)
         }
     }
     for (size_t i = 0; i < found.len; i += sizeof(struct tree_id)) {
-        struct seen_id seen = {0};
-        memcpy(&seen.id, found.data + i, sizeof(seen.id));
-        window_add(a, &seen);
+        struct tree_id id;
+        memcpy(&id, found.data + i, sizeof(id));
+        window_add(a, &id, 1);
     }
     a->tip = tip->tree_hash;
     a->tip_batch = tip->footer.batch;
     return OK;
 }
 
-/* Takes in one more batch at the old end. */
-static int window_extend(struct answered *a)
+void answered_trim(struct answered *a)
 {
-    const struct batch *batch;
-    int err = chain_batch(a->repo, &a->project, &a->below, &batch);
-    if (err != OK)
-        return err;
-    window_add_batch(a, batch);
-    a->below = batch->footer.prev;
-    a->floor = batch->footer.first;
-    chain_drop(a->repo, batch);
+    if (a->index.n <= ANSWERS_MAX || a->look.n > 0)
+        return;
+    answer_index_release(&a->index);
+    a->has_tip = false;
+}
+
+/* An answer that landed nothing lies in a batch that ends where it began: at the base, at the
+ * least. */
+static bool window_reaches(const struct answered *a, uint64_t base)
+{
+    return hash_is_zero(&a->below) || a->floor < base;
+}
+
+bool answered_find(const struct answered *a, const struct id16 *session,
+                   const struct id16 *request, struct answer *out)
+{
+    assert(a->has_tip);
+    bool complete = answer_index_find(&a->index, session, request, out);
+    return complete || out->answered || window_reaches(a, session_id_base(session));
+}
+
+static int reach(struct answered *a, uint64_t base, unsigned *reads)
+{
+    while (*reads > 0 && !window_reaches(a, base)) {
+        const struct batch *batch;
+        (*reads)--;
+        int err = chain_batch(a->repo, &a->project, &a->below, &batch);
+        if (err != OK)
+            return err;
+        window_add(a, batch->ids, batch->footer.n_records);
+        a->below = batch->footer.prev;
+        a->floor = batch->footer.first;
+        chain_drop(a->repo, batch);
+    }
     return OK;
 }
 
-/* Looks at what the window holds of the session. `looked_up` tells whether below it was
- * searched before. */
-static void window_find(const struct answered *a, const struct id16 *session,
-                        const struct id16 *request, struct answer *out, bool *looked_up)
+int answered_reach(struct answered *a, uint64_t base, unsigned *reads)
 {
-    *out = (struct answer){0};
-    *looked_up = false;
-    if (a->n_slots == 0)
-        return;
-    for (size_t i = slot_of(a, session); !id16_is_zero(&a->slots[i].id.session);
-         i = (i + 1) & (a->n_slots - 1)) {
-        const struct seen_id *seen = &a->slots[i];
-        if (!id16_equal(&seen->id.session, session))
-            continue;
-        if (seen->looked_up) {
-            *looked_up = true;
-            continue;
-        }
-        bool same = id16_equal(&seen->id.request, request);
-        if (same || (seen->id.closes && !out->answered))
-            out->verdict = seen->id.verdict;
-        out->answered = out->answered || same;
-        out->closed = out->closed || seen->id.closes;
+    assert(a->has_tip);
+    if (a->has_far && base <= a->far)
+        return OK;
+    int err = reach(a, base, reads);
+    if ((err == OK || err == ERR_CORRUPT) && !window_reaches(a, base)) {
+        a->has_far = true;
+        a->far = base;
     }
+    return err == ERR_CORRUPT ? OK : err;
 }
 
-/* The log's word on a session whose base lies far below the window; remembered as the window's
- * own. */
-static int look_up_below(struct answered *a, const struct id16 *session)
+/* --- looking up --- */
+
+static int id_order(const void *a, const void *b)
 {
-    uint64_t base = session_id_base(session);
+    return id16_compare(a, b);
+}
+
+static bool look_has(const struct look *look, const struct id16 *session)
+{
+    return look->n > 0 &&
+           bsearch(session, look->sessions, look->n, sizeof(*session), id_order) != NULL;
+}
+
+/* Begins a pass, unless one is under way that somebody still waits for. */
+static void look_begin(struct answered *a, const struct id16 *sessions, size_t n)
+{
+    struct look *look = &a->look;
+    for (size_t i = 0; i < n; i++) {
+        if (look_has(look, &sessions[i]))
+            return;
+    }
+    free(look->sessions);
+    *look = (struct look){.upto = a->floor};
+    look->sessions = calloc(n + 1, sizeof(*sessions));
+    if (look->sessions == NULL)
+        abort();
+    static const struct id16 no_request;
+    for (size_t i = 0; i < n; i++) {
+        struct answer answer;
+        if (!answered_find(a, &sessions[i], &no_request, &answer))
+            look->sessions[look->n++] = sessions[i];
+    }
+    if (look->n > 0)
+        qsort(look->sessions, look->n, sizeof(*sessions), id_order);
+}
+
+/* Everything filed above `position` was seen: who has a greater base is done. */
+static void look_passed(struct answered *a, uint64_t position)
+{
+    struct look *look = &a->look;
+    while (look->n > 0 && session_id_base(&look->sessions[look->n - 1]) > position)
+        answer_index_complete(&a->index, &look->sessions[--look->n]);
+    look->upto = position;
+}
+
+static int look_in_log(struct answered *a, size_t entries_max)
+{
+    struct look *look = &a->look;
     struct landlog *log;
-    int err = landlog_open(a->repo, &a->project, a->floor, &log);
+    int err = landlog_open(a->repo, &a->project, look->upto, &log);
     if (err != OK)
         return err;
     const struct log_entry *entry;
-    while ((err = landlog_next(log, &entry)) == OK && entry->position >= base) {
-        if (!id16_equal(&entry->session, session))
-            continue;
-        window_add(a, &(struct seen_id){.id = {.session = *session,
-                                               .request = entry->request,
-                                               .verdict = entry->verdict,
-                                               .closes = entry->closes}});
+    for (size_t i = 0; (err = landlog_next(log, &entry)) == OK; i++) {
+        if (entry->position < look->upto) {
+            look_passed(a, entry->position);
+            /* The next step begins with all that is filed under this position. */
+            if (i >= entries_max || look->n == 0)
+                break;
+        }
+        if (look_has(look, &entry->session))
+            answer_index_add(&a->index, &entry->session, &entry->request, entry->verdict,
+                             entry->closes);
     }
     landlog_close(log);
-    if (err != OK && err != ERR_NOT_FOUND)
+    if (err != ERR_NOT_FOUND)
         return err;
-    window_add(a, &(struct seen_id){.id = {.session = *session}, .looked_up = true});
+    while (look->n > 0) /* the beginning */
+        answer_index_complete(&a->index, &look->sessions[--look->n]);
     return OK;
 }
 
-/* One step further back. Chain and log say the same, so damage to one sends the look-up to the
- * other. */
-static int look_further(struct answered *a, const struct id16 *session, unsigned reads,
-                        bool *log_damaged)
+/* The window then reaches who is done. */
+static int look_in_chain(struct answered *a)
 {
-    bool by_log = reads >= READS_MAX && !*log_damaged;
-    int err = by_log ? look_up_below(a, session) : window_extend(a);
-    if (err != ERR_CORRUPT)
-        return err;
-    if (!by_log && *log_damaged)
-        return err;
-    *log_damaged = by_log;
-    return by_log ? window_extend(a) : look_up_below(a, session);
+    struct look *look = &a->look;
+    unsigned reads = STEP_BATCHES;
+    int err = reach(a, session_id_base(&look->sessions[0]), &reads);
+    while (look->n > 0 && window_reaches(a, session_id_base(&look->sessions[look->n - 1])))
+        look->n--;
+    return err;
 }
 
-int answered_find(struct answered *a, const struct id16 *session, const struct id16 *request,
-                  struct answer *out)
+int answered_look_up(struct answered *a, const struct id16 *sessions, size_t n,
+                     size_t entries_max)
 {
-    assert(a->has_tip);
-    uint64_t base = session_id_base(session);
-    bool looked_up;
-    bool log_damaged = false;
-    window_find(a, session, request, out, &looked_up);
-    /* An answer that landed nothing lies in a batch that ends where it began: at the base, at
-     * the least. */
-    for (unsigned reads = 0;
-         !out->answered && !looked_up && !hash_is_zero(&a->below) && a->floor >= base;
-         reads++) {
-        int err = look_further(a, session, reads, &log_damaged);
-        if (err != OK)
-            return err;
-        window_find(a, session, request, out, &looked_up);
+    struct look *look = &a->look;
+    look_begin(a, sessions, n);
+    if (look->n == 0)
+        return OK;
+    int err = look->by_chain ? ERR_CORRUPT : look_in_log(a, entries_max);
+    if (err == ERR_CORRUPT) {
+        look->by_chain = true;
+        err = look->n == 0 ? OK : look_in_chain(a);
     }
-    return OK;
+    if (err == ERR_CORRUPT)
+        look->n = 0; /* the next time may find it mended */
+    return err;
 }

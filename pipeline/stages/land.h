@@ -80,6 +80,7 @@ struct request {
     bool ends;     /* when it is answered or decided: what follows in the series is not tried */
     bool decided;  /* by the batch under way */
     bool postponed;    /* the store has failed it: not in this round */
+    bool far;          /* whether it was answered is still to be looked up, far back */
     bool lost;         /* nobody can tell whether it was answered */
     const char *unfit; /* the reason to refuse it: applying it has failed; NULL: none */
 };
@@ -93,7 +94,9 @@ struct project_round {
     size_t n_requests;
     uint32_t landed; /* by this round's batches */
     uint32_t decided;
-    int err; /* the first that made a request wait */
+    unsigned reads; /* of older batches that it may still make before it asks the log */
+    bool looked;    /* it looked something up, and the next round may go on with that */
+    int err;        /* the first that made a request wait */
 };
 
 /* What a drain keeps about a project between rounds; losing it costs reads. */
@@ -124,6 +127,12 @@ static inline bool land_store_failed(int err)
     return err == ERR_AGAIN || err == ERR_UNKNOWN || err == ERR_DENIED;
 }
 
+/* Whether this round can still answer it. */
+static inline bool request_is_open(const struct request *r)
+{
+    return r->copy_of == NULL && !r->answered && !r->postponed && !r->lost;
+}
+
 /* land_queue: lists a shard and reads what is new. Gives all of the shard that is read, in
  * order of keys. */
 int land_queue_read(struct land *, uint32_t shard, struct queued ***out, size_t *n) MUST_USE;
@@ -137,11 +146,24 @@ int land_project(struct land *, struct project_round *) MUST_USE;
 /* The window of answers of a project. */
 struct answered *land_answered(struct land *, const struct id16 *project);
 
+/* land_history: what is known of earlier answers, for all of a round at once. Reads what lies
+ * near, for the requests that have no answer; those that need more become `far`. `*read` when
+ * that took time. */
+void land_history_near(struct land *, struct project_round *, bool *read);
+/* One step of looking up what is far, and what is to be folded. `*more` when there is something
+ * new to be decided by that. */
+void land_history_far(struct land *, struct project_round *, bool *more);
+
 /* Merges the queue's records of the session's owner into the work. */
 void land_work_merge(struct land *, struct work *);
 /* Reads the session's object into the work, once. ERR_CORRUPT when it cannot be decoded; then
  * the work still knows which version that is. */
 int land_object_read(struct land *, struct work *) MUST_USE;
+
+/* Whether it is time for the work's records to go into its object. */
+bool land_fold_is_due(const struct land *, const struct work *);
+/* Nothing can be done about the work: an operator has to look. */
+void land_work_lose(struct work *, const char *why, int err);
 
 /* land_settle: folds and retires session objects, and gives each group its fate. */
 int land_settle_project(struct land *, struct project_round *) MUST_USE;

@@ -11,6 +11,8 @@
 /* Attempts at one head put before the rest is left for the next round. */
 #define ATTEMPTS_MAX 64u
 #define BACKOFF_US   2000u
+/* Older batches that a round reads before a batch of its own; who needs more waits outside. */
+#define READS_MAX 64u
 
 struct attempt {
     struct land *land;
@@ -47,19 +49,32 @@ static void attempt_release(struct attempt *a)
     arena_release(&a->arena);
 }
 
-static int attempt_begin(struct attempt *a)
+/* The batch goes on from the head as it is now. */
+static int tip_take(struct attempt *a)
 {
     struct repo *repo = a->land->repo;
     const struct id16 *project = &a->round->project;
+    chain_drop(repo, a->tip);
+    a->tip = NULL;
     int err = chain_head(repo, project, &a->head, &a->etag);
     if (err == OK)
         err = chain_tip(repo, project, &a->head, &a->tip);
+    return err == OK ? answered_advance(a->answered, a->tip) : err;
+}
+
+static int attempt_begin(struct attempt *a)
+{
+    struct repo *repo = a->land->repo;
+    bool read = false;
+    int err = tip_take(a);
     if (err == OK)
-        err = answered_advance(a->answered, a->tip);
+        land_history_near(a->land, a->round, &read);
+    if (err == OK && read)
+        err = tip_take(a);
     if (err != OK)
         return err;
     repo_hlc_seen(repo, a->head.hlc);
-    struct tree tree = chain_tree(repo, project, a->tip);
+    struct tree tree = chain_tree(repo, &a->round->project, a->tip);
     a->edit = tree_edit_open(&tree);
     a->position = a->head.position;
     for (size_t i = 0; i < a->round->n_requests; i++) {
@@ -338,18 +353,10 @@ static int decide_abandon(struct attempt *a, struct request *r)
 static int decide(struct attempt *a, struct request *r)
 {
     struct answer answer;
-    int err = answered_find(a->answered, &r->work->id, &r->record->id, &answer);
-    if (err != OK && !land_store_failed(err)) {
-        /* Landing it may be the second time, refusing it may be another answer: an operator has
-         * to look. Others go on. */
-        log_error("history_damaged", LOG_STR("session", id16_hex(&r->work->id).s),
-                  LOG_ERR(err));
-        a->series_lost = true;
-        r->lost = true;
+    if (!answered_find(a->answered, &r->work->id, &r->record->id, &answer)) {
+        a->series_waits = true;
         return OK;
     }
-    if (err != OK)
-        return err;
     if (answer.closed)
         r->work->closed = true;
     if (answer.answered) {
@@ -416,12 +423,6 @@ static int decide_next(struct attempt *a, struct request *r)
     return err == OK ? OK : decide_failed(a, r, err);
 }
 
-/* Whether this round can still answer it. */
-static bool request_is_open(const struct request *r)
-{
-    return r->copy_of == NULL && !r->answered && !r->postponed && !r->lost;
-}
-
 static int decide_all(struct attempt *a)
 {
     for (size_t i = 0; i < a->round->n_requests && !a->redo; i++) {
@@ -429,7 +430,7 @@ static int decide_all(struct attempt *a)
         if (r->copy_of != NULL)
             continue;
         if (a->decided >= a->decided_max || a->build.bytes.len > TREE_CONTENTS_MAX) {
-            a->cut = a->cut || request_is_open(r);
+            a->cut = a->cut || (request_is_open(r) && !r->far);
             continue;
         }
         int err = decide_next(a, r);
@@ -569,7 +570,7 @@ static int attempt_run(struct land *land, struct project_round *round, size_t *d
     return err;
 }
 
-int land_project(struct land *land, struct project_round *round)
+static int batches_run(struct land *land, struct project_round *round)
 {
     size_t decided_max = land->options.batch_max;
     bool done = false;
@@ -584,6 +585,21 @@ int land_project(struct land *land, struct project_round *round)
         else if (attempts >= ATTEMPTS_MAX)
             return ERR_AGAIN;
     }
+    return OK;
+}
+
+int land_project(struct land *land, struct project_round *round)
+{
+    bool more = false;
+    round->reads = READS_MAX;
+    answered_trim(land_answered(land, &round->project));
+    int err = batches_run(land, round);
+    if (err == OK)
+        land_history_far(land, round, &more);
+    if (err == OK && more)
+        err = batches_run(land, round);
+    if (err != OK)
+        return err;
     for (size_t i = 0; i < round->n_requests; i++) {
         struct request *r = &round->requests[i];
         if (r->copy_of != NULL) {

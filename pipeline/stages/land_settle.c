@@ -163,15 +163,21 @@ static bool is_due(const struct land *land, const struct work *work, uint64_t mo
     return hlc_ms(work->oldest_hlc) + land->options.fold_after_ms + more_ms <= now;
 }
 
-static int closed_find(struct land *land, struct work *work)
+/* What came whole is folded nowhere: its land, which is in the queue, brings an answer. */
+bool land_fold_is_due(const struct land *land, const struct work *work)
+{
+    return work->n > 0 && !work->whole && !work->lost && is_due(land, work, 0);
+}
+
+/* False when it has to be looked up first. */
+static bool closed_find(struct land *land, struct work *work)
 {
     static const struct id16 no_request;
     struct answer answer;
-    int err =
+    bool known =
         answered_find(land_answered(land, &work->project), &work->id, &no_request, &answer);
-    if (err == OK)
-        work->closed = answer.closed;
-    return err;
+    work->closed = known && answer.closed;
+    return known;
 }
 
 /* A session that came whole has no object. */
@@ -182,7 +188,7 @@ static int work_retire(struct land *land, struct work *work)
     return err;
 }
 
-static void work_lose(struct work *work, const char *why, int err)
+void land_work_lose(struct work *work, const char *why, int err)
 {
     log_error("session_lost", LOG_STR("session", id16_hex(&work->id).s), LOG_STR("why", why),
               LOG_ERR(err));
@@ -193,13 +199,13 @@ static int work_fold(struct land *land, struct work *work)
 {
     int err = object_fold(land, work);
     if (err == ERR_CORRUPT || err == ERR_LIMIT) {
-        work_lose(work, "object", err);
+        land_work_lose(work, "object", err);
         return OK;
     }
     if (err == ERR_NOT_FOUND) {
         /* Its start is on the way, or never comes. */
         if (land->complete && is_due(land, work, land->options.missing_after_ms))
-            work_lose(work, "start", err);
+            land_work_lose(work, "start", err);
         return OK;
     }
     work->settled = err == OK;
@@ -208,19 +214,11 @@ static int work_fold(struct land *land, struct work *work)
 
 static int work_settle(struct land *land, struct work *work)
 {
-    /* What came whole is folded nowhere: its land, which is in the queue, brings an answer. */
-    bool fold = (work->fold || is_due(land, work, 0)) && work->n > 0 && !work->whole;
+    bool fold = land_fold_is_due(land, work) || (work->fold && work->n > 0 && !work->whole);
     if (work->lost)
         return OK;
-    if (!work->closed && fold) {
-        int err = closed_find(land, work);
-        if (land_store_failed(err))
-            return err;
-        if (err != OK) {
-            work_lose(work, "history", err);
-            return OK;
-        }
-    }
+    if (!work->closed && fold && !closed_find(land, work))
+        return OK;
     if (work->closed)
         return work_retire(land, work);
     return fold ? work_fold(land, work) : OK;
@@ -255,8 +253,8 @@ static int folded_check(struct land *land, struct project_round *round)
         if (!asked)
             err = tip_advance(land, &round->project);
         asked = true;
-        if (err == OK)
-            err = closed_find(land, work);
+        if (err == OK && !closed_find(land, work))
+            err = ERR_AGAIN;
         if (err == OK && work->closed)
             err = object_retire(land, work);
     }

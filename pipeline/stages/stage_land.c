@@ -349,7 +349,7 @@ static int project_run(struct land *land, struct group **groups, size_t n, uint3
     works_collect(land, &round, groups, n);
     requests_collect(land, &round);
     int err = land_project(land, &round);
-    *decided += round.decided;
+    *decided += round.decided + round.looked;
     if (err == ERR_CORRUPT || err == ERR_NOT_FOUND) {
         for (size_t i = 0; i < n; i++)
             groups[i]->fate = FATE_DEAD;
