@@ -24,6 +24,7 @@ struct queued {
     bool damaged;        /* it cannot be: it stays, for an operator */
     bool has_request;    /* a land or abandon is among its records */
     uint64_t oldest_hlc; /* of its records */
+    size_t named;        /* sessions that its groups are about or its lands name, at most */
 };
 
 enum fate {
@@ -32,7 +33,8 @@ enum fate {
     FATE_DEAD,    /* it can never be settled as things are: for an operator */
 };
 
-/* One group of records in the queue, and what became of it in this round. */
+/* A group of records in the queue that this round works on, and what becomes of it. All others
+ * wait. */
 struct group {
     struct queued *from;
     const struct queue_group *group;
@@ -170,7 +172,7 @@ int land_settle_project(struct land *, struct project_round *) MUST_USE;
 /* Puts groups that are dead into queue/dead/; they are settled by that. */
 int land_settle_dead(struct land *, uint32_t shard, struct group *groups, size_t n) MUST_USE;
 /* Deletes queue objects that are settled, and puts what waits together once too many objects
- * wait. */
+ * wait. The groups are those of this round, in the order of the objects. */
 int land_settle_queue(struct land *, uint32_t shard, struct queued **queued, size_t n,
                       const struct group *groups, size_t n_groups) MUST_USE;
 

@@ -86,10 +86,13 @@ static uint64_t queued_scan(struct queued *q)
     q->oldest_hlc = UINT64_MAX;
     for (uint32_t i = 0; i < q->object.n; i++) {
         const struct queue_group *group = &q->object.groups[i];
+        q->named++;
         for (uint32_t k = 0; k < group->n; k++) {
             const struct record *record = &group->records[k];
             if (record->kind == RECORD_LAND || record->kind == RECORD_ABANDON)
                 q->has_request = true;
+            if (record->kind == RECORD_LAND)
+                q->named += record->land.n;
             if (record->hlc < q->oldest_hlc)
                 q->oldest_hlc = record->hlc;
             if (record->hlc > newest)

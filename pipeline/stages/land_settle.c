@@ -316,12 +316,12 @@ int land_settle_project(struct land *land, struct project_round *round)
 /* Puts the groups as one object under `key`, which is spelled of the shard, `hlc`, `agent` and
  * `seq`. ERR_CONFLICT: the key is taken. */
 static int groups_put(struct land *land, const struct key *key, uint64_t hlc, uint64_t agent,
-                      uint64_t seq, const struct group *const *groups, size_t n)
+                      uint64_t seq, const struct queue_group *const *groups, size_t n)
 {
     AUTO_BUF bytes = {0};
     queue_object_begin(&bytes, hlc, agent, seq);
     for (size_t i = 0; i < n; i++)
-        queue_group_write(&bytes, groups[i]->group);
+        queue_group_write(&bytes, groups[i]);
     queue_object_finish(&bytes, (uint32_t)n);
     int err = store_put(land->repo->store, key->s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
     if (err == ERR_UNKNOWN) {
@@ -340,7 +340,7 @@ static int group_bury(struct land *land, uint32_t shard, const struct group *gro
     uint64_t name[2] = {from->seq, (uint64_t)(group->group - from->groups)};
     uint64_t seq = xxh3_64(bytes_of(name, sizeof(name)));
     struct key key = key_dead(shard, from->hlc, from->agent, seq);
-    int err = groups_put(land, &key, from->hlc, from->agent, seq, &group, 1);
+    int err = groups_put(land, &key, from->hlc, from->agent, seq, &group->group, 1);
     if (err != OK && err != ERR_CONFLICT)
         return err;
     log_error("record_dead", LOG_STR("project", id16_hex(&group->group->project).s),
@@ -364,6 +364,8 @@ int land_settle_dead(struct land *land, uint32_t shard, struct group *groups, si
 /* What a queue object still has that waits. */
 struct leftover {
     struct queued *queued;
+    const struct group *groups; /* those of this round */
+    size_t n_groups;
     bool waits;
     bool merge;
 };
@@ -401,38 +403,60 @@ static bool merge_choose(struct land *land, struct leftover *left, size_t n)
     return chosen > 1;
 }
 
-static int queue_merge(struct land *land, uint32_t shard, const struct leftover *left,
-                       const struct group *groups, size_t n_groups)
+static void leftover_fill(struct leftover *left, const struct group *groups, size_t n)
 {
-    const struct group **chosen = arena_array(&land->arena, n_groups, const struct group *);
+    size_t settled = 0;
+    left->groups = groups;
+    while (left->n_groups < n && groups[left->n_groups].from == left->queued)
+        settled += groups[left->n_groups++].fate == FATE_SETTLED;
+    left->waits = settled < left->queued->object.n;
+}
+
+/* The groups of the object that wait: those that this round has not settled. */
+static size_t leftover_groups(const struct leftover *left, const struct queue_group **out)
+{
+    const struct queue_object *object = &left->queued->object;
     size_t n = 0;
-    for (size_t i = 0, at = 0; i < n_groups; i++) {
-        while (left[at].queued != groups[i].from)
-            at++;
-        if (groups[i].fate == FATE_WAITS && left[at].merge)
-            chosen[n++] = &groups[i];
+    for (size_t i = 0, at = 0; i < object->n; i++) {
+        bool settled = false;
+        if (at < left->n_groups && left->groups[at].group == &object->groups[i])
+            settled = left->groups[at++].fate == FATE_SETTLED;
+        if (!settled)
+            out[n++] = &object->groups[i];
+    }
+    return n;
+}
+
+static int queue_merge(struct land *land, uint32_t shard, const struct leftover *left, size_t n)
+{
+    size_t max = 0;
+    for (size_t i = 0; i < n; i++)
+        max += left[i].merge ? left[i].queued->object.n : 0;
+    const struct queue_group **waiting =
+        arena_array(&land->arena, max, const struct queue_group *);
+    size_t n_waiting = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (left[i].merge)
+            n_waiting += leftover_groups(&left[i], waiting + n_waiting);
     }
     uint64_t hlc = repo_hlc(land->repo); /* one agent gives every stamp once */
     struct key key = key_queue(shard, hlc, land->repo->agent, hlc);
-    return groups_put(land, &key, hlc, land->repo->agent, hlc, chosen, n);
+    return groups_put(land, &key, hlc, land->repo->agent, hlc, waiting, n_waiting);
 }
 
 int land_settle_queue(struct land *land, uint32_t shard, struct queued **queued, size_t n,
                       const struct group *groups, size_t n_groups)
 {
     struct leftover *left = arena_array(&land->arena, n, struct leftover);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0, at = 0; i < n; i++) {
         left[i].queued = queued[i];
-    for (size_t i = 0, at = 0; i < n_groups; i++) {
-        /* Groups come in the order of their objects. */
-        while (left[at].queued != groups[i].from)
-            at++;
-        left[at].waits = left[at].waits || groups[i].fate == FATE_WAITS;
+        leftover_fill(&left[i], groups + at, n_groups - at);
+        at += left[i].n_groups;
     }
     int err = OK;
     bool merged = merge_choose(land, left, n);
     if (merged) {
-        err = queue_merge(land, shard, left, groups, n_groups);
+        err = queue_merge(land, shard, left, n);
         merged = err == OK;
     }
     struct store_op *ops = arena_array(&land->arena, n, struct store_op);

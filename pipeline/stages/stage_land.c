@@ -100,10 +100,9 @@ struct round {
     uint32_t shard;
     struct queued **queued;
     size_t n_queued;
-    struct group *groups; /* in the order of the queue */
+    struct group *groups; /* of the picked sessions, in the order of the queue */
     size_t n_groups;
-    struct group **chosen; /* of the picked sessions, by project and session */
-    size_t n_chosen;
+    struct group **chosen; /* the same, by project and session */
 };
 
 static int group_order(const void *a, const void *b)
@@ -116,41 +115,57 @@ static int group_order(const void *a, const void *b)
     return order != 0 ? order : (left > right) - (left < right);
 }
 
+/* Whether anything in it makes the round work on some session. */
+static bool queued_asks(const struct queued *q, uint64_t due_hlc)
+{
+    return q->has_request || q->oldest_hlc <= due_hlc;
+}
+
 static bool round_has_work(const struct round *round, uint64_t due_hlc)
 {
     for (size_t i = 0; i < round->n_queued; i++) {
-        if (round->queued[i]->has_request || round->queued[i]->oldest_hlc <= due_hlc)
+        if (queued_asks(round->queued[i], due_hlc))
             return true;
     }
     return false;
 }
 
+static void round_add(struct round *round, struct queued *from, const struct queue_group *group,
+                      size_t *cap)
+{
+    void *items = round->groups;
+    struct group *slot =
+        arena_push(&round->land->arena, &items, &round->n_groups, cap, sizeof(*slot));
+    round->groups = items;
+    *slot = (struct group){.from = from, .group = group};
+}
+
+/* Of what only waits no more is looked at than whose it is: there may be much of it. */
 static void round_choose(struct round *round, uint64_t due_hlc)
 {
     struct arena *arena = &round->land->arena;
     size_t named = 0;
     for (size_t i = 0; i < round->n_queued; i++)
-        round->n_groups += round->queued[i]->object.n;
-    round->groups = arena_array(arena, round->n_groups, struct group);
-    size_t n = 0;
+        named += queued_asks(round->queued[i], due_hlc) ? round->queued[i]->named : 0;
+    struct id_set picked;
+    id_set_init(&picked, arena, named);
+    for (size_t i = 0; i < round->n_queued; i++) {
+        const struct queue_object *object = &round->queued[i]->object;
+        for (uint32_t k = 0; k < object->n && queued_asks(round->queued[i], due_hlc); k++)
+            sessions_pick(&picked, &object->groups[k], due_hlc);
+    }
+    size_t cap = 0;
     for (size_t i = 0; i < round->n_queued; i++) {
         const struct queue_object *object = &round->queued[i]->object;
         for (uint32_t k = 0; k < object->n; k++) {
-            round->groups[n++] =
-                (struct group){.from = round->queued[i], .group = &object->groups[k]};
-            named += sessions_named(&object->groups[k]);
+            if (!id16_is_zero(id_set_slot(&picked, &object->groups[k].session)))
+                round_add(round, round->queued[i], &object->groups[k], &cap);
         }
     }
-    struct id_set picked;
-    id_set_init(&picked, arena, named);
-    for (size_t i = 0; i < round->n_groups; i++)
-        sessions_pick(&picked, round->groups[i].group, due_hlc);
     round->chosen = arena_array(arena, round->n_groups, struct group *);
-    for (size_t i = 0; i < round->n_groups; i++) {
-        if (!id16_is_zero(id_set_slot(&picked, &round->groups[i].group->session)))
-            round->chosen[round->n_chosen++] = &round->groups[i];
-    }
-    qsort(round->chosen, round->n_chosen, sizeof(*round->chosen), group_order);
+    for (size_t i = 0; i < round->n_groups; i++)
+        round->chosen[i] = &round->groups[i];
+    qsort(round->chosen, round->n_groups, sizeof(*round->chosen), group_order);
 }
 
 /* --- one project --- */
@@ -379,9 +394,9 @@ static int shard_run(struct land *land, uint32_t shard)
     round_choose(&round, due_hlc);
     uint32_t decided = 0;
     int first = OK;
-    for (size_t i = 0; i < round.n_chosen;) {
+    for (size_t i = 0; i < round.n_groups;) {
         size_t end = i + 1;
-        while (end < round.n_chosen &&
+        while (end < round.n_groups &&
                id16_equal(&round.chosen[end]->group->project, &round.chosen[i]->group->project))
             end++;
         err = project_run(land, &round.chosen[i], end - i, &decided);

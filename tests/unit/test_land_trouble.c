@@ -348,6 +348,56 @@ START_TEST(test_large_waiting_objects_are_put_together)
 }
 END_TEST
 
+/* Objects that hold both what lands and what waits: only what waits is put together, all of
+ * it. */
+START_TEST(test_only_what_waits_is_put_together)
+{
+    enum { n = 40 };
+    for (int i = 0; i < n; i++) {
+        struct draft open =
+            draft_open(&rig.f, "ann", arena_printf(&rig.f.arena, "open%d", i), 0);
+        struct draft whole =
+            draft_open(&rig.f, "ben", arena_printf(&rig.f.arena, "whole%d", i), 0);
+        struct record *both = arena_array(&rig.f.arena, 2, struct record);
+        struct record_land_item item = {
+            .session = whole.session.id, .records = &whole.session.records[0].id, .n = 1};
+        both[0] = whole.session.records[0];
+        both[1] = (struct record){.kind = RECORD_LAND,
+                                  .hlc = repo_hlc(&rig.f.repo),
+                                  .land = {.whole = true, .items = &item, .n = 1}};
+        memset(both[1].id.b, i + 1, sizeof(both[1].id.b));
+        struct queue_group groups[3] = {{.project = rig.f.project,
+                                         .session = open.session.id,
+                                         .owner = open.session.owner,
+                                         .records = open.session.records,
+                                         .n = 1},
+                                        {.project = rig.f.project,
+                                         .session = whole.session.id,
+                                         .owner = whole.session.owner,
+                                         .records = both,
+                                         .n = 2}};
+        groups[2] = groups[0];
+        forge_queue(&rig.f, groups, 3);
+    }
+    drain_rig_run(&rig);
+    ck_assert_uint_eq(forge_position(&rig.f), n);
+    struct store_list list;
+    ck_assert_int_eq(store_list(rig.f.mem, &rig.f.arena, "queue/", "", 100, &list), OK);
+    ck_assert_uint_eq(list.n, 1);
+    AUTO_BUF bytes = {0};
+    struct queue_object object;
+    ck_assert_int_eq(store_get(rig.f.mem, list.keys[0].key, range_all(), &bytes, NULL, NULL),
+                     OK);
+    ck_assert_int_eq(queue_object_decode(buf_bytes(&bytes), &rig.f.arena, &object), OK);
+    ck_assert_uint_eq(object.n, 2 * n);
+    drain_rig_pass(&rig, 31000);
+    drain_rig_run(&rig);
+    struct key prefix = key_session_prefix(&rig.f.project);
+    ck_assert_uint_eq(forge_count(&rig.f, prefix.s), n);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
 /* --- readers --- */
 
 static void queue_is_drained(void)
@@ -571,6 +621,7 @@ int main(void)
         test_long_queue_is_not_missing,
         test_many_damaged_objects_hide_nothing,
         test_large_waiting_objects_are_put_together,
+        test_only_what_waits_is_put_together,
         test_reader_while_the_queue_is_put_together,
         test_store_that_fails_one_session,
         test_whole_session_that_waits_is_not_folded,
