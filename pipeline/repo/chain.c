@@ -192,7 +192,8 @@ void chain_drop(struct repo *repo, const struct batch *batch)
 }
 
 void chain_remember(struct repo *repo, const struct id16 *project, const struct hash *tree_hash,
-                    const struct footer *footer, const struct tree_id *ids)
+                    const struct footer *footer, const struct tree_id *ids,
+                    struct bytes records)
 {
     struct batch *batch = chain_cache_new(tree_hash);
     batch->footer = *footer;
@@ -202,7 +203,10 @@ void chain_remember(struct repo *repo, const struct id16 *project, const struct 
     batch->ids = arena_array(&batch->arena, footer->n_records, struct tree_id);
     for (uint32_t i = 0; i < footer->n_records; i++)
         batch->ids[i] = ids[i];
-    chain_drop(repo, chain_cache_add(repo->chain, project, batch));
+    assert(records.len == 0 || records.len == footer->records.len);
+    const struct batch *held = chain_cache_add(repo->chain, project, batch);
+    chain_cache_keep(repo->chain, held, records);
+    chain_drop(repo, held);
 }
 
 /* ---- finding a batch ---- */
@@ -291,6 +295,10 @@ static int section_get(struct repo *repo, const struct id16 *project, const stru
                        struct arena *arena, struct bytes *out)
 {
     const struct section *section = &batch->footer.records;
+    if (batch->records.len > 0) {
+        *out = arena_copy(arena, buf_bytes(&batch->records));
+        return OK;
+    }
     AUTO_BUF bytes = {0};
     if (section->len > 0) {
         struct key key = key_tree(project, &batch->tree_hash);

@@ -3,13 +3,15 @@
 #ifndef PIPELINE_REPO_CHAIN_H
 #define PIPELINE_REPO_CHAIN_H
 
+#include "formats/base/buf.h"
 #include "formats/head.h"
 #include "formats/tree_object.h"
 #include "pipeline/repo/repo.h"
 #include "pipeline/repo/tree.h"
 
 struct chain_cache;
-struct chain_cache *chain_cache_open(size_t batches_max) MUST_USE;
+/* `records_max`: bytes of records that are kept besides. */
+struct chain_cache *chain_cache_open(size_t batches_max, size_t records_max) MUST_USE;
 void chain_cache_close(struct chain_cache *);
 
 /* One batch of the chain: its footer and its ids. Immutable; drop it when done. */
@@ -17,6 +19,7 @@ struct batch {
     struct hash tree_hash;
     struct footer footer;
     struct tree_id *ids; /* footer.n_records */
+    struct buf records;  /* their section, where it is at hand; else empty */
     struct arena arena;
 };
 
@@ -48,15 +51,18 @@ int chain_find(struct repo *, const struct id16 *project, const struct head *,
 /* The tree after a batch. */
 struct tree chain_tree(struct repo *, const struct id16 *project, const struct batch *);
 
-/* The landing records of a batch, in their order: one range read. */
+/* The landing records of a batch, in their order: one range read, where they are not at
+ * hand. */
 int chain_records(struct repo *, const struct id16 *project, const struct batch *,
                   struct arena *, struct landing **out) MUST_USE;
 /* One of them, by index. */
 int chain_record(struct repo *, const struct id16 *project, const struct batch *,
                  uint32_t index, struct arena *, struct landing *out) MUST_USE;
 
-/* Remembers a batch that this process has just made. */
+/* Remembers a batch whose tree object this process has put; `records` is their section, or
+ * empty. Everything in the cache is found by its hash, so it may come before the head names
+ * it. */
 void chain_remember(struct repo *, const struct id16 *project, const struct hash *tree_hash,
-                    const struct footer *, const struct tree_id *ids);
+                    const struct footer *, const struct tree_id *ids, struct bytes records);
 
 #endif

@@ -2,6 +2,9 @@
 
 /* Most batches have a few ids; those that answer thousands count for more than one. */
 #define IDS_PER_BATCH 256u
+/* Of the room for records one batch takes at most so big a part, or it would be all there is.
+ */
+#define RECORDS_PART 4u
 
 struct node {
     struct batch batch; /* first, so that a batch is its node */
@@ -11,6 +14,8 @@ struct node {
     struct node *next;  /* in its slot */
     struct node *newer; /* by last use */
     struct node *older;
+    struct node *kept_newer; /* of those with records, by when they came */
+    struct node *kept_older;
 };
 
 struct chain_cache {
@@ -23,13 +28,18 @@ struct chain_cache {
     size_t ids;
     struct node *newest;
     struct node *oldest;
+    size_t records; /* bytes of them */
+    size_t records_max;
+    struct node *kept_newest;
+    struct node *kept_oldest;
 };
 
-struct chain_cache *chain_cache_open(size_t batches_max)
+struct chain_cache *chain_cache_open(size_t batches_max, size_t records_max)
 {
     struct arena arena = {0};
     struct chain_cache *cache = arena_new(&arena, struct chain_cache);
     cache->n_max = batches_max > 0 ? batches_max : 1;
+    cache->records_max = records_max;
     cache->n_slots = cache->n_max;
     cache->slots = arena_array(&arena, cache->n_slots, struct node *);
     int err = pthread_mutex_init(&cache->lock, NULL);
@@ -47,6 +57,7 @@ static struct node *node_of(const struct batch *batch)
 
 static void node_free(struct node *node)
 {
+    buf_release(&node->batch.records);
     struct arena arena = node->batch.arena;
     arena_release(&arena);
 }
@@ -97,6 +108,17 @@ static struct node *find(struct chain_cache *cache, const struct id16 *project,
     return node;
 }
 
+static void records_forget(struct chain_cache *cache, struct node *node)
+{
+    if (node->batch.records.len == 0)
+        return;
+    *(node->kept_newer != NULL ? &node->kept_newer->kept_older : &cache->kept_newest) =
+        node->kept_older;
+    *(node->kept_older != NULL ? &node->kept_older->kept_newer : &cache->kept_oldest) =
+        node->kept_newer;
+    cache->records -= node->batch.records.len;
+}
+
 static void take_out(struct chain_cache *cache, struct node *node)
 {
     assert(node != NULL);
@@ -105,6 +127,7 @@ static void take_out(struct chain_cache *cache, struct node *node)
         at = &(*at)->next;
     *at = node->next;
     unlink_use(cache, node);
+    records_forget(cache, node); /* who holds it has them still */
     cache->n--;
     cache->ids -= node->batch.footer.n_records;
     node->cached = false;
@@ -166,6 +189,45 @@ const struct batch *chain_cache_add(struct chain_cache *cache, const struct id16
         take_out(cache, cache->oldest);
     (void)pthread_mutex_unlock(&cache->lock);
     return &node->batch;
+}
+
+/* Whoever holds a batch may be reading its records. */
+static void records_bound(struct chain_cache *cache)
+{
+    struct node *node = cache->kept_oldest;
+    while (node != NULL && cache->records > cache->records_max) {
+        struct node *newer = node->kept_newer;
+        if (node->holders == 0) {
+            records_forget(cache, node);
+            buf_release(&node->batch.records);
+        }
+        node = newer;
+    }
+}
+
+void chain_cache_keep(struct chain_cache *cache, const struct batch *batch,
+                      struct bytes records)
+{
+    struct node *node = node_of(batch);
+    if (records.len > cache->records_max / RECORDS_PART)
+        return;
+    struct buf copy = {0};
+    buf_append_bytes(&copy, records);
+    (void)pthread_mutex_lock(&cache->lock);
+    /* Who holds it besides may be looking at its records. */
+    if (node->cached && node->holders == 1 && node->batch.records.len == 0) {
+        node->batch.records = copy;
+        copy = (struct buf){0};
+        node->kept_newer = NULL;
+        node->kept_older = cache->kept_newest;
+        *(cache->kept_newest != NULL ? &cache->kept_newest->kept_newer : &cache->kept_oldest) =
+            node;
+        cache->kept_newest = node;
+        cache->records += node->batch.records.len;
+        records_bound(cache);
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
+    buf_release(&copy);
 }
 
 void chain_cache_drop(struct chain_cache *cache, const struct batch *batch)

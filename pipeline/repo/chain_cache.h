@@ -1,6 +1,7 @@
 /* The batches that this process has read, bounded by their number and by the ids in them; the
- * least recently used go first. One that is held stays in memory until it is dropped, though it
- * may leave the cache before. Any thread. chain.h is what others use. */
+ * least recently used go first. Of those that it has made, the newest keep their records. One
+ * that is held stays in memory until it is dropped, though it may leave the cache before. Any
+ * thread. chain.h is what others use. */
 #ifndef PIPELINE_REPO_CHAIN_CACHE_H
 #define PIPELINE_REPO_CHAIN_CACHE_H
 
@@ -20,6 +21,8 @@ void chain_cache_forget(struct batch *);
  * since. */
 const struct batch *chain_cache_add(struct chain_cache *, const struct id16 *project,
                                     struct batch *) MUST_USE;
+/* Keeps a copy of its records with a batch that the caller holds, while there is room. */
+void chain_cache_keep(struct chain_cache *, const struct batch *, struct bytes records);
 /* NULL is fine. */
 void chain_cache_drop(struct chain_cache *, const struct batch *);
 

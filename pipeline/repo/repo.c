@@ -10,6 +10,7 @@
 
 /* Batches whose footers and ids stay in memory. */
 #define CHAIN_CACHE_BATCHES 4096u
+#define CHAIN_CACHE_RECORDS (16u * MIB)
 /* Handles and blobs that are remembered. */
 #define KNOWN_FACTS 16384u
 /* Bytes of decoded queue objects that stay in memory. */
@@ -73,7 +74,7 @@ int repo_open(struct repo *repo, struct store *store, struct clock *clock, struc
     }
     repo->pages = page_cache_open(options->page_cache_bytes);
     repo->contents = content_cache_open(options->content_cache_bytes);
-    repo->chain = chain_cache_open(CHAIN_CACHE_BATCHES);
+    repo->chain = chain_cache_open(CHAIN_CACHE_BATCHES, CHAIN_CACHE_RECORDS);
     repo->known = known_open(KNOWN_FACTS);
     repo->queue = queue_cache_open(repo->bucket.shards, QUEUE_CACHE_BYTES);
     return 0;

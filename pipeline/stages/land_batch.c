@@ -453,14 +453,21 @@ static int tree_put(struct land *land, const struct id16 *project, const struct 
     return err == ERR_CONFLICT ? OK : err;
 }
 
-static void commit_done(struct attempt *a, const struct hash *tree, const struct footer *footer)
+/* Once the head names the tree object, others in this process look for it at once. */
+static void commit_remember(struct attempt *a, const struct hash *tree,
+                            const struct footer *footer)
 {
-    struct land *land = a->land;
     struct tree_id *ids;
     int err = tree_ids_decode(buf_bytes(&a->build.ids), a->build.n_records, &a->arena, &ids);
     if (err == OK)
-        chain_remember(land->repo, &a->round->project, tree, footer, ids);
+        chain_remember(a->land->repo, &a->round->project, tree, footer, ids,
+                       buf_bytes(&a->build.records));
     tree_edit_publish(a->edit, tree);
+}
+
+static void commit_done(struct attempt *a, const struct footer *footer)
+{
+    struct land *land = a->land;
     for (size_t i = 0; i < a->round->n_requests; i++) {
         struct request *r = &a->round->requests[i];
         r->answered = r->answered || r->decided;
@@ -496,6 +503,7 @@ static int commit(struct attempt *a, bool *sealing)
         err = tree_put(land, &a->round->project, &tree, buf_bytes(&a->build.bytes));
     if (err != OK)
         return err;
+    commit_remember(a, &tree, &footer);
     struct head head = {.position = footer.position, .tree_hash = tree, .hlc = footer.hlc};
     uint8_t bytes[HEAD_LEN];
     head_encode(&head, bytes);
@@ -503,7 +511,7 @@ static int commit(struct attempt *a, bool *sealing)
     err =
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
     if (err == OK)
-        commit_done(a, &tree, &footer);
+        commit_done(a, &footer);
     return err;
 }
 

@@ -456,7 +456,7 @@ START_TEST(ids_that_do_not_match_their_records_are_corrupt)
             break;
         }
         struct hash name = {{(uint8_t)(i + 1)}};
-        chain_remember(&bc.repo, &bc.project, &name, &footer, &wrong);
+        chain_remember(&bc.repo, &bc.project, &name, &footer, &wrong, (struct bytes){0});
         const struct batch *remembered;
         ck_assert_int_eq(chain_batch(&bc.repo, &bc.project, &name, &remembered), OK);
         /* Its records are read under the name of the true one. */
@@ -484,7 +484,7 @@ START_TEST(remembered_batch_is_not_read)
     struct tree_id id = batch->ids[0];
     chain_drop(&bc.repo, batch);
     build_chain_cold(&bc);
-    chain_remember(&bc.repo, &bc.project, &bc.head.tree_hash, &footer, &id);
+    chain_remember(&bc.repo, &bc.project, &bc.head.tree_hash, &footer, &id, (struct bytes){0});
     ck_assert_int_eq(chain_tip(&bc.repo, &bc.project, &bc.head, &batch), OK);
     ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_TREE], 0);
     chain_drop(&bc.repo, batch);
@@ -515,7 +515,7 @@ static bool cache_has(struct chain_cache *cache, uint8_t n)
 
 START_TEST(cache_drops_the_least_recently_used)
 {
-    struct chain_cache *cache = chain_cache_open(3);
+    struct chain_cache *cache = chain_cache_open(3, 0);
     for (uint8_t n = 1; n <= 3; n++)
         chain_cache_drop(cache, cache_put(cache, n, 1));
     ck_assert(cache_has(cache, 1));
@@ -532,9 +532,89 @@ START_TEST(cache_drops_the_least_recently_used)
 }
 END_TEST
 
+START_TEST(remembered_records_are_not_read)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    build_chain_grow(&bc, 2);
+    const struct batch *batch;
+    ck_assert_int_eq(chain_tip(&bc.repo, &bc.project, &bc.head, &batch), OK);
+    struct footer footer = batch->footer;
+    struct tree_id id = batch->ids[0];
+    chain_drop(&bc.repo, batch);
+    AUTO_BUF records = {0};
+    struct key key = key_tree(&bc.project, &bc.head.tree_hash);
+    ck_assert_int_eq(store_get(bc.repo.store, key.s,
+                               range_of(footer.records.offset, footer.records.len), &records,
+                               NULL, NULL),
+                     OK);
+    build_chain_cold(&bc);
+    chain_remember(&bc.repo, &bc.project, &bc.head.tree_hash, &footer, &id,
+                   buf_bytes(&records));
+    AUTO(arena_release) struct arena arena = {0};
+    struct landing *landings;
+    struct landing one;
+    ck_assert_int_eq(chain_tip(&bc.repo, &bc.project, &bc.head, &batch), OK);
+    ck_assert_int_eq(chain_records(&bc.repo, &bc.project, batch, &arena, &landings), OK);
+    ck_assert_int_eq(chain_record(&bc.repo, &bc.project, batch, 0, &arena, &one), OK);
+    chain_drop(&bc.repo, batch);
+    ck_assert_uint_eq(landings[0].position, 2);
+    ck_assert_uint_eq(one.position, 2);
+    ck_assert(id16_equal(&landings[0].session, &id.session));
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_TREE], 0);
+    build_chain_release(&bc);
+}
+END_TEST
+
+static size_t cache_records(struct chain_cache *cache, uint8_t n)
+{
+    struct id16 project = {{1}};
+    struct hash name = {{n}};
+    const struct batch *batch = chain_cache_find(cache, &project, &name);
+    ck_assert_ptr_nonnull(batch);
+    size_t len = batch->records.len;
+    chain_cache_drop(cache, batch);
+    return len;
+}
+
+static void cache_put_records(struct chain_cache *cache, uint8_t n, size_t len)
+{
+    static const uint8_t zeros[200];
+    const struct batch *batch = cache_put(cache, n, 1);
+    chain_cache_keep(cache, batch, bytes_of(zeros, len));
+    chain_cache_drop(cache, batch);
+}
+
+START_TEST(cache_keeps_the_newest_records)
+{
+    struct chain_cache *cache = chain_cache_open(6, 100);
+    cache_put_records(cache, 1, 25);
+    const struct batch *held = cache_put(cache, 1, 1);
+    for (uint8_t n = 2; n <= 4; n++)
+        cache_put_records(cache, n, 25);
+    ck_assert_uint_eq(cache_records(cache, 2), 25);
+    cache_put_records(cache, 5, 26); /* too large a part */
+    ck_assert_uint_eq(cache_records(cache, 5), 0);
+    cache_put_records(cache, 6, 10);
+    /* The oldest go first, but not under who is reading them; the batches stay. */
+    ck_assert_uint_eq(held->records.len, 25);
+    ck_assert_uint_eq(cache_records(cache, 2), 0);
+    ck_assert_uint_eq(cache_records(cache, 3), 25);
+    chain_cache_drop(cache, held);
+    cache_put_records(cache, 6, 10); /* it has them */
+    for (uint8_t n = 7; n <= 12; n++)
+        cache_put_records(cache, n, 20);
+    ck_assert(!cache_has(cache, 1) && !cache_has(cache, 6));
+    ck_assert_uint_eq(cache_records(cache, 7), 0);
+    for (uint8_t n = 8; n <= 12; n++)
+        ck_assert_uint_eq(cache_records(cache, n), 20);
+    chain_cache_close(cache);
+}
+END_TEST
+
 START_TEST(held_batch_outlives_its_place_in_the_cache)
 {
-    struct chain_cache *cache = chain_cache_open(1);
+    struct chain_cache *cache = chain_cache_open(1, 0);
     const struct batch *held = cache_put(cache, 1, 7);
     chain_cache_drop(cache, cache_put(cache, 2, 1));
     ck_assert(!cache_has(cache, 1));
@@ -579,7 +659,7 @@ START_TEST(many_threads_share_a_small_cache)
     for (unsigned i = 0; i < 40; i++)
         build_chain_put(&bc, &(struct build_answer){0}, 1);
     chain_cache_close(bc.repo.chain);
-    bc.repo.chain = chain_cache_open(5);
+    bc.repo.chain = chain_cache_open(5, 0);
     enum { N = 4 };
     struct seeker seekers[N];
     pthread_t threads[N];
@@ -617,7 +697,9 @@ int main(void)
         damaged_records_are_corrupt,
         ids_that_do_not_match_their_records_are_corrupt,
         remembered_batch_is_not_read,
+        remembered_records_are_not_read,
         cache_drops_the_least_recently_used,
+        cache_keeps_the_newest_records,
         held_batch_outlives_its_place_in_the_cache,
         many_threads_share_a_small_cache,
     };

@@ -418,6 +418,27 @@ START_TEST(test_requests_of_a_batch)
 }
 END_TEST
 
+/* The log of what this process has landed is made without reading it again. */
+START_TEST(test_append_after_landing_reads_no_tree_object)
+{
+    for (int i = 0; i < 101; i++) {
+        struct draft d = draft_open(&f, "ann", arena_printf(&f.arena, "s%d", i), 0);
+        draft_write(&d, arena_printf(&f.arena, "x/%d", i), "1", NULL);
+        forge_submit(&f, &d, 1);
+        if (i % 30 == 0)
+            forge_drain(&f);
+    }
+    forge_drain(&f);
+    struct stage *append = stage_append_open(&f.repo);
+    trace_store_counts(f.trace, true);
+    ck_assert_int_gt(append->run(append), 0);
+    struct trace_counts c = trace_store_counts(f.trace, true);
+    append->close(append);
+    ck_assert_uint_eq(c.puts[TRACE_LOG], 1);
+    ck_assert_uint_eq(c.gets[TRACE_TREE], 0);
+}
+END_TEST
+
 /* Batches that are cut short cost one get of the head each, also when the last one is full to
  * the brim. */
 START_TEST(test_requests_of_batches_that_are_cut)
@@ -521,6 +542,7 @@ int main(void)
         test_unreadable_project_holds_nobody_up,
         test_damaged_queue_object_stays,
         test_requests_of_a_batch,
+        test_append_after_landing_reads_no_tree_object,
         test_requests_of_a_batch_beside_one_that_waits,
         test_wait_ends_when_the_session_is_closed,
         test_requests_of_a_session_with_an_object,

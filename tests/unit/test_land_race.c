@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "formats/key.h"
+#include "pipeline/repo/chain.h"
 #include "tests/support/faulty.h"
 #include "tests/support/forge.h"
 #include "tests/support/oracle.h"
@@ -167,6 +168,43 @@ START_TEST(test_own_win_told_as_conflict)
     ck_assert_int_eq(forge_answer(&f, &s.session.id, &s_request).verdict, VERDICT_LANDED);
     ck_assert_uint_eq(forge_position(&f), 2);
     ck_assert_uint_eq(forge_count(&f, "queue/"), 0);
+}
+END_TEST
+
+/* Whoever in this process sees the new head at once reads nothing of its tree object. */
+static bool head_seen;
+
+static void on_head(void *arg, uint64_t call, const struct store_op *op)
+{
+    struct head head;
+    (void)arg;
+    (void)call;
+    struct key key = key_head(&f.project);
+    if (op == NULL || op->verb != STORE_PUT || strcmp(op->key, key.s) != 0)
+        return;
+    head_seen = true;
+    ck_assert_int_eq(head_decode(op->data, &head), OK);
+    (void)trace_store_counts(f.trace, true);
+    const struct batch *batch;
+    struct landing landing;
+    struct entry entry;
+    ck_assert_int_eq(chain_tip(&first.repo, &f.project, &head, &batch), OK);
+    ck_assert_int_eq(chain_record(&first.repo, &f.project, batch, 0, &f.arena, &landing), OK);
+    struct tree tree = chain_tree(&first.repo, &f.project, batch);
+    ck_assert_int_eq(tree_find(&tree, bytes_str("q/r"), &f.arena, &entry), OK);
+    chain_drop(&first.repo, batch);
+    ck_assert_uint_eq(trace_store_counts(f.trace, true).gets[TRACE_TREE], 0);
+}
+
+START_TEST(test_new_head_is_known_before_it_is_there)
+{
+    head_seen = false;
+    faulty_watch(faulty, on_head, NULL);
+    s = draft_open(&f, "ann", "s", 1);
+    draft_write(&s, "q/r", "1", NULL);
+    forge_submit(&f, &s, 1);
+    ck_assert_int_ge(forge_drain(&first), 0);
+    ck_assert(head_seen);
 }
 END_TEST
 
@@ -339,6 +377,7 @@ int main(void)
         test_abandon_while_a_land_is_under_way,
         test_two_drains_one_request,
         test_own_win_told_as_conflict,
+        test_new_head_is_known_before_it_is_there,
         test_late_duplicate_of_a_refused_request,
         test_same_key_with_a_newer_base,
     };
