@@ -289,7 +289,7 @@ static enum MHD_Result answer_queue(struct request *r)
         return MHD_NO;
     for (size_t i = 0; i < r->n_headers; i++)
         MHD_add_response_header(response, r->headers[i].name, r->headers[i].value);
-    if (r->unframed)
+    if (r->unframed || atomic_load(&r->server->leaving))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     char hlc[24];
     snprintf(hlc, sizeof(hlc), "%llu", (unsigned long long)repo_hlc(r->repo));

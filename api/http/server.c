@@ -20,6 +20,8 @@
 /* How long answers that are there may take to go out at the end. */
 #define DRAIN_MS       3000u
 #define DRAIN_PAUSE_MS 5u
+/* How long nobody asks anything before a front that leaves is gone. */
+#define LEAVE_MS 100u
 
 const struct http_options *http_server_options(const struct http_server *server)
 {
@@ -175,12 +177,32 @@ uint64_t http_server_idle_ms(struct http_server *server)
     return busy || now < since ? 0 : (now - since) / 1000;
 }
 
-void http_server_quiesce(struct http_server *server)
+static void accept_no_more(struct http_server *server)
 {
-    atomic_store(&server->stopping, true);
+    if (server->quiet)
+        return;
+    server->quiet = true;
     MHD_socket listening = MHD_quiesce_daemon(server->daemon);
     if (listening != MHD_INVALID_SOCKET)
         close(listening);
+}
+
+void http_server_leave(struct http_server *server)
+{
+    const struct timespec pause = {.tv_nsec = DRAIN_PAUSE_MS * 1000000};
+    atomic_store(&server->leaving, true);
+    accept_no_more(server);
+    for (unsigned waited = 0; waited < DRAIN_MS; waited += DRAIN_PAUSE_MS) {
+        (void)nanosleep(&pause, NULL);
+        if (waited >= LEAVE_MS && http_server_idle_ms(server) >= LEAVE_MS)
+            return;
+    }
+}
+
+void http_server_quiesce(struct http_server *server)
+{
+    atomic_store(&server->stopping, true);
+    accept_no_more(server);
 }
 
 /* What has an answer gets it, if its client reads on. */

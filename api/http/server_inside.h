@@ -16,7 +16,9 @@ struct http_server {
         unanswered;             /* requests that have come whole, and whose answer is not out */
     _Atomic uint64_t under_way; /* requests whose address has come, up to their end */
     _Atomic uint64_t idle_since_us;
+    atomic_bool leaving; /* no connection is accepted, and each answer closes its own */
     atomic_bool stopping;
+    bool quiet; /* the listening socket is closed */
 };
 
 /* The library's callbacks. `arg` is the server. */

@@ -88,6 +88,7 @@ void process_wait_front(const struct process *p, const struct front *front)
     while (sigtimedwait(&set, NULL, &pause) < 0) {
         if (http_server_idle_ms(front->server) >= p->settings.idle_exit) {
             log_info("idle", LOG_U64("for_ms", p->settings.idle_exit));
+            http_server_leave(front->server);
             return;
         }
     }
