@@ -17,10 +17,16 @@ struct base_tree {
     struct tree tree; /* at the position, or before the batch that the position is inside of */
     struct base_changes *changes; /* inside a batch: what it did; else NULL */
     unsigned refs;
-    uint64_t used;
     bool cached;
     pthread_mutex_t lock;      /* of what follows */
     struct snapshot *replayed; /* inside a batch, when somebody needed it */
+};
+
+/* What looking through the bases needs lies together: most look-ups are of a new one. */
+struct base_slot {
+    uint64_t position;
+    uint64_t used;
+    struct base_tree *base; /* NULL: free */
 };
 
 struct head_seen {
@@ -32,7 +38,7 @@ struct base_cache {
     struct repo *repo;
     pthread_mutex_t lock;
     uint64_t clock; /* counts uses */
-    struct base_tree *bases[BASES_MAX];
+    struct base_slot bases[BASES_MAX];
     struct base_changes *changes[CHANGES_MAX];
     uint64_t changes_used[CHANGES_MAX];
     struct head_seen heads[HEADS_MAX]; /* by a hash of the project; a newer project takes the
@@ -63,10 +69,10 @@ void base_cache_close(struct base_cache *cache)
     if (cache == NULL)
         return;
     for (size_t i = 0; i < BASES_MAX; i++) {
-        if (cache->bases[i] == NULL)
+        if (cache->bases[i].base == NULL)
             continue;
-        assert(cache->bases[i]->refs == 0);
-        base_free(cache->bases[i]);
+        assert(cache->bases[i].base->refs == 0);
+        base_free(cache->bases[i].base);
     }
     for (size_t i = 0; i < CHANGES_MAX; i++)
         base_changes_drop(cache->changes[i]);
@@ -185,13 +191,13 @@ static struct base_tree *cache_find(struct base_cache *cache, const struct id16 
     struct base_tree *found = NULL;
     (void)pthread_mutex_lock(&cache->lock);
     for (size_t i = 0; i < BASES_MAX && found == NULL; i++) {
-        struct base_tree *base = cache->bases[i];
-        if (base != NULL && base->position == position && id16_equal(&base->project, project))
-            found = base;
-    }
-    if (found != NULL) {
+        struct base_slot *slot = &cache->bases[i];
+        if (slot->position != position || slot->base == NULL ||
+            !id16_equal(&slot->base->project, project))
+            continue;
+        found = slot->base;
         found->refs++;
-        found->used = ++cache->clock;
+        slot->used = ++cache->clock;
     }
     (void)pthread_mutex_unlock(&cache->lock);
     return found;
@@ -202,22 +208,22 @@ static struct base_tree *cache_find(struct base_cache *cache, const struct id16 
 static void cache_add(struct base_cache *cache, struct base_tree *base)
 {
     (void)pthread_mutex_lock(&cache->lock);
-    struct base_tree **slot = NULL;
+    struct base_slot *slot = NULL;
     for (size_t i = 0; i < BASES_MAX; i++) {
-        struct base_tree **at = &cache->bases[i];
-        if (*at == NULL) {
+        struct base_slot *at = &cache->bases[i];
+        if (at->base == NULL) {
             slot = at;
             break;
         }
-        if ((*at)->refs == 0 && (slot == NULL || (*at)->used < (*slot)->used))
+        if ((slot == NULL || at->used < slot->used) && at->base->refs == 0)
             slot = at;
     }
-    struct base_tree *old = slot == NULL ? NULL : *slot;
+    struct base_tree *old = slot == NULL ? NULL : slot->base;
     if (slot != NULL) {
-        *slot = base;
+        *slot = (struct base_slot){
+            .position = base->position, .used = ++cache->clock, .base = base};
         base->cached = true;
     }
-    base->used = ++cache->clock;
     (void)pthread_mutex_unlock(&cache->lock);
     if (old != NULL)
         base_free(old);
@@ -233,7 +239,9 @@ int base_open(struct base_cache *cache, const struct id16 *project, uint64_t pos
         int err = head_above(cache, project, position, &head);
         if (err != OK)
             return err;
-        position = position == UINT64_MAX ? head.position : position;
+    }
+    if (position == UINT64_MAX) {
+        position = head.position;
         base = cache_find(cache, project, position);
     }
     if (base != NULL) {

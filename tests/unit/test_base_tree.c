@@ -105,7 +105,9 @@ START_TEST(budget_inside_a_batch)
         (void)forge_submit(&forge, &draft, 1);
     }
     ck_assert_int_eq(forge_drain(&forge), 0);
-    struct base_cache *cache = base_cache_open(&forge.repo);
+    struct forge other; /* a process that remembers nothing of it */
+    forge_join(&other, &forge, NULL);
+    struct base_cache *cache = base_cache_open(&other.repo);
     struct base_tree *base;
     ck_assert_int_eq(base_open(cache, &forge.project, 20, &base), OK);
     base_drop(cache, base);
@@ -119,7 +121,43 @@ START_TEST(budget_inside_a_batch)
     }
     struct trace_counts counts = trace_store_counts(forge.trace, true);
     ck_assert_uint_eq(counts.gets[TRACE_HEAD], 0);
-    ck_assert_uint_le(counts.gets[TRACE_TREE], 1);
+    ck_assert_uint_eq(counts.gets[TRACE_TREE], 2); /* the records, and the batch before */
+    base_cache_close(cache);
+    forge_release(&other);
+    forge_release(&forge);
+}
+END_TEST
+
+/* More bases than are kept: one that is held stays, and each is what its position says. */
+START_TEST(more_bases_than_are_kept)
+{
+    enum { n = 300 };
+    struct forge forge;
+    forge_init(&forge);
+    for (unsigned i = 0; i < n; i++)
+        forge_land_text(&forge, arena_printf(&forge.arena, "k%u", i),
+                        arena_printf(&forge.arena, "p%u", i), "text", NULL);
+    struct base_cache *cache = base_cache_open(&forge.repo);
+    struct base_tree *held;
+    struct entry entry;
+    ck_assert_int_eq(base_open(cache, &forge.project, 7, &held), OK);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned position = 1; position <= n; position++) {
+            struct base_tree *base;
+            ck_assert_int_eq(base_open(cache, &forge.project, position, &base), OK);
+            ck_assert_uint_eq(base_position(base), position);
+            ck_assert(position != 7 || base == held);
+            const char *last = arena_printf(&forge.arena, "p%u", position - 1);
+            const char *next = arena_printf(&forge.arena, "p%u", position);
+            ck_assert_int_eq(base_find(base, bytes_str(last), &entry), OK);
+            ck_assert_int_eq(base_find(base, bytes_str(next), &entry), ERR_NOT_FOUND);
+            base_drop(cache, base);
+        }
+    }
+    struct id16 other = {.b = {1}}; /* has no such position */
+    struct base_tree *none;
+    ck_assert_int_eq(base_open(cache, &other, 7, &none), ERR_NOT_FOUND);
+    base_drop(cache, held);
     base_cache_close(cache);
     forge_release(&forge);
 }
@@ -130,6 +168,7 @@ int main(void)
     const TTest *const tests[] = {
         every_position_is_as_a_snapshot_of_it,
         budget_inside_a_batch,
+        more_bases_than_are_kept,
     };
     return suite_run("base_tree", tests, ARRAY_LEN(tests));
 }
