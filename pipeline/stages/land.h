@@ -45,6 +45,13 @@ struct group {
     bool held;           /* a session that it asks about is closed and not put away yet */
 };
 
+/* What is to be done about a session's object. */
+enum todo {
+    TODO_NOTHING,
+    TODO_FOLD,   /* the queue's records go into it */
+    TODO_RETIRE, /* it becomes a tombstone */
+};
+
 /* Everything in the queue about one session. One that a land names, and of which nothing else
  * is in the queue, has no groups. */
 struct work {
@@ -58,14 +65,19 @@ struct work {
     bool whole;             /* it came whole, with its land: it has no object */
     bool asked;             /* a request about it is in the queue */
     bool owned;             /* the owner is known: session.owner */
-    bool object_read;       /* the session object was asked for */
-    bool object_damaged;    /* and cannot be decoded */
+    bool object_wanted;     /* a request needs what is in its object */
+    bool object_read;    /* it is known whether there is a session object, and what is in it */
+    int object_err;      /* what kept it from being read the last time */
+    bool object_damaged; /* it cannot be decoded */
     bool has_object;
     struct etag object;
     bool closed;  /* answered for good: its records need nothing more */
     bool closing; /* by the batch under way */
     bool fold;    /* its records go into its object now */
-    bool folded;  /* they did, in this round */
+    enum todo todo;
+    int err; /* what became of that */
+    unsigned puts;
+    bool folded;  /* its records were put into its object, in this round */
     bool lost;    /* what the chain says of it cannot be read */
     bool settled; /* its records need nothing more in the queue */
 };
@@ -158,9 +170,17 @@ void land_history_far(struct land *, struct project_round *, bool *more);
 
 /* Merges the queue's records of the session's owner into the work. */
 void land_work_merge(struct land *, struct work *);
-/* Reads the session's object into the work, once. ERR_CORRUPT when it cannot be decoded; then
- * the work still knows which version that is. */
+
+/* land_object: reads the session's object into the work, once. ERR_CORRUPT when it cannot be
+ * decoded; then the work still knows which version that is. */
 int land_object_read(struct land *, struct work *) MUST_USE;
+/* The same for many, side by side; what could not be read is read again when it is needed. */
+void land_objects_read(struct land *, struct work *const *works, size_t n);
+/* That for all that the round's requests need. */
+void land_objects_prefetch(struct land *, struct project_round *);
+/* Does what `todo` says, for all side by side; `err` says what became of it. Another drain may
+ * do the same at the same time. The array is used up. */
+void land_objects_settle(struct land *, struct work **works, size_t n);
 
 /* Whether it is time for the work's records to go into its object. */
 bool land_fold_is_due(const struct land *, const struct work *);

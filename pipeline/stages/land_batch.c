@@ -601,6 +601,7 @@ int land_project(struct land *land, struct project_round *round)
     bool more = false;
     round->reads = READS_MAX;
     answered_trim(land_answered(land, &round->project));
+    land_objects_prefetch(land, round);
     int err = batches_run(land, round);
     if (err == OK)
         land_history_far(land, round, &more);

@@ -9,127 +9,6 @@
 #include "pipeline/stages/land.h"
 #include "pipeline/sys/log.h"
 
-#define FOLD_ATTEMPTS_MAX 8u
-/* Bytes of a session's object: with what the queue can have besides, its landing record is
- * below RECORDS_MAX. */
-#define OBJECT_MAX (RECORDS_MAX / 2)
-
-/* --- session objects --- */
-
-static int object_get(struct land *land, struct work *work, struct session *out)
-{
-    struct key key = key_session(&work->project, &work->id);
-    AUTO_BUF bytes = {0};
-    struct session object;
-    int err = store_get(land->repo->store, key.s, range_all(), &bytes, &work->object, NULL);
-    work->has_object = err == OK;
-    if (err == OK) {
-        struct bytes kept = arena_copy(&land->arena, buf_bytes(&bytes));
-        err = session_decode(kept, &land->arena, &object);
-        if (err != OK || !id16_equal(&object.id, &work->id) ||
-            !id16_equal(&object.project, &work->project))
-            err = ERR_CORRUPT;
-    }
-    if (err == ERR_LIMIT) /* no object of ours is so long */
-        err = ERR_CORRUPT;
-    if (err == ERR_CORRUPT)
-        log_error("session_damaged", LOG_STR("key", key.s));
-    if (err == OK)
-        *out = object;
-    return err;
-}
-
-int land_object_read(struct land *land, struct work *work)
-{
-    if (work->object_read)
-        return work->object_damaged ? ERR_CORRUPT : OK;
-    struct session object;
-    int err = object_get(land, work, &object);
-    work->object_read = err == OK || err == ERR_NOT_FOUND || err == ERR_CORRUPT;
-    work->object_damaged = err == ERR_CORRUPT;
-    if (err != OK)
-        return err == ERR_NOT_FOUND ? OK : err;
-    if (!work->owned) {
-        work->owned = true;
-        work->session.owner = object.owner;
-        land_work_merge(land, work);
-    }
-    work->session.state = object.state;
-    work->session.version = object.version;
-    session_merge(&work->session, &land->arena, object.records, object.n_records);
-    return OK;
-}
-
-static int object_put(struct land *land, struct work *work)
-{
-    struct key key = key_session(&work->project, &work->id);
-    AUTO_BUF bytes = {0};
-    work->session.version++;
-    session_encode(&work->session, &bytes);
-    if (bytes.len > OBJECT_MAX)
-        return ERR_LIMIT;
-    if (work->has_object)
-        return store_put(land->repo->store, key.s, buf_bytes(&bytes), PUT_IF_MATCH,
-                         &work->object);
-    return store_put(land->repo->store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
-}
-
-/* Puts the session with all that the queue has of it; another drain may do the same at the same
- * time. ERR_NOT_FOUND: whose session it is has not come. ERR_CORRUPT, ERR_LIMIT: there is no
- * object that could take the records. */
-static int object_fold(struct land *land, struct work *work)
-{
-    int err = ERR_AGAIN;
-    for (unsigned i = 0; i < FOLD_ATTEMPTS_MAX; i++) {
-        err = land_object_read(land, work);
-        if (err != OK)
-            return err;
-        if (!work->owned || work->session.state == SESSION_SETTLED)
-            return work->owned ? OK : ERR_NOT_FOUND;
-        if (work->session.n_records > SESSION_RECORDS_MAX)
-            return ERR_LIMIT;
-        work->session.state = SESSION_OPEN;
-        err = object_put(land, work);
-        work->folded = true;
-        work->object_read = false; /* it is another one now */
-        work->has_object = false;
-        if (err != ERR_CONFLICT && err != ERR_UNKNOWN)
-            return err;
-    }
-    return err;
-}
-
-/* A tombstone in place of the object of a session that is answered for good: its records lie in
- * the chain. A damaged one is replaced like any other: nothing of it is needed any more.
- *
- * It comes also where there is no object yet: another drain may have read the session's records
- * before they were deleted, and its put of an open object must fail, whenever it comes. Who
- * finds records of a session that was answered before finds that tombstone. */
-static int object_retire(struct land *land, struct work *work)
-{
-    bool leave = work->asked && work->owned;
-    /* One whose records are all in the queue has no object, as a rule. */
-    bool look = work->object_read || !leave;
-    for (unsigned i = 0; i < FOLD_ATTEMPTS_MAX; i++) {
-        int err = look ? land_object_read(land, work) : OK;
-        if (err != OK && err != ERR_CORRUPT)
-            return err;
-        if (!work->has_object && !leave)
-            return OK;
-        if (work->has_object && err == OK && work->session.state == SESSION_SETTLED)
-            return OK;
-        work->session.state = SESSION_SETTLED;
-        work->session.n_records = 0;
-        err = object_put(land, work);
-        if (err != ERR_CONFLICT && err != ERR_UNKNOWN)
-            return err;
-        look = true;
-        work->object_read = false;
-        work->has_object = false;
-    }
-    return ERR_AGAIN;
-}
-
 /* --- fates --- */
 
 static bool is_request(const struct record *record)
@@ -180,14 +59,6 @@ static bool closed_find(struct land *land, struct work *work)
     return known;
 }
 
-/* A session that came whole has no object. */
-static int work_retire(struct land *land, struct work *work)
-{
-    int err = work->whole && !work->object_read ? OK : object_retire(land, work);
-    work->settled = err == OK;
-    return err;
-}
-
 void land_work_lose(struct work *work, const char *why, int err)
 {
     log_error("session_lost", LOG_STR("session", id16_hex(&work->id).s), LOG_STR("why", why),
@@ -195,33 +66,63 @@ void land_work_lose(struct work *work, const char *why, int err)
     work->lost = true;
 }
 
-static int work_fold(struct land *land, struct work *work)
+/* A session that came whole has no object. */
+static void work_choose(struct land *land, struct work *work)
 {
-    int err = object_fold(land, work);
-    if (err == ERR_CORRUPT || err == ERR_LIMIT) {
+    bool fold = land_fold_is_due(land, work) || (work->fold && work->n > 0 && !work->whole);
+    if (work->lost)
+        return;
+    if (!work->closed && fold && !closed_find(land, work))
+        return;
+    if (work->closed)
+        work->todo = TODO_RETIRE;
+    else if (fold)
+        work->todo = TODO_FOLD;
+    if (work->closed && work->whole && !work->object_read) {
+        work->todo = TODO_NOTHING;
+        work->settled = true;
+    }
+}
+
+/* What came of it. */
+static int work_settle(struct land *land, struct work *work)
+{
+    int err = work->err;
+    bool fold = work->todo == TODO_FOLD;
+    if (fold && (err == ERR_CORRUPT || err == ERR_LIMIT)) {
         land_work_lose(work, "object", err);
         return OK;
     }
-    if (err == ERR_NOT_FOUND) {
+    if (fold && err == ERR_NOT_FOUND) {
         /* Its start is on the way, or never comes. */
         if (land->complete && is_due(land, work, land->options.missing_after_ms))
             land_work_lose(work, "start", err);
         return OK;
     }
     work->settled = err == OK;
+    if (err != OK)
+        log_warn("session_not_settled", LOG_STR("session", id16_hex(&work->id).s),
+                 LOG_ERR(err));
     return err;
 }
 
-static int work_settle(struct land *land, struct work *work)
+static int works_settle(struct land *land, struct project_round *round)
 {
-    bool fold = land_fold_is_due(land, work) || (work->fold && work->n > 0 && !work->whole);
-    if (work->lost)
-        return OK;
-    if (!work->closed && fold && !closed_find(land, work))
-        return OK;
-    if (work->closed)
-        return work_retire(land, work);
-    return fold ? work_fold(land, work) : OK;
+    struct work **works = arena_array(&land->arena, round->n_works, struct work *);
+    size_t n = 0;
+    for (size_t i = 0; i < round->n_works; i++) {
+        work_choose(land, &round->works[i]);
+        if (round->works[i].todo != TODO_NOTHING)
+            works[n++] = &round->works[i];
+    }
+    land_objects_settle(land, works, n);
+    int first = OK;
+    for (size_t i = 0; i < round->n_works; i++) {
+        struct work *work = &round->works[i];
+        int err = work->todo != TODO_NOTHING ? work_settle(land, work) : OK;
+        first = first == OK ? err : first;
+    }
+    return first;
 }
 
 static int tip_advance(struct land *land, const struct id16 *project)
@@ -244,24 +145,31 @@ static int tip_advance(struct land *land, const struct id16 *project)
  * is an object. One read of the head for all that were folded. */
 static int folded_check(struct land *land, struct project_round *round)
 {
-    bool asked = false;
-    int err = OK;
-    for (size_t i = 0; i < round->n_works && err == OK; i++) {
-        struct work *work = &round->works[i];
-        if (!work->folded)
-            continue;
-        if (!asked)
-            err = tip_advance(land, &round->project);
-        asked = true;
-        if (err == OK && !closed_find(land, work))
-            err = ERR_AGAIN;
-        if (err == OK && work->closed)
-            err = object_retire(land, work);
-    }
-    for (size_t i = 0; i < round->n_works && err != OK; i++) {
+    struct work **folded = arena_array(&land->arena, round->n_works, struct work *);
+    struct work **closed = arena_array(&land->arena, round->n_works, struct work *);
+    size_t n = 0;
+    size_t n_closed = 0;
+    for (size_t i = 0; i < round->n_works; i++) {
         if (round->works[i].folded)
-            round->works[i].settled = false;
+            folded[n++] = &round->works[i];
     }
+    int err = n == 0 ? OK : tip_advance(land, &round->project);
+    for (size_t i = 0; i < n && err == OK; i++) {
+        if (!closed_find(land, folded[i]))
+            err = ERR_AGAIN;
+        if (err == OK && folded[i]->closed) {
+            folded[i]->todo = TODO_RETIRE;
+            closed[n_closed++] = folded[i];
+        }
+    }
+    if (err == OK)
+        land_objects_settle(land, closed, n_closed);
+    for (size_t i = 0; i < n; i++) {
+        if (err == OK && folded[i]->closed)
+            err = folded[i]->err;
+    }
+    for (size_t i = 0; i < n && err != OK; i++)
+        folded[i]->settled = false;
     return err;
 }
 
@@ -289,17 +197,8 @@ static enum fate group_fate(const struct work *work, const struct group *group)
 
 int land_settle_project(struct land *land, struct project_round *round)
 {
-    int first = OK;
     groups_scan(round);
-    for (size_t i = 0; i < round->n_works; i++) {
-        struct work *work = &round->works[i];
-        int err = work_settle(land, work);
-        if (err != OK) {
-            log_warn("session_not_settled", LOG_STR("session", id16_hex(&work->id).s),
-                     LOG_ERR(err));
-            first = first == OK ? err : first;
-        }
-    }
+    int first = works_settle(land, round);
     int err = folded_check(land, round);
     first = first == OK ? err : first;
     groups_hold(round);

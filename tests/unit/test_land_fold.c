@@ -251,6 +251,109 @@ START_TEST(test_requests_of_a_young_session)
 }
 END_TEST
 
+/* Two requests about one session need its object once. */
+START_TEST(test_requests_of_two_requests)
+{
+    struct draft d;
+    struct id16 ids[2];
+    size_t n;
+    folded(&d, "open", ids, &n);
+    struct id16 land = forge_land(&rig.f, &d, ids, n);
+    struct id16 abandon = forge_abandon(&rig.f, &d);
+    trace_store_counts(rig.f.trace, true);
+    ck_assert_int_gt(rig.drain.land->run(rig.drain.land), 0);
+    struct trace_counts c = trace_store_counts(rig.f.trace, true);
+    ck_assert_uint_eq(c.gets[TRACE_SESSION], 1);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 1);
+    ck_assert_int_eq(forge_answer(&rig.f, &d.session.id, &land).verdict, VERDICT_LANDED);
+    ck_assert_int_eq(forge_answer(&rig.f, &d.session.id, &abandon).verdict, VERDICT_REFUSED);
+}
+END_TEST
+
+/* A store that counts the calls about session objects, each of one operation or of many. */
+struct calls_store {
+    struct store store;
+    struct store *below;
+    unsigned calls;
+};
+
+static bool is_session(const struct store_op *op)
+{
+    return strstr(op->key, "/sessions/") != NULL;
+}
+
+static int calls_one(struct store *store, struct store_op *op)
+{
+    struct calls_store *calls = (struct calls_store *)store;
+    calls->calls += is_session(op);
+    return calls->below->calls->one(calls->below, op);
+}
+
+static int calls_many(struct store *store, struct store_op *ops, size_t n)
+{
+    struct calls_store *calls = (struct calls_store *)store;
+    calls->calls += n > 0 && is_session(&ops[0]);
+    return calls->below->calls->many(calls->below, ops, n);
+}
+
+static int calls_list(struct store *store, struct arena *arena, const char *prefix,
+                      const char *after, size_t max, struct store_list *out)
+{
+    return store_list(((struct calls_store *)store)->below, arena, prefix, after, max, out);
+}
+
+static uint64_t calls_date_ms(struct store *store)
+{
+    return store_date_ms(((struct calls_store *)store)->below);
+}
+
+static void calls_close(struct store *store)
+{
+    (void)store;
+}
+
+/* Objects are read and put side by side, as many as may be. */
+START_TEST(test_objects_of_a_round_go_together)
+{
+    static const struct store_calls table = {.name = "calls",
+                                             .one = calls_one,
+                                             .many = calls_many,
+                                             .list = calls_list,
+                                             .date_ms = calls_date_ms,
+                                             .close = calls_close};
+    struct calls_store calls = {.store = {.calls = &table}, .below = rig.f.trace};
+    struct forge other;
+    forge_join(&other, &rig.f, &calls.store);
+    enum { n = 70 };
+    struct draft d[n];
+    for (int i = 0; i < n; i++) {
+        const char *name = arena_printf(&rig.f.arena, "s%d", i);
+        d[i] = draft_open(&rig.f, "ann", name, 0);
+        draft_write(&d[i], name, "1", NULL);
+        struct draft written = d[i];
+        forge_write(&rig.f, &written);
+    }
+    other.clock.ms += 31000;
+    calls.calls = 0;
+    forge_drain(&other);
+    ck_assert_uint_eq(calls.calls, 2 + 2); /* 64 and 6 gets, 64 and 6 puts */
+    for (int i = 0; i < n; i++) {
+        struct id16 ids[2];
+        size_t of = draft_ids(&d[i], ids);
+        ck_assert_int_eq(drain_rig_state(&rig, &d[i]), SESSION_OPEN);
+        forge_land(&rig.f, &d[i], ids, of);
+    }
+    calls.calls = 0;
+    forge_drain(&other);
+    ck_assert_uint_eq(calls.calls, 2 + 2);
+    ck_assert_uint_eq(forge_position(&rig.f), n);
+    for (int i = 0; i < n; i++)
+        ck_assert_int_eq(drain_rig_state(&rig, &d[i]), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+    forge_release(&other);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -262,6 +365,8 @@ int main(void)
         test_request_stays_until_the_object_is_retired,
         test_series_stays_until_its_objects_are_retired,
         test_requests_of_a_young_session,
+        test_requests_of_two_requests,
+        test_objects_of_a_round_go_together,
     };
     Suite *suite = suite_create("land_fold");
     TCase *tcase = tcase_create("land_fold");
