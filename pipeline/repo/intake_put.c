@@ -133,6 +133,7 @@ static void round_put(struct repo *repo, struct attempt *attempts, size_t n)
         of[n_ops] = &attempts[i];
         ops[n_ops++] = (struct store_op){.verb = STORE_PUT,
                                          .key = attempts[i].key.s,
+                                         .want_etag = ETAG_NEVER,
                                          .data = buf_bytes(&attempts[i].object->bytes),
                                          .condition = PUT_IF_ABSENT};
     }

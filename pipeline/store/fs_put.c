@@ -197,7 +197,9 @@ void fs_put_rename(struct fs_store *fs, struct fs_put *puts, size_t n)
             continue;
         }
         put->name[0] = '\0';
-        put->op->etag = etag_of(put->op->data);
+        if (put->op->want_etag != ETAG_NEVER) {
+            put->op->etag = etag_of(put->op->data);
+        }
     }
 }
 

@@ -77,6 +77,7 @@ int store_put(struct store *store, const char *key, struct bytes data,
     struct store_op op = {
         .verb = STORE_PUT,
         .key = key,
+        .want_etag = etag != NULL ? ETAG_ALWAYS : ETAG_NEVER,
         .data = data,
         .condition = condition,
     };

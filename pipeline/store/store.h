@@ -61,8 +61,9 @@ enum store_verb {
     STORE_DELETE,
 };
 
-/* When a get gives an etag. A store may have to read the whole object for it, so a read of a
- * part asks for it; of bytes that are read anyway it costs little. */
+/* When a get or a put gives an etag. A store may have to read the whole object for it, so a
+ * read of a part asks for it; of bytes that are at hand anyway it costs little, but something:
+ * a put gives it unless it is never wanted. */
 enum etag_want {
     ETAG_OF_WHOLE, /* with RANGE_ALL only; otherwise the etag is empty, or given where that is
                       free */
@@ -74,16 +75,16 @@ enum etag_want {
 struct store_op {
     enum store_verb verb;
     const char *key;
+    enum etag_want want_etag;
     /* get: in */
     struct store_range range;
-    enum etag_want want_etag;
     /* get: out. `body` is appended to; the caller owns it. */
     struct buf *body;
     uint64_t size; /* of the whole object */
     /* put: in */
     struct bytes data;
     enum put_condition condition;
-    /* put: in for PUT_IF_MATCH; put: out when it is OK; get: out as `want_etag` says */
+    /* put: in for PUT_IF_MATCH; out, when it is OK, as `want_etag` says */
     struct etag etag;
     /* out: 0 or an enum err */
     int err;

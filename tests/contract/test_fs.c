@@ -117,6 +117,20 @@ START_TEST(a_fresh_open_sees_everything)
 }
 END_TEST
 
+START_TEST(an_etag_that_nobody_wants_is_not_made)
+{
+    AUTO_RIG rig = {0};
+    rig_open_fs(&rig, "/tmp");
+    struct store_op op = {.verb = STORE_PUT, .key = "a", .data = bytes_str("1")};
+    ck_assert_int_eq(store_one(rig.store, &op), OK);
+    ck_assert_str_ne(op.etag.s, "");
+    op = (struct store_op){
+        .verb = STORE_PUT, .key = "b", .want_etag = ETAG_NEVER, .data = bytes_str("1")};
+    ck_assert_int_eq(store_one(rig.store, &op), OK);
+    ck_assert_str_eq(op.etag.s, "");
+}
+END_TEST
+
 static void expect_made_of(struct store *store, const char *key, uint64_t seed, size_t len)
 {
     AUTO_BUF want = {0};
@@ -441,6 +455,7 @@ int main(void)
         processes_lose_no_increment,
         processes_that_put_if_absent_have_one_winner,
         a_fresh_open_sees_everything,
+        an_etag_that_nobody_wants_is_not_made,
         a_killed_writer_tears_and_loses_nothing,
         a_mark_is_taken_off_by_whoever_sees_the_object,
         keys_do_not_lie_below_each_other,
