@@ -160,7 +160,7 @@ force:
 # ---- what to do ---------------------------------------------------------------------------------
 
 # The packages come first and the rest in a second make, which then finds them.
-.PHONY: run serve test test-long bench sanitize
+.PHONY: run serve test test-s3 test-long bench sanitize
 run: ## build, and watch a forge at work: import, two agents, a conflict, export
 	@ops/dev/setup build
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -173,11 +173,15 @@ serve: ## build, and keep a forge running on DIR=…
 	@exec $(B)/bin/mic-forge "$(DIR)"
 
 test: ## all tests and checks, within 20 minutes on 2 cores
-	@ops/dev/setup test
+	@ops/dev/setup test s3
 	@ops/dev/test
 
-test-long: ## the same with the longer sets, and minutes of fuzzing per target
-	@ops/dev/setup test
+test-s3: ## the tests that run against an S3 server (Ceph's), and those of that server
+	@ops/dev/setup test s3
+	@ops/dev/test s3
+
+test-long: ## the same as test with the longer sets, and minutes of fuzzing per target
+	@ops/dev/setup test s3
 	@MIC_LONG=1 ops/dev/test
 
 bench: ## measure, side by side with git, nginx and the machine itself; PART=a for one part
@@ -186,7 +190,7 @@ bench: ## measure, side by side with git, nginx and the machine itself; PART=a f
 	@ops/bench/run $(PART)
 
 sanitize: ## build and run the unit and contract tests under the sanitizers
-	@ops/dev/setup test
+	@ops/dev/setup test s3
 	@ops/dev/test asan tsan
 
 .PHONY: fuzz check format setup install clean help
@@ -202,7 +206,7 @@ format: ## let clang-format have its way
 folders := api config formats jobs ops pipeline tests
 
 setup: ## install the Debian packages that are missing
-	@ops/dev/setup build test bench
+	@ops/dev/setup build test s3 bench
 
 install: all ## programs, libmic_core and its headers under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
@@ -215,4 +219,4 @@ clean: ## remove build/
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
