@@ -98,6 +98,34 @@ struct hash sha256(struct bytes data)
     return end(ctx);
 }
 
+#define SHA256_BLOCK 64u
+
+struct hash hmac_sha256(struct bytes key, struct bytes data)
+{
+    uint8_t inner[SHA256_BLOCK] = {0};
+    uint8_t outer[SHA256_BLOCK];
+    struct hash short_key;
+    if (key.len > SHA256_BLOCK) {
+        short_key = sha256(key);
+        key = bytes_of(short_key.b, sizeof(short_key.b));
+    }
+    if (key.len > 0) {
+        memcpy(inner, key.data, key.len);
+    }
+    for (size_t i = 0; i < SHA256_BLOCK; i++) {
+        outer[i] = inner[i] ^ 0x5c;
+        inner[i] ^= 0x36;
+    }
+    EVP_MD_CTX *ctx = begin(SHA256);
+    update(ctx, inner, sizeof(inner));
+    update(ctx, data.data, data.len);
+    struct hash hash = end(ctx);
+    ctx = begin(SHA256);
+    update(ctx, outer, sizeof(outer));
+    update(ctx, hash.b, sizeof(hash.b));
+    return end(ctx);
+}
+
 struct hash sha512_256(const char *prefix, struct bytes data)
 {
     EVP_MD_CTX *ctx = begin(SHA512_256);

@@ -11,6 +11,9 @@ struct hash sha256(struct bytes data);
 /* SHA-512/256 over `prefix` (with its NUL) and `data`. */
 struct hash sha512_256(const char *prefix, struct bytes data);
 
+/* HMAC of SHA-256 (RFC 2104): only who knows the key can make it. */
+struct hash hmac_sha256(struct bytes key, struct bytes data);
+
 /* SHA-256 in pieces. */
 struct sha256_ctx {
     void *md; /* EVP_MD_CTX */

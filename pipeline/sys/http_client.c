@@ -106,14 +106,17 @@ bool http_header(const struct http_call *call, const char *name, struct bytes *o
 
 void http_escape(struct buf *out, struct bytes text, bool path)
 {
+    static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.data[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                     (c >= '0' && c <= '9') || strchr("-._~", c) != NULL || (path && c == '/');
-        if (plain && c != 0)
+                     (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~' ||
+                     (path && c == '/');
+        const char spelled[3] = {'%', hex[c >> 4], hex[c & 15]};
+        if (plain)
             buf_append(out, &c, 1);
         else
-            buf_printf(out, "%%%02X", c);
+            buf_append(out, spelled, sizeof(spelled));
     }
 }
 

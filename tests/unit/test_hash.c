@@ -20,6 +20,25 @@ START_TEST(sha256_of_known_texts)
 }
 END_TEST
 
+/* RFC 4231, cases 1, 2, 6 (a key longer than a block) and the empty key of Wikipedia's HMAC. */
+START_TEST(hmac_sha256_of_known_texts)
+{
+    uint8_t key[131];
+    memset(key, 0x0b, 20);
+    expect_hash(hmac_sha256(bytes_of(key, 20), bytes_str("Hi There")),
+                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    expect_hash(hmac_sha256(bytes_str("Jefe"), bytes_str("what do ya want for nothing?")),
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(key, 0xaa, sizeof(key));
+    expect_hash(
+        hmac_sha256(bytes_of(key, sizeof(key)),
+                    bytes_str("Test Using Larger Than Block-Size Key - Hash Key First")),
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    expect_hash(hmac_sha256(bytes_of(NULL, 0), bytes_of(NULL, 0)),
+                "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+END_TEST
+
 START_TEST(sha512_256_takes_the_prefix_with_its_nul)
 {
     /* printf 'p\0abc' | openssl dgst -sha512-256 */
@@ -126,6 +145,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         sha256_of_known_texts,
+        hmac_sha256_of_known_texts,
         sha512_256_takes_the_prefix_with_its_nul,
         sha256_in_pieces,
         derived_ids_tell_lists_of_parts_apart,
