@@ -12,13 +12,13 @@
 #define BODY_MAX     (16u * 1024 * 1024)
 #define HEAD_MAX     (64u * 1024)
 #define PAUSE_MAX_MS 5000u
-#define PARALLEL_MAX 32u
-#define RECEIVE_SIZE (512L * 1024)
+#define BUFFER_SIZE  (512u * 1024)
+#define IDLE_S       30L /* a kept connection that was idle for longer is not used again */
 
 struct http_client {
     struct http_client_options options;
     CURLM *multi;
-    CURL *idle[PARALLEL_MAX];
+    CURL *idle[HTTP_PARALLEL_MAX];
     unsigned n_idle;
 };
 
@@ -28,7 +28,8 @@ struct flight {
     struct http_call *call;
     CURL *easy;
     struct curl_slist *headers;
-    size_t sent; /* of `data` */
+    size_t sent; /* of what `source` gives */
+    bool asked;  /* a connection stood, and the request may be on its way */
     int stopped; /* what a callback gave up with */
     unsigned tries;
     uint64_t resume_us; /* waiting for another try until then; 0: in flight */
@@ -55,11 +56,14 @@ int http_client_open(const struct http_client_options *options, struct http_clie
         client->options.stall_ms = STALL_MS;
     if (client->options.tries == 0)
         client->options.tries = TRIES;
+    if (client->options.buffer_size == 0)
+        client->options.buffer_size = BUFFER_SIZE;
     client->multi = curl_multi_init();
     if (client->multi == NULL) {
         free(client);
         return ERR_AGAIN;
     }
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_PARALLEL_MAX);
     *out = client;
     return OK;
 }
@@ -102,6 +106,37 @@ bool http_header(const struct http_call *call, const char *name, struct bytes *o
         at = line_end + 1;
     }
     return false;
+}
+
+bool http_date_ms(const struct http_call *call, uint64_t *out)
+{
+    struct bytes value;
+    char text[64];
+    if (http_header(call, "age", &value) || !http_header(call, "date", &value) ||
+        value.len >= sizeof(text))
+        return false;
+    memcpy(text, value.data, value.len);
+    text[value.len] = '\0';
+    time_t seconds = curl_getdate(text, NULL);
+    if (seconds <= 0)
+        return false;
+    *out = (uint64_t)seconds * 1000;
+    return true;
+}
+
+bool http_retry_after_ms(const struct http_call *call, uint64_t *out)
+{
+    struct bytes value;
+    if (!http_header(call, "retry-after", &value) || value.len == 0 || value.len > 6)
+        return false;
+    uint64_t seconds = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9')
+            return false;
+        seconds = seconds * 10 + (uint64_t)(value.data[i] - '0');
+    }
+    *out = seconds * 1000;
+    return true;
 }
 
 void http_escape(struct buf *out, struct bytes text, bool path)
@@ -153,6 +188,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     size_t len = size * n;
     long status = 0;
     curl_easy_getinfo(flight->easy, CURLINFO_RESPONSE_CODE, &status);
+    call->status = (int)status;
     if (call->sink.write != NULL && (status == 200 || status == 206)) {
         flight->stopped = call->sink.write(call->sink.arg, bytes_of(data, len));
         return flight->stopped == OK ? len : 0;
@@ -169,17 +205,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 static size_t on_read(char *out, size_t size, size_t n, void *arg)
 {
     struct flight *flight = arg;
-    struct http_call *call = flight->call;
-    size_t len = size * n;
-    if (call->source.read == NULL) {
-        size_t left = call->data.len - flight->sent;
-        len = len < left ? len : left;
-        if (len > 0)
-            memcpy(out, call->data.data + flight->sent, len);
-        flight->sent += len;
-        return len;
-    }
-    long got = call->source.read(call->source.arg, (uint8_t *)out, len);
+    struct http_source *source = &flight->call->source;
+    long got = source->read(source->arg, (uint8_t *)out, size * n);
     if (got < 0) {
         flight->stopped = (int)got;
         return CURL_READFUNC_ABORT;
@@ -209,42 +236,73 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* curl sends a request again by itself when a kept connection ends without an answer. Whether
+ * the server acted on the first one nobody knows, so that is for reads only. */
+static int on_request(void *arg, char *there UNUSED, char *here UNUSED, int port_there UNUSED,
+                      int port_here UNUSED)
+{
+    struct flight *flight = arg;
+    const char *method = flight->call->method;
+    bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (flight->asked && !reads)
+        return CURL_PREREQFUNC_ABORT;
+    flight->asked = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- one flight -------------------------------------------------------------------------- */
 
-static void set_headers(struct flight *flight, bool chunked)
+static void set_headers(struct flight *flight, bool has_body, bool chunked)
 {
+    const struct http_call *call = flight->call;
     struct curl_slist *list = NULL;
-    for (size_t i = 0; i < HTTP_HEADERS_MAX && flight->call->headers[i] != NULL; i++)
-        list = curl_slist_append(list, flight->call->headers[i]);
+    bool typed = false;
+    for (size_t i = 0; i < HTTP_HEADERS_MAX && call->headers[i] != NULL; i++) {
+        list = curl_slist_append(list, call->headers[i]);
+        typed = typed || strncasecmp(call->headers[i], "content-type:", 13) == 0;
+    }
     /* Waiting for "100 Continue" costs a second where the server does not say it. */
     list = curl_slist_append(list, "Expect:");
     if (chunked)
         list = curl_slist_append(list, "Transfer-Encoding: chunked");
+    if (has_body && !typed)
+        list = curl_slist_append(list, "Content-Type:");
     flight->headers = list;
     curl_easy_setopt(flight->easy, CURLOPT_HTTPHEADER, list);
 }
 
+static void set_source(struct flight *flight)
+{
+    CURL *easy = flight->easy;
+    int64_t size = flight->call->source.size;
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, flight);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, flight);
+    if (size >= 0)
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+}
+
 static void set_method(struct flight *flight)
 {
-    struct http_call *call = flight->call;
+    const struct http_call *call = flight->call;
     CURL *easy = flight->easy;
-    bool has_body = call->source.read != NULL || call->data.len > 0 ||
-                    strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0;
-    int64_t size = call->source.read != NULL ? call->source.size : (int64_t)call->data.len;
+    bool from_source = call->source.read != NULL;
+    bool has_body = from_source || call->data.len > 0 || strcmp(call->method, "POST") == 0 ||
+                    strcmp(call->method, "PUT") == 0;
     if (strcmp(call->method, "HEAD") == 0)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    if (has_body) {
-        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-        curl_easy_setopt(easy, CURLOPT_READDATA, flight);
-        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
-        curl_easy_setopt(easy, CURLOPT_SEEKDATA, flight);
-        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, RECEIVE_SIZE);
-        if (size >= 0)
-            curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
+    if (from_source) {
+        set_source(flight);
+    } else if (has_body) {
+        /* A small body given whole leaves together with the headers. */
+        const void *data = call->data.len > 0 ? call->data.data : (const uint8_t *)"";
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, data);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->data.len);
     }
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-    set_headers(flight, has_body && size < 0);
+    set_headers(flight, has_body, from_source && call->source.size < 0);
 }
 
 static void flight_begin(struct flight *flight)
@@ -256,6 +314,7 @@ static void flight_begin(struct flight *flight)
     call->err = OK;
     call->status = 0;
     flight->stopped = OK;
+    flight->asked = false;
     flight->resume_us = 0;
     flight->tries++;
     CURL *easy = flight->easy;
@@ -265,7 +324,14 @@ static void flight_begin(struct flight *flight)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_SIZE);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_S);
+    if (client->options.ca_file != NULL && client->options.ca_file[0] != '\0')
+        curl_easy_setopt(easy, CURLOPT_CAINFO, client->options.ca_file);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)client->options.buffer_size);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)client->options.buffer_size);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, flight);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, flight->error);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)client->options.connect_ms);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -289,47 +355,37 @@ static int err_of(const struct flight *flight, CURLcode code)
 {
     if (flight->stopped != OK)
         return flight->stopped;
-    switch ((int)code) {
-    case CURLE_OK:
+    if (code == CURLE_OK)
         return OK;
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return ERR_AGAIN;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return ERR_INVALID;
-    }
-    return ERR_UNKNOWN;
+    return flight->asked ? ERR_UNKNOWN : ERR_AGAIN;
 }
 
-/* Milliseconds to wait for another try, or 0 for none. */
-static uint64_t pause_ms(const struct flight *flight)
+/* Milliseconds to wait for another try, or -1 for none. */
+static int64_t pause_ms(const struct flight *flight)
 {
     const struct http_call *call = flight->call;
     if (flight->tries >= flight->client->options.tries)
-        return 0;
+        return -1;
     if (call->err == ERR_AGAIN)
-        return 50ull << (2 * (flight->tries - 1));
+        return 50ll << (2 * (flight->tries - 1));
     struct bytes after;
     if (call->err != OK || call->status != 503 || !http_header(call, "retry-after", &after))
-        return 0;
-    uint64_t seconds = 0;
-    for (size_t i = 0; i < after.len && i < 6; i++) {
-        if (after.data[i] < '0' || after.data[i] > '9')
-            break;
-        seconds = seconds * 10 + (uint64_t)(after.data[i] - '0');
-    }
-    uint64_t ms = seconds == 0 ? 100 : seconds * 1000;
-    return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
+        return -1;
+    uint64_t ms;
+    if (!http_retry_after_ms(call, &ms) || ms == 0)
+        return 100;
+    return ms < PAUSE_MAX_MS ? (int64_t)ms : (int64_t)PAUSE_MAX_MS;
 }
 
 /* Takes what curl says of an ended transfer. True when the call is over, false when it waits
  * for another try. */
-static bool flight_end(struct flight *flight, CURLcode code)
+static bool flight_end(struct flight *flight, const struct http_feed *feed, CURLcode code)
 {
     struct http_client *client = flight->client;
     struct http_call *call = flight->call;
+    struct clock *clock = client->options.clock;
     long status = 0;
     curl_easy_getinfo(flight->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_multi_remove_handle(client->multi, flight->easy);
@@ -339,10 +395,10 @@ static bool flight_end(struct flight *flight, CURLcode code)
         snprintf(call->why, sizeof(call->why), "%s",
                  flight->error[0] != '\0' ? flight->error : curl_easy_strerror(code));
     flight->error[0] = '\0';
-    uint64_t ms = pause_ms(flight);
-    if (ms == 0 || client->options.clock == NULL || rewind_body(flight) != OK)
+    int64_t ms = feed->again != NULL ? feed->again(feed->arg, call) : pause_ms(flight);
+    if (ms < 0 || clock == NULL || rewind_body(flight) != OK)
         return true;
-    flight->resume_us = client->options.clock->mono_us(client->options.clock) + ms * 1000;
+    flight->resume_us = clock->mono_us(clock) + (uint64_t)ms * 1000 + 1;
     return false;
 }
 
@@ -351,7 +407,7 @@ static bool flight_end(struct flight *flight, CURLcode code)
 struct fleet {
     struct http_client *client;
     const struct http_feed *feed;
-    struct flight flights[PARALLEL_MAX];
+    struct flight flights[HTTP_PARALLEL_MAX];
     unsigned parallel;
     unsigned busy;
     bool dry; /* the feed has no more */
@@ -403,7 +459,7 @@ static void fleet_reap(struct fleet *fleet)
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         struct flight *flight = (struct flight *)(void *)private;
-        if (!flight_end(flight, code))
+        if (!flight_end(flight, fleet->feed, code))
             continue;
         struct http_call *call = flight->call;
         flight_clear(fleet, flight);
@@ -436,7 +492,9 @@ static int fleet_resume(struct fleet *fleet)
 int http_many(struct http_client *client, unsigned parallel, const struct http_feed *feed)
 {
     struct fleet fleet = {.client = client, .feed = feed};
-    fleet.parallel = parallel == 0 ? 1 : parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX;
+    fleet.parallel = parallel == 0                  ? 1
+                     : parallel < HTTP_PARALLEL_MAX ? parallel
+                                                    : HTTP_PARALLEL_MAX;
     fleet_fill(&fleet);
     while (fleet.busy > 0 && fleet.err == OK) {
         int running;

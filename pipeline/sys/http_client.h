@@ -1,9 +1,11 @@
 /* HTTP/1.1 requests over kept connections. The only place that calls curl.
  *
- * A client belongs to one thread. Bodies go out from memory or from a callback, and come in to
- * memory (bounded) or to a callback, so nothing is ever held whole that the caller does not
- * hold. Something is tried again only where nothing happened: the connection was refused, or
- * the answer was 503 with Retry-After. */
+ * A client is used by one thread at a time (http_pool.h has some for many). Bodies go out from
+ * memory or from a callback, and come in to memory (bounded) or to a callback, so nothing is
+ * ever held whole that the caller does not hold. Something is tried again only where nothing
+ * happened: no connection stood, or the answer was 503 with Retry-After. A request other than
+ * GET and HEAD is never on the wire twice, not even when a kept connection turns out to be
+ * dead. Redirects are answers like others. */
 #ifndef PIPELINE_SYS_HTTP_CLIENT_H
 #define PIPELINE_SYS_HTTP_CLIENT_H
 
@@ -19,6 +21,9 @@ struct http_client_options {
     uint64_t stall_ms;   /* a transfer that moves nothing for so long is given up; 0: 120 s */
     unsigned tries;      /* how often one request is sent at most; 0: 4 */
     const char *agent;   /* the User-Agent header */
+    const char *ca_file; /* certificates to trust instead of the system's; NULL or "" for these.
+                            Must stay as long as the client */
+    size_t buffer_size;  /* of a transfer, for either way; 0: 512 KiB */
     struct clock *clock; /* for the pauses between tries */
 };
 
@@ -62,22 +67,34 @@ struct http_call {
     char why[256];   /* for people, when err */
 };
 
-/* Runs one call; gives call->err. ERR_AGAIN: it did not reach the server; ERR_UNKNOWN: it may
- * have. What was in the out fields of an earlier run is released first. */
+/* Runs one call; gives call->err. ERR_AGAIN: nothing of it was sent; ERR_UNKNOWN: it may have
+ * reached the server. What was in the out fields of an earlier run is released first. */
 int http_call(struct http_client *, struct http_call *) MUST_USE;
 
-/* Runs calls side by side, at most `parallel` at a time. `next` gives the next one (NULL: no
- * more); `done` is called for each as it ends, in any order, on this thread; what is not 0 ends
- * all and is given back. */
+#define HTTP_PARALLEL_MAX 64u
+
+/* Runs calls side by side, at most `parallel` at a time (and at most HTTP_PARALLEL_MAX). `next`
+ * gives the next one (NULL: no more); `done` is called for each as it ends, in any order, on
+ * this thread; what is not 0 ends all and is given back.
+ *
+ * `again`, if it is not NULL, stands for the client's own tries: it is called when a call has
+ * ended, and gives after how many milliseconds it is sent once more, or -1 when it is over. It
+ * may change what goes in. */
 struct http_feed {
     struct http_call *(*next)(void *arg);
     int (*done)(void *arg, struct http_call *);
+    int64_t (*again)(void *arg, struct http_call *);
     void *arg;
 };
 int http_many(struct http_client *, unsigned parallel, const struct http_feed *) MUST_USE;
 
 /* The value of header `name` (any case) in an answer; false when it has none. */
 bool http_header(const struct http_call *, const char *name, struct bytes *out);
+/* The Date of an answer in milliseconds since 1970; false when it has none, or comes out of a
+ * cache on the way. */
+bool http_date_ms(const struct http_call *, uint64_t *out);
+/* The seconds of Retry-After; false when there is none, or it is a date. */
+bool http_retry_after_ms(const struct http_call *, uint64_t *out);
 void http_call_release(struct http_call *);
 
 /* Appends `text` with everything but letters, digits and -._~ as %XX; '/' stays when `path`. */

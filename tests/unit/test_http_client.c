@@ -1,92 +1,11 @@
 #include "pipeline/sys/http_client.h"
-#include "tests/support/suite.h"
-#include <arpa/inet.h>
+
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-/* A server that answers each connection by a script: what it sends after each request's head,
- * and closes after the last. */
-struct script {
-    int listener;
-    char url[64];
-    const char *const *answers; /* NULL at the end */
-    unsigned requests;
-    unsigned connections;
-    char seen[8][2048]; /* head and body of each request, as far as it came at once */
-    pthread_t thread;
-};
-
-static size_t length_of(const char *head)
-{
-    const char *at = strcasestr(head, "content-length:");
-    return at == NULL ? 0 : (size_t)strtoul(at + 15, NULL, 10);
-}
-
-/* Reads one request; false at the end of the connection. */
-static bool request_read(int fd, char *out, size_t size)
-{
-    size_t len = 0;
-    out[0] = '\0';
-    for (;;) {
-        ssize_t got = read(fd, out + len, size - 1 - len);
-        if (got <= 0)
-            return false;
-        len += (size_t)got;
-        out[len] = '\0';
-        const char *end = strstr(out, "\r\n\r\n");
-        if (end == NULL)
-            continue;
-        bool chunked = strcasestr(out, "transfer-encoding: chunked") != NULL;
-        if (chunked ? strstr(end, "\r\n0\r\n\r\n") != NULL : strlen(end + 4) >= length_of(out))
-            return true;
-    }
-}
-
-static void *serve(void *arg)
-{
-    struct script *script = arg;
-    const char *const *answer = script->answers;
-    while (*answer != NULL) {
-        int fd = accept(script->listener, NULL, NULL);
-        if (fd < 0)
-            break;
-        script->connections++;
-        while (*answer != NULL && request_read(fd, script->seen[script->requests % 8], 2048)) {
-            script->requests++;
-            const char *text = *answer++;
-            if (text[0] == '\0') /* closes without an answer */
-                break;
-            if (write(fd, text, strlen(text)) < 0 || strstr(text, "Connection: close") != NULL)
-                break;
-        }
-        close(fd);
-    }
-    return NULL;
-}
-
-static void script_start(struct script *script, const char *const *answers)
-{
-    *script = (struct script){.answers = answers};
-    script->listener = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(at);
-    struct sockaddr *address = (struct sockaddr *)(void *)&at;
-    ck_assert_int_eq(bind(script->listener, address, len), 0);
-    ck_assert_int_eq(listen(script->listener, 8), 0);
-    ck_assert_int_eq(getsockname(script->listener, address, &len), 0);
-    snprintf(script->url, sizeof(script->url), "http://127.0.0.1:%u/x", ntohs(at.sin_port));
-    ck_assert_int_eq(pthread_create(&script->thread, NULL, serve, script), 0);
-}
-
-static void script_end(struct script *script)
-{
-    shutdown(script->listener, SHUT_RDWR);
-    pthread_join(script->thread, NULL);
-    close(script->listener);
-}
+#include "pipeline/sys/http_pool.h"
+#include "tests/support/scripted.h"
+#include "tests/support/suite.h"
 
 /* A clock whose pauses take no time; `now_us` counts them. */
 static uint64_t now_us;
@@ -106,16 +25,21 @@ static struct http_client *client_new(void)
     return client;
 }
 
-#define OK_TEXT   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Name:  value \r\n\r\nhello"
-#define BUSY_TEXT "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\nRetry-After: 1\r\n\r\nno"
+#define HELLO                                                                 \
+    {                                                                         \
+        .status = "200 OK", .headers = "X-Name:  value \r\n", .body = "hello" \
+    }
+#define BUSY                                                                \
+    {                                                                       \
+        .status = "503 Busy", .headers = "Retry-After: 1\r\n", .body = "no" \
+    }
 
 START_TEST(connections_are_kept)
 {
-    static const char *const answers[] = {OK_TEXT, OK_TEXT, OK_TEXT, NULL};
-    struct script script;
-    script_start(&script, answers);
+    static const struct script_step steps[] = {HELLO, HELLO, HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
     struct http_client *client = client_new();
-    struct http_call call = {.method = "GET", .url = script.url, .headers = {"A: b"}};
+    struct http_call call = {.method = "GET", .url = script_url(script), .headers = {"A: b"}};
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(http_call(client, &call), OK);
         ck_assert_int_eq(call.status, 200);
@@ -127,9 +51,9 @@ START_TEST(connections_are_kept)
     }
     http_call_release(&call);
     http_client_close(client);
-    script_end(&script);
-    ck_assert_uint_eq(script.connections, 1);
-    ck_assert_ptr_nonnull(strstr(script.seen[0], "A: b\r\n"));
+    ck_assert_uint_eq(script_connections(script), 1);
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 0), "A: b\r\n"));
+    script_close(script);
 }
 END_TEST
 
@@ -161,63 +85,170 @@ static int source_rewind(void *arg)
 /* 503 with Retry-After says that nothing happened, so it is sent again, body and all. */
 START_TEST(busy_servers_are_asked_again)
 {
-    static const char *const answers[] = {BUSY_TEXT, BUSY_TEXT, OK_TEXT, NULL};
-    struct script script;
-    script_start(&script, answers);
+    static const struct script_step steps[] = {BUSY, BUSY, HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
     struct http_client *client = client_new();
     struct source source = {.text = "a streamed body"};
     struct http_call call = {
         .method = "POST",
-        .url = script.url,
+        .url = script_url(script),
         .source = {.read = source_read, .rewind = source_rewind, .arg = &source, .size = 15}};
     ck_assert_int_eq(http_call(client, &call), OK);
     ck_assert_int_eq(call.status, 200);
     ck_assert_uint_eq(source.rewound, 2);
     http_call_release(&call);
     http_client_close(client);
-    script_end(&script);
-    ck_assert_uint_eq(script.requests, 3);
-    ck_assert_ptr_nonnull(strstr(script.seen[2], "\r\n\r\na streamed body"));
+    ck_assert_uint_eq(script_requests(script), 3);
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 2), "\r\n\r\na streamed body"));
+    script_close(script);
+}
+END_TEST
+
+START_TEST(bodies_go_out_whole)
+{
+    static const struct script_step steps[] = {HELLO, HELLO, HELLO, HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
+    struct http_client *client = client_new();
+    struct http_call call = {.method = "PUT",
+                             .url = script_url(script),
+                             .data = bytes_str("from memory"),
+                             .headers = {"Content-Type: text/x"}};
+    ck_assert_int_eq(http_call(client, &call), OK);
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 0), "PUT / HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 0), "Content-Type: text/x\r\n"));
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 0), "\r\n\r\nfrom memory"));
+    call.data = bytes_of(NULL, 0);
+    call.headers[0] = NULL;
+    ck_assert_int_eq(http_call(client, &call), OK);
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 1), "Content-Length: 0\r\n"));
+    ck_assert_ptr_null(strcasestr(script_seen(script, 1), "content-type"));
+    ck_assert_ptr_null(strcasestr(script_seen(script, 1), "expect"));
+    AUTO_BUF large = {0};
+    memset(buf_reserve(&large, 3000000), 'x', 3000000);
+    large.len = 3000000;
+    call.data = buf_bytes(&large);
+    ck_assert_int_eq(http_call(client, &call), OK);
+    const char *body = strstr(script_seen(script, 2), "\r\n\r\n");
+    ck_assert_uint_eq(strlen(body + 4), large.len);
+    struct source source = {.text = "of no known size"};
+    call.data = bytes_of(NULL, 0);
+    call.source = (struct http_source){.read = source_read, .arg = &source, .size = -1};
+    ck_assert_int_eq(http_call(client, &call), OK);
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 3), "\r\n3\r\nof \r\n"));
+    http_call_release(&call);
+    http_client_close(client);
+    script_close(script);
 }
 END_TEST
 
 START_TEST(what_may_have_happened_is_not_sent_again)
 {
-    static const char *const answers[] = {"", OK_TEXT, NULL};
-    static const char *const plain503[] = {"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
-                                           OK_TEXT, NULL};
-    struct script script;
+    static const struct script_step steps[] = {
+        {.deed = SCRIPT_CLOSE}, {.status = "503 Busy"}, HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
     struct http_client *client = client_new();
-    script_start(&script, answers);
-    struct http_call call = {.method = "POST", .url = script.url, .data = bytes_str("x")};
+    struct http_call call = {
+        .method = "POST", .url = script_url(script), .data = bytes_str("x")};
     ck_assert_int_eq(http_call(client, &call), ERR_UNKNOWN);
-    script_end(&script);
-    ck_assert_uint_eq(script.requests, 1);
-    script_start(&script, plain503);
-    call.url = script.url;
+    ck_assert_uint_eq(script_requests(script), 1);
     ck_assert_int_eq(http_call(client, &call), OK);
     ck_assert_int_eq(call.status, 503);
+    ck_assert_uint_eq(script_requests(script), 2);
     http_call_release(&call);
     http_client_close(client);
-    script_end(&script);
-    ck_assert_uint_eq(script.requests, 1);
+    script_close(script);
+}
+END_TEST
+
+/* A kept connection that ends without an answer: reads go out again on another one, and nothing
+ * else does, with a body or without. */
+START_TEST(a_dead_connection_sends_nothing_twice)
+{
+    static const struct script_step steps[] = {
+        HELLO, {.deed = SCRIPT_CLOSE}, HELLO, {.deed = SCRIPT_CLOSE},
+        HELLO, {.deed = SCRIPT_CLOSE}, HELLO, {.deed = SCRIPT_CLOSE},
+        HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
+    struct http_client *client = client_new();
+    struct http_call read = {.method = "GET", .url = script_url(script)};
+    ck_assert_int_eq(http_call(client, &read), OK);
+    ck_assert_int_eq(http_call(client, &read), OK);
+    ck_assert_uint_eq(script_requests(script), 3);
+    struct http_call write = {
+        .method = "PUT", .url = script_url(script), .data = bytes_str("x")};
+    ck_assert_int_eq(http_call(client, &write), ERR_UNKNOWN);
+    ck_assert_uint_eq(script_requests(script), 4);
+    ck_assert_int_eq(http_call(client, &read), OK);
+    write.data = bytes_of(NULL, 0);
+    ck_assert_int_eq(http_call(client, &write), ERR_UNKNOWN);
+    ck_assert_uint_eq(script_requests(script), 6);
+    ck_assert_int_eq(http_call(client, &read), OK);
+    write.method = "DELETE";
+    ck_assert_int_eq(http_call(client, &write), ERR_UNKNOWN);
+    ck_assert_uint_eq(script_requests(script), 8);
+    http_call_release(&read);
+    http_call_release(&write);
+    http_client_close(client);
+    script_close(script);
 }
 END_TEST
 
 START_TEST(nobody_listens)
 {
-    static const char *const answers[] = {NULL};
-    struct script script;
-    script_start(&script, answers);
-    script_end(&script);
+    struct script *script = script_open(NULL, 0);
+    script_end(script);
     struct http_client *client = client_new();
-    struct http_call call = {.method = "GET", .url = script.url};
+    struct http_call call = {
+        .method = "PUT", .url = script_url(script), .data = bytes_str("x")};
     ck_assert_int_eq(http_call(client, &call), ERR_AGAIN);
     ck_assert(call.why[0] != '\0');
     call.url = "ftp://127.0.0.1/x";
     ck_assert_int_eq(http_call(client, &call), ERR_INVALID);
     http_call_release(&call);
     http_client_close(client);
+    script_close(script);
+}
+END_TEST
+
+/* What does not speak TLS never got the request. */
+START_TEST(no_trust_no_request)
+{
+    static const struct script_step steps[] = {HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
+    char url[80];
+    snprintf(url, sizeof(url), "https%s", script_url(script) + 4);
+    struct http_client *client;
+    struct http_client_options options = {.clock = &fake_clock, .tries = 1};
+    ck_assert_int_eq(http_client_open(&options, &client), OK);
+    struct http_call call = {
+        .method = "PUT", .url = url, .data = bytes_str("x"), .timeout_ms = 500};
+    ck_assert_int_eq(http_call(client, &call), ERR_AGAIN);
+    http_client_close(client);
+    options.ca_file = "/nowhere/at/all.pem";
+    ck_assert_int_eq(http_client_open(&options, &client), OK);
+    ck_assert_int_eq(http_call(client, &call), ERR_AGAIN);
+    ck_assert_ptr_nonnull(strstr(call.why, "/nowhere/at/all.pem"));
+    ck_assert_uint_eq(script_requests(script), 0);
+    http_call_release(&call);
+    http_client_close(client);
+    script_close(script);
+}
+END_TEST
+
+START_TEST(a_silent_server_is_given_up)
+{
+    static const struct script_step steps[] = {{.deed = SCRIPT_STALL}, {.deed = SCRIPT_STALL}};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
+    struct http_client *client;
+    struct http_client_options options = {.clock = &fake_clock, .stall_ms = 1};
+    ck_assert_int_eq(http_client_open(&options, &client), OK);
+    struct http_call call = {.method = "GET", .url = script_url(script), .timeout_ms = 50};
+    ck_assert_int_eq(http_call(client, &call), ERR_UNKNOWN);
+    call.timeout_ms = 0;
+    ck_assert_int_eq(http_call(client, &call), ERR_UNKNOWN);
+    http_call_release(&call);
+    http_client_close(client);
+    script_close(script);
 }
 END_TEST
 
@@ -237,12 +268,15 @@ static int sink_count(void *arg, struct bytes data)
 
 START_TEST(bodies_have_bounds)
 {
-    static const char *const answers[] = {
-        OK_TEXT, OK_TEXT, OK_TEXT, "HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\nwhy", NULL};
-    struct script script;
-    script_start(&script, answers);
+    static const struct script_step steps[] = {
+        HELLO,
+        HELLO,
+        HELLO,
+        {.status = "404 No", .body = "why"},
+        {.status = "200 OK", .body = "half", .missing = 4}};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
     struct http_client *client = client_new();
-    struct http_call call = {.method = "GET", .url = script.url, .body_max = 4};
+    struct http_call call = {.method = "GET", .url = script_url(script), .body_max = 4};
     ck_assert_int_eq(http_call(client, &call), ERR_LIMIT);
     size_t got = 0;
     call.sink = (struct http_sink){.write = sink_refuse, .arg = &got};
@@ -256,14 +290,39 @@ START_TEST(bodies_have_bounds)
     ck_assert_int_eq(call.status, 404);
     ck_assert_uint_eq(got, 5);
     ck_assert(bytes_equal(buf_bytes(&call.body), bytes_str("why")));
+    /* Half a body is no answer. */
+    ck_assert_int_eq(http_call(client, &call), ERR_UNKNOWN);
     http_call_release(&call);
     http_client_close(client);
-    script_end(&script);
+    script_close(script);
 }
 END_TEST
 
+START_TEST(redirects_are_answers)
+{
+    static const struct script_step steps[] = {
+        {.status = "307 Elsewhere", .headers = "Location: /other\r\n"}};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
+    struct http_client *client = client_new();
+    char url[80];
+    snprintf(url, sizeof(url), "%s/a/../b/./c%%2E", script_url(script));
+    struct http_call call = {.method = "GET", .url = url};
+    ck_assert_int_eq(http_call(client, &call), OK);
+    ck_assert_int_eq(call.status, 307);
+    ck_assert_uint_eq(script_requests(script), 1);
+    /* A path goes out as it is. */
+    ck_assert_ptr_nonnull(strstr(script_seen(script, 0), "GET /a/../b/./c%2E HTTP/1.1"));
+    http_call_release(&call);
+    http_client_close(client);
+    script_close(script);
+}
+END_TEST
+
+#define MANY 6u
+
 struct many {
-    struct http_call calls[6];
+    struct http_call calls[MANY];
+    unsigned asked[MANY];
     size_t next;
     size_t done;
 };
@@ -271,7 +330,7 @@ struct many {
 static struct http_call *many_next(void *arg)
 {
     struct many *many = arg;
-    return many->next < ARRAY_LEN(many->calls) ? &many->calls[many->next++] : NULL;
+    return many->next < MANY ? &many->calls[many->next++] : NULL;
 }
 
 static int many_done(void *arg, struct http_call *call)
@@ -281,24 +340,149 @@ static int many_done(void *arg, struct http_call *call)
     return call->status == 200 ? OK : ERR_NOT_FOUND;
 }
 
+static void many_init(struct many *many, struct script *script)
+{
+    *many = (struct many){0};
+    for (size_t i = 0; i < MANY; i++)
+        many->calls[i] = (struct http_call){.method = "GET", .url = script_url(script)};
+}
+
+static void many_release(struct many *many)
+{
+    for (size_t i = 0; i < MANY; i++)
+        http_call_release(&many->calls[i]);
+}
+
 START_TEST(many_side_by_side)
 {
-    static const char *const answers[] = {OK_TEXT, OK_TEXT, OK_TEXT, OK_TEXT,
-                                          OK_TEXT, OK_TEXT, NULL};
-    struct script script;
-    script_start(&script, answers);
+    static const struct script_step steps[] = {HELLO, HELLO, HELLO, HELLO, HELLO, HELLO};
+    struct script *script = script_open(steps, ARRAY_LEN(steps));
     struct http_client *client = client_new();
-    struct many many = {0};
-    for (size_t i = 0; i < ARRAY_LEN(many.calls); i++)
-        many.calls[i] = (struct http_call){.method = "GET", .url = script.url};
+    struct many many;
+    many_init(&many, script);
     struct http_feed feed = {.next = many_next, .done = many_done, .arg = &many};
-    /* The script serves one connection at a time. */
-    ck_assert_int_eq(http_many(client, 1, &feed), OK);
-    ck_assert_uint_eq(many.done, ARRAY_LEN(many.calls));
-    for (size_t i = 0; i < ARRAY_LEN(many.calls); i++)
-        http_call_release(&many.calls[i]);
+    ck_assert_int_eq(http_many(client, 3, &feed), OK);
+    ck_assert_uint_eq(many.done, MANY);
+    ck_assert_uint_le(script_connections(script), 3);
+    /* The script is over: the first that is done ends all. */
+    many.next = many.done = 0;
+    ck_assert_int_eq(http_many(client, 1, &feed), ERR_NOT_FOUND);
+    ck_assert_uint_eq(many.done, 1);
+    many_release(&many);
     http_client_close(client);
-    script_end(&script);
+    script_close(script);
+}
+END_TEST
+
+/* Sends each call twice, the second time as another one. */
+static int64_t many_again(void *arg, struct http_call *call)
+{
+    struct many *many = arg;
+    size_t i = (size_t)(call - many->calls);
+    call->headers[0] = "Second: yes";
+    return many->asked[i]++ == 0 ? 5 : -1;
+}
+
+static void hello_to_the_second(void *arg UNUSED, const char *request, struct script_step *out)
+{
+    *out = (struct script_step){.status = "500 No"};
+    if (strstr(request, "Second: yes") != NULL)
+        *out = (struct script_step)HELLO;
+}
+
+START_TEST(the_caller_decides_on_another_try)
+{
+    struct script *script = script_open_answering(hello_to_the_second, NULL);
+    struct http_client *client = client_new();
+    struct many many;
+    many_init(&many, script);
+    struct http_feed feed = {
+        .next = many_next, .done = many_done, .again = many_again, .arg = &many};
+    ck_assert_int_eq(http_many(client, MANY, &feed), OK);
+    ck_assert_uint_eq(many.done, MANY);
+    ck_assert_uint_eq(script_requests(script), 2 * MANY);
+    many_release(&many);
+    http_client_close(client);
+    script_close(script);
+}
+END_TEST
+
+START_TEST(dates_and_pauses_of_answers)
+{
+    static const struct {
+        const char *head;
+        uint64_t date;
+        int64_t after;
+    } cases[] = {
+        {"Date: Fri, 24 May 2013 00:00:01 GMT\nRetry-After: 120\n", 1369353601000, 120000},
+        {"date: Fri, 24 May 2013 00:00:01 GMT\nAge: 7\nretry-after: 0\n", 0, 0},
+        {"Date: yesterday\nRetry-After: Fri, 24 May 2013 00:00:01 GMT\n", 0, -1},
+        {"Date: \nRetry-After: \n", 0, -1},
+        {"X: y\nRetry-After: 1234567\n", 0, -1},
+        {"Date: Fri, 24 May 2013 00:00:01 GMT and a lot of other things that nobody wants\n", 0,
+         -1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct http_call call = {0};
+        uint64_t date = 0;
+        uint64_t after = UINT64_MAX;
+        buf_append(&call.head, cases[i].head, strlen(cases[i].head));
+        ck_assert_int_eq(http_date_ms(&call, &date), cases[i].date != 0);
+        ck_assert_uint_eq(date, cases[i].date);
+        ck_assert_int_eq(http_retry_after_ms(&call, &after), cases[i].after >= 0);
+        ck_assert_int_eq((int64_t)after, cases[i].after);
+        http_call_release(&call);
+    }
+}
+END_TEST
+
+#define POOL_THREADS 24u
+
+static void *use_pool(void *arg)
+{
+    struct http_pool *pool = ((void **)arg)[0];
+    struct http_call call = {.method = "GET", .url = ((void **)arg)[1]};
+    for (int i = 0; i < 10; i++) {
+        struct http_client *client;
+        if (http_pool_take(pool, &client) != OK)
+            return pool;
+        int err = http_call(client, &call);
+        http_pool_give(pool, client);
+        if (err != OK || call.status != 200)
+            return pool;
+    }
+    http_call_release(&call);
+    return NULL;
+}
+
+static void always_hello(void *arg UNUSED, const char *request UNUSED, struct script_step *out)
+{
+    *out = (struct script_step)HELLO;
+}
+
+START_TEST(a_pool_for_many_threads)
+{
+    struct script *script = script_open_answering(always_hello, NULL);
+    struct http_client_options options = {.clock = &fake_clock};
+    struct http_pool *pool = http_pool_open(&options);
+    char url[80];
+    snprintf(url, sizeof(url), "%s/", script_url(script));
+    void *arg[] = {pool, url};
+    /* One after another they use one connection. */
+    ck_assert_ptr_null(use_pool(arg));
+    ck_assert_ptr_null(use_pool(arg));
+    ck_assert_uint_eq(script_connections(script), 1);
+    pthread_t threads[POOL_THREADS];
+    for (size_t i = 0; i < POOL_THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_pool, arg), 0);
+    for (size_t i = 0; i < POOL_THREADS; i++) {
+        void *wrong;
+        ck_assert_int_eq(pthread_join(threads[i], &wrong), 0);
+        ck_assert_ptr_null(wrong);
+    }
+    ck_assert_uint_eq(script_requests(script), 20 + 10 * POOL_THREADS);
+    http_pool_close(pool);
+    script_close(script);
 }
 END_TEST
 
@@ -318,10 +502,18 @@ int main(void)
     const TTest *const tests[] = {
         connections_are_kept,
         busy_servers_are_asked_again,
+        bodies_go_out_whole,
         what_may_have_happened_is_not_sent_again,
+        a_dead_connection_sends_nothing_twice,
         nobody_listens,
+        no_trust_no_request,
+        a_silent_server_is_given_up,
         bodies_have_bounds,
+        redirects_are_answers,
         many_side_by_side,
+        the_caller_decides_on_another_try,
+        dates_and_pauses_of_answers,
+        a_pool_for_many_threads,
         escapes,
     };
     return suite_run("http_client", tests, ARRAY_LEN(tests));
