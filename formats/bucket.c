@@ -11,6 +11,7 @@ static const char bucket_magic[4] = "MBUC";
 static const char project_magic[4] = "MPRJ";
 static const char handle_magic[4] = "MHND";
 static const char lease_magic[4] = "MLEA";
+static const char probe_magic[4] = "MPRB";
 
 void bucket_encode(const struct bucket *b, struct buf *out)
 {
@@ -126,4 +127,36 @@ int lease_decode(struct bytes in, struct lease *out)
         *out = lease;
     }
     return err;
+}
+
+void probe_note_encode(const struct probe_note *note, struct buf *out)
+{
+    size_t at = envelope_begin(out, probe_magic, VERSION);
+    wr_hash(out, &note->where);
+    wr_u64(out, note->passed_ms);
+    wr_u8(out, note->bare_etag);
+    envelope_close(out, at);
+}
+
+int probe_note_decode(struct bytes in, struct probe_note *out)
+{
+    struct reader r;
+    int err = envelope_open(in, probe_magic, VERSION, &r);
+    if (err != 0) {
+        return err;
+    }
+    struct probe_note note;
+    note.where = rd_hash(&r);
+    note.passed_ms = rd_u64(&r);
+    uint8_t bare = rd_u8(&r);
+    err = rd_end(&r);
+    if (err != 0) {
+        return err;
+    }
+    if (bare > 1) {
+        return ERR_CORRUPT;
+    }
+    note.bare_etag = bare == 1;
+    *out = note;
+    return 0;
 }

@@ -8,6 +8,8 @@
 #include "formats/base/hex.h"
 #include "formats/path.h"
 
+#define PROBE_NAME_MAX 64u
+
 static struct key spell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static struct key spell(const char *fmt, ...)
 {
@@ -110,6 +112,21 @@ struct key key_blob(const struct id16 *project, const struct hash *blob)
 {
     struct hash_hex hex = hash_hex(blob);
     return spell("projects/%s/blobs/%.2s/%s", id16_hex(project).s, hex.s, hex.s);
+}
+
+struct key key_probe(uint64_t ms, uint64_t id, const char *name)
+{
+    return spell("probe/%016" PRIx64 "-%016" PRIx64 "/%s", ms, id, name);
+}
+
+struct key key_probe_prefix(void)
+{
+    return spell("probe/");
+}
+
+struct key key_probe_note(void)
+{
+    return spell("probe/passed");
 }
 
 /* Parsing is lenient step by step and strict as a whole: what was read is spelled again, and
@@ -237,6 +254,20 @@ int key_handle_parse(const char *key, struct bytes *handle)
         return ERR_INVALID;
     }
     *handle = bytes_str(at);
+    return 0;
+}
+
+int key_probe_parse(const char *key, uint64_t *ms, uint64_t *id)
+{
+    const char *at = key;
+    uint64_t m, i;
+    if (!take(&at, "probe/") || !take_hex(&at, 16, &m) || !take(&at, "-") ||
+        !take_hex(&at, 16, &i) || !take(&at, "/") || *at == '\0' ||
+        strlen(at) > PROBE_NAME_MAX) {
+        return ERR_INVALID;
+    }
+    *ms = m;
+    *id = i;
     return 0;
 }
 

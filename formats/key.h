@@ -43,6 +43,12 @@ struct key key_session(const struct id16 *project, const struct id16 *session);
 struct key key_session_prefix(const struct id16 *project);
 /* projects/{pid}/blobs/{h2}/{hash} */
 struct key key_blob(const struct id16 *project, const struct hash *);
+/* probe/{ms:016x}-{id:016x}/{name}: of a probe that began then */
+struct key key_probe(uint64_t ms, uint64_t id, const char *name);
+/* probe/ */
+struct key key_probe_prefix(void);
+/* probe/passed: that a probe was passed */
+struct key key_probe_note(void);
 
 /* The reverse; ERR_INVALID for a key of another form. */
 int key_queue_parse(const char *key, uint32_t *shard, uint64_t *hlc, uint64_t *agent,
@@ -50,6 +56,7 @@ int key_queue_parse(const char *key, uint32_t *shard, uint64_t *hlc, uint64_t *a
 int key_log_parse(const char *key, uint64_t *first, uint64_t *end) MUST_USE;
 int key_session_parse(const char *key, struct id16 *session) MUST_USE;
 int key_handle_parse(const char *key, struct bytes *handle) MUST_USE; /* points into key */
+int key_probe_parse(const char *key, uint64_t *ms, uint64_t *id) MUST_USE;
 
 /* The shard of a project: XXH3-64 of its id, modulo. */
 uint32_t key_shard(const struct id16 *project, uint32_t shards);

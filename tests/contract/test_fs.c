@@ -62,7 +62,7 @@ START_TEST(processes_lose_no_increment)
 {
     AUTO_RIG rig = {0};
     rig_open_fs(&rig, "/tmp");
-    rig_put_number(rig.store, 0);
+    rig_put_zero(rig.store);
     ck_assert_uint_eq(run_processes(&rig, process_count_up), RACERS);
     rig_expect_number(rig.store, RACERS * RACE_ROUNDS);
 }

@@ -42,16 +42,23 @@ static void fuzz_one_lease(struct bytes in, struct buf *out)
     }
 }
 
+static void fuzz_one_probe_note(struct bytes in, struct buf *out)
+{
+    struct probe_note note;
+    if (probe_note_decode(in, &note) == 0) {
+        probe_note_encode(&note, out);
+        fuzz_same(in, buf_bytes(out));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct {
         char magic[5];
         void (*run)(struct bytes, struct buf *);
     } objects[] = {
-        {"MBUC", fuzz_one_bucket},
-        {"MPRJ", fuzz_one_project},
-        {"MHND", fuzz_one_handle},
-        {"MLEA", fuzz_one_lease},
+        {"MBUC", fuzz_one_bucket}, {"MPRJ", fuzz_one_project},    {"MHND", fuzz_one_handle},
+        {"MLEA", fuzz_one_lease},  {"MPRB", fuzz_one_probe_note},
     };
     if (size == 0) {
         return 0;

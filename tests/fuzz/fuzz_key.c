@@ -41,6 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (key_handle_parse(key, &handle) == 0) {
         same(key, key_handle(handle));
     }
+    uint64_t ms, id;
+    if (key_probe_parse(key, &ms, &id) == 0) {
+        same(key, key_probe(ms, id, key + 6 + 33 + 1));
+    }
     if (key_session_parse(key, &session) == 0) {
         fuzz_check(strlen(key) == 9 + 32 + 10 + 32 + 4, "another length");
     }

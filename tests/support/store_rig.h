@@ -12,6 +12,7 @@ struct rig {
     struct store *store;
     struct store *below; /* NULL for a store that is no layer */
     char dir[64];        /* removed at the end; empty for none */
+    bool sweep;          /* all objects are deleted at the end */
 };
 
 #define AUTO_RIG AUTO(rig_release) struct rig
@@ -35,7 +36,7 @@ void rig_expect_list(struct store *store, const char *prefix, const char *after,
                      const char *const *want, size_t n, bool more);
 
 /* The number at the key race/n. */
-void rig_put_number(struct store *store, uint64_t number);
+void rig_put_zero(struct store *store);
 void rig_expect_number(struct store *store, uint64_t want);
 /* Adds 1 to it by get and put-if-match, `rounds` times, whoever else does. */
 void rig_count_up(struct store *store, unsigned rounds);

@@ -119,6 +119,34 @@ START_TEST(golden_lease)
 }
 END_TEST
 
+static int decode_probe_note(struct bytes in)
+{
+    struct probe_note note;
+    return probe_note_decode(in, &note);
+}
+
+START_TEST(golden_probe_note)
+{
+    AUTO_BUF out = {0};
+    struct probe_note note = {{{1, 2, 3}}, 0x0102030405060708, true};
+    probe_note_encode(&note, &out);
+    golden_check("probe_note", buf_bytes(&out));
+    AUTO_BUF golden = {0};
+    golden_read("probe_note", &golden);
+    struct probe_note read;
+    ck_assert_int_eq(probe_note_decode(buf_bytes(&golden), &read), 0);
+    ck_assert(hash_equal(&read.where, &note.where) && read.passed_ms == note.passed_ms);
+    ck_assert(read.bare_etag);
+    buf_clear(&out);
+    probe_note_encode(&read, &out);
+    golden_check("probe_note", buf_bytes(&out));
+    object_refuses_damage(buf_bytes(&out), decode_probe_note);
+    ck_assert_int_eq(
+        object_decode_with(buf_bytes(&out), out.len - 1, "\2", 1, decode_probe_note),
+        ERR_CORRUPT);
+}
+END_TEST
+
 static int decode_changed(struct bucket b)
 {
     AUTO_BUF out = {0};
@@ -178,8 +206,10 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        golden_bucket,           golden_project,          golden_handle,        golden_lease,
-        bad_buckets_are_refused, bad_handles_are_refused, one_is_not_the_other,
+        golden_bucket,           golden_project,
+        golden_handle,           golden_lease,
+        golden_probe_note,       bad_buckets_are_refused,
+        bad_handles_are_refused, one_is_not_the_other,
     };
     return suite_run("bucket", tests, ARRAY_LEN(tests));
 }

@@ -144,6 +144,30 @@ START_TEST(other_session_and_handle_keys_are_refused)
 }
 END_TEST
 
+START_TEST(probe_keys_parse)
+{
+    uint64_t ms;
+    uint64_t id;
+    is(key_probe(0x1234, UINT64_MAX, "swap"), "probe/0000000000001234-ffffffffffffffff/swap");
+    is(key_probe_prefix(), "probe/");
+    is(key_probe_note(), "probe/passed");
+    ck_assert_int_eq(key_probe_parse(key_probe(0x1234, 7, "a/b").s, &ms, &id), 0);
+    ck_assert_uint_eq(ms, 0x1234);
+    ck_assert_uint_eq(id, 7);
+    static const char *const bad[] = {
+        "probe/passed",
+        "probe/0000000000001234-ffffffffffffffff",
+        "probe/0000000000001234-ffffffffffffffff/",
+        "probe/000000000000123-ffffffffffffffff/x",
+        "probe/0000000000001234-FFFFFFFFFFFFFFFF/x",
+        "prob/0000000000001234-ffffffffffffffff/x",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        ck_assert_int_eq(key_probe_parse(bad[i], &ms, &id), ERR_INVALID);
+    }
+}
+END_TEST
+
 START_TEST(projects_spread_over_shards)
 {
     size_t counts[16] = {0};
@@ -174,6 +198,7 @@ int main(void)
         other_log_keys_are_refused,
         session_and_handle_keys_parse,
         other_session_and_handle_keys_are_refused,
+        probe_keys_parse,
         projects_spread_over_shards,
     };
     return suite_run("key", tests, ARRAY_LEN(tests));
