@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "pipeline/sys/log.h"
-
 #define PAUSE_MS      50u /* before the second try, on average; then twice as long each time */
 #define RACE_PAUSE_MS 10u
 #define PAUSE_MOST_MS 2000u    /* a server that wants more rest is the caller's to wait for */
@@ -14,9 +12,20 @@
 
 /* ---- what went wrong ---- */
 
-void s3_say(struct s3_store *s3, const char *verb, const char *name, int err, const char *what)
+/* A server may well repeat what it was sent. */
+static bool tells_a_secret(const struct s3_store *s3, const char *what)
+{
+    return strstr(what, s3->secret_access_key) != NULL ||
+           (s3->session_token[0] != '\0' && strstr(what, s3->session_token) != NULL);
+}
+
+void s3_say(struct s3_store *s3, enum log_level level, const char *verb, const char *name,
+            int err, const char *what)
 {
     uint64_t now = s3->clock->mono_us(s3->clock);
+    if (tells_a_secret(s3, what)) {
+        what = "the answer repeats a secret";
+    }
     (void)pthread_mutex_lock(&s3->lock);
     (void)snprintf(s3->why, sizeof(s3->why), "%s %s: %s", verb, name, what);
     bool quiet = s3->said_at_us != 0 && now - s3->said_at_us < SAY_EVERY_US;
@@ -25,9 +34,25 @@ void s3_say(struct s3_store *s3, const char *verb, const char *name, int err, co
     s3->said_at_us = quiet ? s3->said_at_us : now;
     (void)pthread_mutex_unlock(&s3->lock);
     if (!quiet) {
-        log_warn("s3_trouble", LOG_STR("verb", verb), LOG_STR("key", name), LOG_ERR(err),
-                 LOG_STR("why", what), LOG_U64("left_out", left_out));
+        LOG_AT(level, "s3_trouble", LOG_STR("verb", verb), LOG_STR("key", name), LOG_ERR(err),
+               LOG_STR("why", what), LOG_U64("left_out", left_out));
     }
+}
+
+/* How bad it is when the server, and not only what was asked of it, is the trouble. Ceph says
+ * 500 of an ordinary lost race. */
+static enum log_level level_of(const struct s3_call *call)
+{
+    bool condition = (call->what & (S3_PUT_IF_MATCH | S3_PUT_IF_ABSENT)) != 0;
+    bool lost_race = condition && call->http.err == OK && call->http.status == 500;
+    return lost_race ? LOG_INFO : LOG_WARN;
+}
+
+static bool is_page(const struct http_call *http)
+{
+    struct bytes type;
+    return http_header(http, "content-type", &type) && type.len >= 9 &&
+           strncasecmp((const char *)type.data, "text/html", 9) == 0;
 }
 
 static void say_call(const struct s3_call *call, const struct s3_error *error)
@@ -40,7 +65,8 @@ static void say_call(const struct s3_call *call, const struct s3_error *error)
     } else if (call->odd != NULL) {
         (void)snprintf(what, sizeof(what), "%d, but %s", http->status, call->odd);
     } else {
-        int len = snprintf(what, sizeof(what), "%d%s%s%s%s%s", http->status,
+        int len = snprintf(what, sizeof(what), "%d%s%s%s%s%s%s", http->status,
+                           is_page(http) ? ", a page of something between" : "",
                            error->code[0] != '\0' ? " " : "", error->code,
                            error->message[0] != '\0' ? " (" : "", error->message,
                            error->message[0] != '\0' ? ")" : "");
@@ -55,7 +81,8 @@ static void say_call(const struct s3_call *call, const struct s3_error *error)
                            (const char *)region.data);
         }
     }
-    s3_say(call->s3, http->method, (const char *)call->key.data, call->err, what);
+    s3_say(call->s3, level_of(call), call->what == S3_LIST ? "LIST" : http->method,
+           (const char *)call->key.data, call->err, what);
 }
 
 /* ---- what an answer teaches ---- */
@@ -69,13 +96,6 @@ uint64_t s3_date_ms(struct s3_store *s3)
     (void)pthread_mutex_unlock(&s3->lock);
     /* A Date has whole seconds; on average half of one has passed since. */
     return date == 0 ? 0 : date + 500 + since;
-}
-
-static bool is_page(const struct http_call *http)
-{
-    struct bytes type;
-    return http_header(http, "content-type", &type) && type.len >= 9 &&
-           strncasecmp((const char *)type.data, "text/html", 9) == 0;
 }
 
 static void learn(struct s3_store *s3, const struct http_call *http)
@@ -214,7 +234,6 @@ static int64_t pause_ms(const struct s3_call *call)
     return (int64_t)(pause / 2 + rng_below(s3->rng, pause + 1));
 }
 
-/* Whether something is wrong with the server, and not only with what was asked. */
 static bool is_trouble(const struct s3_call *call)
 {
     switch (call->err) {

@@ -7,20 +7,40 @@
 #define OFFSET_ODD   (1ull << 62)
 #define RESERVE_MOST (64u << 20) /* of what an answer promises to be long */
 
+/* Takes digits and the `end` behind them; '\0' for the end of the text. */
+static bool read_number(struct bytes *text, char end, uint64_t *out)
+{
+    uint64_t value = 0;
+    size_t i = 0;
+    for (; i < text->len && text->data[i] >= '0' && text->data[i] <= '9' && i < 19; i++) {
+        value = value * 10 + (uint64_t)(text->data[i] - '0');
+    }
+    bool ended = end == '\0' ? i == text->len : i < text->len && text->data[i] == end;
+    if (i == 0 || !ended) {
+        return false;
+    }
+    size_t skip = end == '\0' ? i : i + 1;
+    *text = bytes_of(text->data + skip, text->len - skip);
+    *out = value;
+    return true;
+}
+
 static int take_body(void *arg, struct bytes data)
 {
     struct s3_call *call = arg;
-    if (data.len > STORE_GET_MAX - call->got) {
+    struct bytes length;
+    uint64_t promised = 0;
+    if (call->got == 0 && http_header(&call->http, "content-length", &length) &&
+        !read_number(&length, '\0', &promised)) {
+        promised = 0;
+    }
+    if (promised > STORE_GET_MAX || data.len > STORE_GET_MAX - call->got) {
         call->too_big = true;
         return ERR_LIMIT;
     }
-    struct bytes length;
-    if (call->got == 0 && http_header(&call->http, "content-length", &length)) {
-        uint64_t most = 0;
-        for (size_t i = 0; i < length.len && most < RESERVE_MOST; i++) {
-            most = most * 10 + (length.data[i] - '0') % 10u;
-        }
-        (void)buf_reserve(call->op->body, most < RESERVE_MOST ? (size_t)most : RESERVE_MOST);
+    if (promised > 0) {
+        (void)buf_reserve(call->op->body,
+                          promised < RESERVE_MOST ? (size_t)promised : RESERVE_MOST);
     }
     buf_append_bytes(call->op->body, data);
     call->got += data.len;
@@ -74,23 +94,6 @@ void s3_get_write(struct s3_call *call)
         (void)snprintf(call->range, sizeof(call->range), "bytes=-%" PRIu64,
                        bounded(range->len));
     }
-}
-
-static bool read_number(struct bytes *text, char end, uint64_t *out)
-{
-    uint64_t value = 0;
-    size_t i = 0;
-    for (; i < text->len && text->data[i] >= '0' && text->data[i] <= '9' && i < 19; i++) {
-        value = value * 10 + (uint64_t)(text->data[i] - '0');
-    }
-    bool ended = end == '\0' ? i == text->len : i < text->len && text->data[i] == end;
-    if (i == 0 || !ended) {
-        return false;
-    }
-    size_t skip = end == '\0' ? i : i + 1;
-    *text = bytes_of(text->data + skip, text->len - skip);
-    *out = value;
-    return true;
 }
 
 /* `bytes FIRST-LAST/SIZE` */

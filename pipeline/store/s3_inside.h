@@ -9,6 +9,7 @@
 #include "pipeline/store/s3_sign.h"
 #include "pipeline/store/s3_xml.h"
 #include "pipeline/sys/http_pool.h"
+#include "pipeline/sys/log.h"
 
 #define S3_KEY_MAX 1024u /* bytes of an object's name, prefix included */
 
@@ -54,7 +55,7 @@ struct s3_call {
     int err;
     const char *odd; /* what is wrong with an answer that is none, for people; or NULL */
     /* what is sent */
-    struct buf key; /* the object's name in the bucket, a NUL behind it */
+    struct buf key; /* the object's name in the bucket, or what names begin with, and a NUL */
     struct buf url;
     struct buf lines; /* the headers, a NUL behind each */
     char payload[HASH_HEX_LEN + 1];
@@ -77,7 +78,8 @@ extern const struct store_calls s3_calls;
 
 /* ---- s3_request.c ---- */
 
-/* Makes the first request. What is not 0 ends the call before it began. */
+/* Makes the first request; `key` is the prefix for a list. What is not 0 ends the call before
+ * it began. */
 int s3_call_begin(struct s3_call *, struct s3_store *, enum s3_what, const char *key) MUST_USE;
 /* Makes and signs the request as it is to be sent now. */
 void s3_call_write(struct s3_call *);
@@ -91,7 +93,8 @@ int64_t s3_call_end(struct s3_call *);
 int s3_call_run(struct s3_call *) MUST_USE;
 void s3_call_release(struct s3_call *);
 /* Remembers what is wrong, and logs it unless much is wrong. `verb` and `name` say of what. */
-void s3_say(struct s3_store *, const char *verb, const char *name, int err, const char *what);
+void s3_say(struct s3_store *, enum log_level, const char *verb, const char *name, int err,
+            const char *what);
 /* An answer's etag without its quotes; false when it has none that can be sent back. */
 bool s3_etag_read(const struct http_call *, struct etag *out);
 bool s3_etag_ok(const struct etag *);

@@ -33,7 +33,8 @@ static int read_page(struct listing *l, struct s3_call *call)
     }
     call->n_params = n;
     call->arena = l->arena;
-    int err = s3_call_begin(call, l->s3, S3_LIST, "");
+    int err = s3_call_begin(call, l->s3, S3_LIST,
+                            (const char *)l->prefix.data + strlen(l->s3->prefix));
     return err != OK ? err : s3_call_run(call);
 }
 
@@ -84,7 +85,7 @@ static int list_all(struct listing *l)
         if (err == OK) {
             err = take_page(l, &call.page);
             if (err == ERR_CORRUPT) {
-                s3_say(l->s3, "list", (const char *)l->prefix.data, err,
+                s3_say(l->s3, LOG_WARN, "LIST", (const char *)l->prefix.data, err,
                        "it gives names that were not asked for, or not in their order");
             }
         }

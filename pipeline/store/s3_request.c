@@ -67,9 +67,11 @@ void s3_call_write(struct s3_call *call)
     buf_append(&call->url, s3->base, strlen(s3->base));
     size_t path_at = call->url.len;
     buf_append(&call->url, s3->path, strlen(s3->path));
-    if (call->what != S3_LIST || s3->path[0] == '\0') {
+    if (call->what != S3_LIST) {
         buf_append(&call->url, "/", 1);
         http_escape(&call->url, bytes_of(call->key.data, call->key.len - 1), true);
+    } else if (s3->path[0] == '\0') {
+        buf_append(&call->url, "/", 1);
     }
     AUTO_BUF path = {0};
     buf_append(&path, call->url.data + path_at, call->url.len - path_at);
@@ -123,9 +125,7 @@ int s3_call_begin(struct s3_call *call, struct s3_store *s3, enum s3_what what, 
     call->http.body_max = what == S3_LIST ? LIST_BODY_MAX : ERROR_BODY_MAX;
     call->http.data = bytes_of(NULL, 0);
     buf_clear(&call->key);
-    if (what != S3_LIST) {
-        buf_printf(&call->key, "%s%s", s3->prefix, key);
-    }
+    buf_printf(&call->key, "%s%s", s3->prefix, key);
     if (call->key.len > S3_KEY_MAX) {
         return ERR_INVALID;
     }

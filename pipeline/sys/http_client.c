@@ -30,6 +30,7 @@ struct flight {
     struct curl_slist *headers;
     size_t sent; /* of what `source` gives */
     bool asked;  /* a connection stood, and the request may be on its way */
+    bool cut;    /* that connection ended, and curl wanted to send it again */
     int stopped; /* what a callback gave up with */
     unsigned tries;
     uint64_t resume_us; /* waiting for another try until then; 0: in flight */
@@ -244,8 +245,10 @@ static int on_request(void *arg, char *there UNUSED, char *here UNUSED, int port
     struct flight *flight = arg;
     const char *method = flight->call->method;
     bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    if (flight->asked && !reads)
+    if (flight->asked && !reads) {
+        flight->cut = true;
         return CURL_PREREQFUNC_ABORT;
+    }
     flight->asked = true;
     return CURL_PREREQFUNC_OK;
 }
@@ -315,6 +318,7 @@ static void flight_begin(struct flight *flight)
     call->status = 0;
     flight->stopped = OK;
     flight->asked = false;
+    flight->cut = false;
     flight->resume_us = 0;
     flight->tries++;
     CURL *easy = flight->easy;
@@ -357,9 +361,11 @@ static int err_of(const struct flight *flight, CURLcode code)
         return flight->stopped;
     if (code == CURLE_OK)
         return OK;
+    if (flight->asked)
+        return ERR_UNKNOWN;
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return ERR_INVALID;
-    return flight->asked ? ERR_UNKNOWN : ERR_AGAIN;
+    return ERR_AGAIN;
 }
 
 /* Milliseconds to wait for another try, or -1 for none. */
@@ -393,7 +399,9 @@ static bool flight_end(struct flight *flight, const struct http_feed *feed, CURL
     call->err = err_of(flight, code);
     if (call->err != OK)
         snprintf(call->why, sizeof(call->why), "%s",
-                 flight->error[0] != '\0' ? flight->error : curl_easy_strerror(code));
+                 flight->cut                ? "the connection ended before an answer came"
+                 : flight->error[0] != '\0' ? flight->error
+                                            : curl_easy_strerror(code));
     flight->error[0] = '\0';
     int64_t ms = feed->again != NULL ? feed->again(feed->arg, call) : pause_ms(flight);
     if (ms < 0 || clock == NULL || rewind_body(flight) != OK)

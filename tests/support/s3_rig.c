@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "formats/key.h"
 #include "pipeline/store/s3_probe.h"
 
 static const char *env(const char *name)
@@ -41,5 +42,6 @@ void s3_rig_open(struct rig *rig)
     ck_assert_msg(s3_store_open(&options, &rig->store, why) == OK, "%s", why);
     struct probe_report report;
     ck_assert_msg(s3_store_probe(rig->store, true, &report) == OK, "%s", report.says);
+    ck_assert_int_eq(store_delete(rig->store, key_probe_note().s), OK);
     rig->sweep = true;
 }

@@ -144,7 +144,10 @@ END_TEST
 START_TEST(what_may_have_happened_is_not_sent_again)
 {
     static const struct script_step steps[] = {
-        {.deed = SCRIPT_CLOSE}, {.status = "503 Busy"}, HELLO};
+        {.deed = SCRIPT_CLOSE},
+        {.status = "503 Busy"},
+        {.deed = SCRIPT_RAW, .body = "garbage\r\n\r\n", .close = true},
+        HELLO};
     struct script *script = script_open(steps, ARRAY_LEN(steps));
     struct http_client *client = client_new();
     struct http_call call = {
@@ -154,6 +157,8 @@ START_TEST(what_may_have_happened_is_not_sent_again)
     ck_assert_int_eq(http_call(client, &call), OK);
     ck_assert_int_eq(call.status, 503);
     ck_assert_uint_eq(script_requests(script), 2);
+    ck_assert_int_eq(http_call(client, &call), ERR_UNKNOWN);
+    ck_assert_uint_eq(script_requests(script), 3);
     http_call_release(&call);
     http_client_close(client);
     script_close(script);
