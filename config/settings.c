@@ -9,6 +9,16 @@
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
+static const char *const s3_addressings[] = {"auto", "path", "virtual", NULL};
+static const char *const s3_providers[] = {"auto", "aws", "ceph",  "minio",
+                                           "r2",   "gcs", "other", NULL};
+static const char *const aws_endpoint[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", NULL};
+static const char *const aws_region[] = {"AWS_REGION", "AWS_DEFAULT_REGION", NULL};
+static const char *const aws_ca_file[] = {"AWS_CA_BUNDLE", NULL};
+static const char *const aws_key_id[] = {"AWS_ACCESS_KEY_ID", NULL};
+static const char *const aws_secret[] = {"AWS_SECRET_ACCESS_KEY", NULL};
+static const char *const aws_token[] = {"AWS_SESSION_TOKEN", NULL};
+
 const struct setting settings_table[] = {
     {.name = "dir",
      .type = SETTING_STRING,
@@ -16,8 +26,9 @@ const struct setting settings_table[] = {
      .preset = "",
      .min = 0,
      .max = 4000,
-     .doc = "The directory that is the bucket: all data lies in it. It is made if it is not "
-            "there."},
+     .doc =
+         "The bucket, in which all data lies: a directory, which is made if it is not there, "
+         "or s3://BUCKET or s3://BUCKET/PREFIX, which must be there."},
     {.name = "listen",
      .type = SETTING_ADDRESS,
      .offset = AT(listen),
@@ -190,6 +201,109 @@ const struct setting settings_table[] = {
      .min = 0,
      .max = 1ull << 40,
      .doc = "Memory for small contents that were read, up to 64 KiB each."},
+    {.name = "s3_endpoint",
+     .type = SETTING_STRING,
+     .offset = AT(s3_endpoint),
+     .preset = "",
+     .min = 0,
+     .max = 1000,
+     .env = aws_endpoint,
+     .doc = "The server of a bucket s3://…, as https://HOST:PORT; without it that of AWS in "
+            "s3_region. AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL give it, too."},
+    {.name = "s3_region",
+     .type = SETTING_STRING,
+     .offset = AT(s3_region),
+     .preset = "us-east-1",
+     .min = 1,
+     .max = 64,
+     .env = aws_region,
+     .doc = "The region of the bucket. AWS_REGION and AWS_DEFAULT_REGION give it, too."},
+    {.name = "s3_addressing",
+     .type = SETTING_CHOICE,
+     .offset = AT(s3_addressing),
+     .preset = "auto",
+     .choices = s3_addressings,
+     .doc = "Where the bucket's name goes: path for HOST/BUCKET/KEY, virtual for "
+            "BUCKET.HOST/KEY; auto is virtual on AWS and path elsewhere."},
+    {.name = "s3_provider",
+     .type = SETTING_CHOICE,
+     .offset = AT(s3_provider),
+     .preset = "auto",
+     .choices = s3_providers,
+     .doc = "Who serves the bucket, for providers differ; auto finds it out."},
+    {.name = "s3_ca_file",
+     .type = SETTING_STRING,
+     .offset = AT(s3_ca_file),
+     .preset = "",
+     .min = 0,
+     .max = 4000,
+     .env = aws_ca_file,
+     .doc =
+         "Certificates to trust in place of the system's, as a PEM file. AWS_CA_BUNDLE gives "
+         "it, too."},
+    {.name = "s3_access_key_id",
+     .type = SETTING_STRING,
+     .offset = AT(s3_access_key_id),
+     .preset = "",
+     .min = 0,
+     .max = 1000,
+     .env = aws_key_id,
+     .doc = "Who we are to the server of the bucket. AWS_ACCESS_KEY_ID gives it, too."},
+    {.name = "s3_secret_access_key",
+     .type = SETTING_SECRET,
+     .offset = AT(s3_secret_access_key),
+     .preset = "",
+     .min = 0,
+     .max = 1000,
+     .env = aws_secret,
+     .doc =
+         "The secret that belongs to s3_access_key_id. AWS_SECRET_ACCESS_KEY gives it, too."},
+    {.name = "s3_session_token",
+     .type = SETTING_SECRET,
+     .offset = AT(s3_session_token),
+     .preset = "",
+     .min = 0,
+     .max = 16384,
+     .env = aws_token,
+     .doc =
+         "The token of temporary credentials. AWS_SESSION_TOKEN gives it, too, together with "
+         "AWS_ACCESS_KEY_ID only."},
+    {.name = "s3_concurrency",
+     .type = SETTING_U64,
+     .offset = AT(s3_concurrency),
+     .preset = "32",
+     .min = 1,
+     .max = 64,
+     .doc = "Requests to the bucket that one piece of work makes at a time."},
+    {.name = "s3_tries",
+     .type = SETTING_U64,
+     .offset = AT(s3_tries),
+     .preset = "4",
+     .min = 1,
+     .max = 10,
+     .doc = "How often a request to the bucket is made at most while the server says that "
+            "nothing happened."},
+    {.name = "s3_connect_ms",
+     .type = SETTING_DURATION_MS,
+     .offset = AT(s3_connect_ms),
+     .preset = "3s",
+     .min = 10,
+     .max = 600000,
+     .doc = "A connection to the server of the bucket must stand after this."},
+    {.name = "s3_stall_ms",
+     .type = SETTING_DURATION_MS,
+     .offset = AT(s3_stall_ms),
+     .preset = "20s",
+     .min = 1000,
+     .max = 600000,
+     .doc = "A request to the bucket of which nothing moves for so long is given up."},
+    {.name = "s3_timeout_ms",
+     .type = SETTING_DURATION_MS,
+     .offset = AT(s3_timeout_ms),
+     .preset = "5m",
+     .min = 1000,
+     .max = 86400000,
+     .doc = "A request to the bucket is given up after this."},
 };
 const size_t settings_table_n = ARRAY_LEN(settings_table);
 static_assert(ARRAY_LEN(settings_table) <= SETTINGS_MAX,

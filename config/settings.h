@@ -1,9 +1,10 @@
 /* The settings of every program: one table, read by jobs/ only and handed down as option
  * structs.
  *
- * A value comes from, in rising order of precedence: the table's default, the YAML file
- * (`--config FILE` or MIC_CONFIG), the environment (MIC_<NAME>), the command line (`--name
- * value`, `--name=value`). In the file the keys are flat, spelled as in the table; a flag has
+ * A value comes from, in rising order of precedence: the table's default, a variable that other
+ * programs read, too (such as AWS_REGION), the YAML file (`--config FILE` or MIC_CONFIG), the
+ * environment (MIC_<NAME>), the command line (`--name value`, `--name=value`). In the file the
+ * keys are flat, spelled as in the table; a flag has
  * '-' for '_'. An unknown key or flag, a key given twice and a value of the wrong type or
  * outside its bounds are refused, with file and line.
  *
@@ -32,6 +33,7 @@ enum setting_type {
     SETTING_STRING,
     SETTING_CHOICE,  /* one of the words in `choices`; the value is its index */
     SETTING_ADDRESS, /* HOST:PORT, loopback only */
+    SETTING_SECRET,  /* a string that is never shown, and not taken from the command line */
 };
 
 struct settings_address {
@@ -56,7 +58,7 @@ struct setting_origin {
 
 /* All strings live in `arena`. */
 struct settings {
-    const char *dir; /* never empty after settings_load */
+    const char *dir; /* or s3://BUCKET/PREFIX; never empty after settings_load */
     struct settings_address listen;
     uint64_t log_level; /* an enum log_level: 0 debug, 1 info, 2 warn, 3 error */
     bool log_json;
@@ -86,6 +88,20 @@ struct settings {
     uint64_t page_cache_bytes;
     uint64_t content_cache_bytes;
 
+    const char *s3_endpoint;
+    const char *s3_region;
+    uint64_t s3_addressing; /* an enum s3_addressing */
+    uint64_t s3_provider;   /* an enum s3_provider_id */
+    const char *s3_ca_file;
+    const char *s3_access_key_id;
+    const char *s3_secret_access_key;
+    const char *s3_session_token;
+    uint64_t s3_concurrency;
+    uint64_t s3_tries;
+    uint64_t s3_connect_ms;
+    uint64_t s3_stall_ms;
+    uint64_t s3_timeout_ms;
+
     /* Bare arguments that no setting took, in order. */
     const char **args;
     size_t args_n;
@@ -103,6 +119,7 @@ struct setting {
     uint64_t min;
     uint64_t max;
     const char *const *choices; /* SETTING_CHOICE: words, ending in NULL */
+    const char *const *env;     /* variables of others that give it, ending in NULL; or NULL */
     const char *doc;            /* whole sentences */
 };
 
@@ -163,7 +180,7 @@ const struct setting *setting_find(struct bytes name);
 int setting_parse(struct settings *, const struct setting *, struct bytes text,
                   struct setting_origin origin, struct settings_error *) MUST_USE;
 
-/* The value as a file would spell it, in the arena of the settings. */
+/* The value as a file would spell it, in the arena of the settings; "***" for a secret. */
 const char *setting_spell(struct settings *, const struct setting *);
 
 void settings_print_help(FILE *, const struct settings_program *);

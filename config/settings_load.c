@@ -47,6 +47,51 @@ static const char *env_find(char *const *env, const char *name)
     return NULL;
 }
 
+/* What other programs' variables say, where none of ours says anything. */
+static int read_env_of_others(struct load *l, char *const *env)
+{
+    for (size_t i = 0; i < settings_table_n; i++) {
+        const struct setting *row = &settings_table[i];
+        const char *value = NULL;
+        size_t at = 0;
+        for (; row->env != NULL && row->env[at] != NULL; at++) {
+            value = env_find(env, row->env[at]);
+            if (value != NULL && value[0] != '\0')
+                break;
+        }
+        if (value == NULL || value[0] == '\0')
+            continue;
+        struct setting_origin origin = {.source = SETTING_FROM_ENV, .name = row->env[at]};
+        int e = setting_parse(l->settings, row, bytes_str(value), origin, l->err);
+        if (e != 0) {
+            settings_refuse_at(l->err, row->env[at]);
+            return e;
+        }
+    }
+    return 0;
+}
+
+static const struct setting_origin *origin_of(const struct settings *s, const char *name)
+{
+    return &s->origins[setting_find(bytes_str(name)) - settings_table];
+}
+
+static bool is_from(const struct setting_origin *origin, const char *variable)
+{
+    return origin->source == SETTING_FROM_ENV && strcmp(origin->name, variable) == 0;
+}
+
+/* A token belongs to the key that it came with; other keys are refused with it. */
+static void drop_foreign_token(struct settings *s)
+{
+    const struct setting *row = setting_find(bytes_str("s3_session_token"));
+    if (is_from(origin_of(s, row->name), "AWS_SESSION_TOKEN") &&
+        !is_from(origin_of(s, "s3_access_key_id"), "AWS_ACCESS_KEY_ID")) {
+        s->s3_session_token = "";
+        s->origins[row - settings_table] = (struct setting_origin){.name = NULL};
+    }
+}
+
 static int read_env(struct load *l, char *const *env)
 {
     for (size_t i = 0; i < settings_table_n; i++) {
@@ -137,6 +182,12 @@ static int read_flag(struct load *l, const char *arg)
     const struct setting *row = setting_find(flag.name);
     if (row == NULL)
         return settings_refuse(l->err, "%s: there is no such flag; see --help", flag.shown);
+    if (row->type == SETTING_SECRET)
+        return settings_refuse(
+            l->err,
+            "%s: a secret is not given on the command line, where others can "
+            "read it, but in the environment or the file",
+            flag.shown);
     enum setting_source before = l->settings->origins[row - settings_table].source;
     if (before == SETTING_FROM_FLAG || before == SETTING_FROM_ARGUMENT)
         return settings_refuse(l->err, "%s: it is given twice", flag.shown);
@@ -239,8 +290,7 @@ static int check_together(const struct load *l)
         return settings_refuse(l->err, "intake_batch_max is greater than intake_queue_max");
     if (s->dir[0] == '\0' && l->action == SETTINGS_RUN)
         return settings_refuse(
-            l->err,
-            "no data directory: give %s%s--dir, MIC_DIR, or dir in a file named by --config",
+            l->err, "no bucket: give %s%s--dir, MIC_DIR, or dir in a file named by --config",
             l->program->positional != NULL ? l->program->positional_shown : "",
             l->program->positional != NULL ? ", " : "");
     return 0;
@@ -249,13 +299,17 @@ static int check_together(const struct load *l)
 static int load_all(struct load *l, char *const *env)
 {
     set_presets(l->settings);
-    int e = find_file(l, env);
+    int e = read_env_of_others(l, env);
+    if (e == 0)
+        e = find_file(l, env);
     if (e == 0 && l->file[0] != '\0')
         e = config_yaml_read(l->settings, l->file, l->err);
     if (e == 0)
         e = read_env(l, env);
     if (e == 0)
         e = read_command_line(l);
+    if (e == 0)
+        drop_foreign_token(l->settings);
     return e != 0 ? e : check_together(l);
 }
 

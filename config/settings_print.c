@@ -48,6 +48,8 @@ static const char *bounds(struct arena *a, const struct setting *row)
         return "string";
     case SETTING_ADDRESS:
         return "address";
+    case SETTING_SECRET:
+        return "secret; in the environment or the file only";
     case SETTING_CHOICE: {
         const char *list = row->choices[0];
         for (size_t i = 1; row->choices[i] != NULL; i++)
@@ -103,11 +105,18 @@ void settings_print_help(FILE *to, const struct settings_program *program)
     }
 }
 
+/* Whether there is a value that must not be shown. */
+static bool is_hidden(struct settings *s, const struct setting *row)
+{
+    return row->type == SETTING_SECRET && setting_spell(s, row)[0] != '\0';
+}
+
 /* A value as YAML: strings in double quotes, since they may hold anything but control
  * characters. */
 static void print_value(FILE *to, const struct setting *row, const char *value)
 {
-    if (row->type != SETTING_STRING && row->type != SETTING_ADDRESS) {
+    if (row->type != SETTING_STRING && row->type != SETTING_ADDRESS &&
+        row->type != SETTING_SECRET) {
         (void)fputs(value, to);
         return;
     }
@@ -143,7 +152,8 @@ void settings_print(FILE *to, struct settings *s)
 {
     for (size_t i = 0; i < settings_table_n; i++) {
         const struct setting *row = &settings_table[i];
-        (void)fprintf(to, "%s: ", row->name);
+        /* What is hidden is said to be set, and does not set anything when it is read. */
+        (void)fprintf(to, "%s%s: ", is_hidden(s, row) ? "# " : "", row->name);
         print_value(to, row, setting_spell(s, row));
         (void)fprintf(to, " # ");
         print_origin(to, &s->origins[i]);

@@ -44,6 +44,7 @@ static struct units units_of(enum setting_type type)
     case SETTING_STRING:
     case SETTING_CHOICE:
     case SETTING_ADDRESS:
+    case SETTING_SECRET:
         break;
     }
     return (struct units){NULL, 0};
@@ -122,6 +123,7 @@ static const char *wanted(const struct setting *row)
     case SETTING_BOOL:
         return "true or false";
     case SETTING_STRING:
+    case SETTING_SECRET:
         return "a string without control characters";
     case SETTING_CHOICE:
         return "one of its words";
@@ -229,7 +231,9 @@ static int parse_string(struct settings *s, const struct setting *row, struct by
                                (unsigned long long)row->min, (unsigned long long)row->max);
     for (size_t i = 0; i < text.len; i++)
         if (text.data[i] < 0x20 || text.data[i] == 0x7f)
-            return settings_refuse(err, "'%s' is not %s", shown(s, text), wanted(row));
+            return settings_refuse(err, "'%s' is not %s",
+                                   row->type == SETTING_SECRET ? "***" : shown(s, text),
+                                   wanted(row));
     *out = arena_str(&s->arena, text);
     return 0;
 }
@@ -255,6 +259,7 @@ int setting_parse(struct settings *s, const struct setting *row, struct bytes te
             e = settings_refuse(err, "'%s' is not %s", shown(s, text), wanted(row));
         break;
     case SETTING_STRING:
+    case SETTING_SECRET:
         e = parse_string(s, row, text, field, err);
         break;
     case SETTING_CHOICE:
@@ -287,6 +292,8 @@ const char *setting_spell(struct settings *s, const struct setting *row)
         return *(const bool *)field ? "true" : "false";
     case SETTING_STRING:
         return *(const char *const *)field;
+    case SETTING_SECRET:
+        return **(const char *const *)field == '\0' ? "" : "***";
     case SETTING_CHOICE:
         return row->choices[*(const uint64_t *)field];
     case SETTING_ADDRESS:

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pipeline/store/fs.h"
+#include "jobs/shared/open_store.h"
 #include "pipeline/store/trace.h"
 #include "pipeline/sys/log.h"
 
@@ -23,24 +23,24 @@ int process_open(struct process *p, const struct settings_program *program, int 
         return code;
     log_setup((enum log_level)p->settings.log_level, p->settings.log_json);
     process_block_signals();
-    int err = fs_store_open(p->settings.dir, &p->disk);
-    if (err == OK) {
-        p->store = trace_store_open(p->disk);
-        struct repo_options options = {.page_cache_bytes = (size_t)p->settings.page_cache_bytes,
-                                       .content_cache_bytes =
-                                           (size_t)p->settings.content_cache_bytes,
-                                       .shards = (uint32_t)p->settings.shards,
-                                       .chunk_size = (uint32_t)p->settings.chunk_size};
-        err = repo_open(&p->repo, p->store, clock_system(), rng_system(), &options);
-        if (err != OK) {
-            store_close(p->store);
-            store_close(p->disk);
-        }
+    code = open_probed_store(program->name, &p->settings, &p->disk);
+    if (code >= 0) {
+        settings_release(&p->settings);
+        return code;
     }
+    p->store = trace_store_open(p->disk);
+    struct repo_options options = {.page_cache_bytes = (size_t)p->settings.page_cache_bytes,
+                                   .content_cache_bytes =
+                                       (size_t)p->settings.content_cache_bytes,
+                                   .shards = (uint32_t)p->settings.shards,
+                                   .chunk_size = (uint32_t)p->settings.chunk_size};
+    int err = repo_open(&p->repo, p->store, clock_system(), rng_system(), &options);
     if (err == OK)
         return -1;
     fprintf(stderr, "%s: cannot open the bucket in %s: %s\n", program->name, p->settings.dir,
             err_name(err));
+    store_close(p->store);
+    store_close(p->disk);
     settings_release(&p->settings);
     return 1;
 }

@@ -7,6 +7,7 @@
 #include "formats/base/buf.h"
 #include "formats/base/err.h"
 #include "formats/base/limits.h"
+#include "pipeline/store/s3.h"
 #include "tests/support/suite.h"
 
 #define SAMPLE_FILE "config/micelio.sample.yaml"
@@ -89,7 +90,7 @@ START_TEST(the_table_is_sound)
     for (size_t i = 0; i < settings_table_n; i++) {
         const struct setting *row = &settings_table[i];
         ck_assert_ptr_eq(setting_find(bytes_str(row->name)), row);
-        ck_assert_msg(strspn(row->name, "abcdefghijklmnopqrstuvwxyz_") == strlen(row->name),
+        ck_assert_msg(strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(row->name),
                       "%s", row->name);
         ck_assert_uint_le(row->min, row->max);
         ck_assert_int_eq(row->doc[strlen(row->doc) - 1], '.');
@@ -361,8 +362,8 @@ END_TEST
 
 START_TEST(command_lines_that_are_refused)
 {
-    expect_refused(no_env, ARGS(NULL), "no data directory");
-    expect_refused(no_env, ARGS(A("")), "no data directory");
+    expect_refused(no_env, ARGS(NULL), "no bucket");
+    expect_refused(no_env, ARGS(A("")), "no bucket");
     expect_refused(no_env, ARGS(A("/d"), A("--none")), "--none: there is no such flag");
     expect_refused(no_env, ARGS(A("/d"), A("-x")), "-x: there is no such flag");
     expect_refused(no_env, ARGS(A("/d"), A("--shards")), "--shards: a value is missing");
@@ -475,6 +476,104 @@ START_TEST(what_is_printed_is_read_back)
 }
 END_TEST
 
+#define SECRET "s3cr3t/+value"
+
+/* A secret shows neither in what is printed nor in an error, and cannot be given where others
+ * see it. */
+START_TEST(secrets_are_never_shown)
+{
+    static const char text[] = "s3_access_key_id: AKID\ns3_secret_access_key: " SECRET "\n";
+    AUTO(file_release) struct file f = file_of(text, strlen(text));
+    char *const env[] = {A("MIC_S3_SESSION_TOKEN=" SECRET "2"), NULL};
+    struct settings s;
+    enum settings_action action;
+    struct settings_error err;
+    ck_assert_int_eq(load(env, ARGS(A("/d"), A("--config"), f.path), &s, &action, &err), 0);
+    ck_assert_str_eq(s.s3_secret_access_key, SECRET);
+    ck_assert_str_eq(s.s3_session_token, SECRET "2");
+    char *shown = printed(&s);
+    ck_assert_ptr_null(strstr(shown, "s3cr3t"));
+    ck_assert_ptr_nonnull(strstr(shown, "# s3_secret_access_key: \"***\" # /"));
+    ck_assert_ptr_nonnull(
+        strstr(shown, "# s3_session_token: \"***\" # MIC_S3_SESSION_TOKEN\n"));
+    ck_assert_ptr_nonnull(strstr(shown, "\ns3_access_key_id: \"AKID\" # /"));
+    free(shown);
+    settings_release(&s);
+    expect_refused(no_env, ARGS(A("/d"), A("--s3-secret-access-key=" SECRET)),
+                   "--s3-secret-access-key: a secret is not given on the command line");
+    expect_refused(no_env, ARGS(A("/d"), A("--s3-session-token"), A(SECRET)),
+                   "--s3-session-token: a secret is not given");
+    char *const bad[] = {A("MIC_S3_SECRET_ACCESS_KEY=" SECRET "\n"), NULL};
+    ck_assert_int_eq(load(bad, ARGS(A("/d")), &s, &action, &err), ERR_INVALID);
+    ck_assert_ptr_null(strstr(err.message, "s3cr3t"));
+}
+END_TEST
+
+START_TEST(variables_of_others)
+{
+    static const char text[] = "s3_region: from-file\n";
+    AUTO(file_release) struct file f = file_of(text, strlen(text));
+    char *const env[] = {A("AWS_REGION="),
+                         A("AWS_DEFAULT_REGION=from-aws"),
+                         A("AWS_ENDPOINT_URL=http://general"),
+                         A("AWS_ENDPOINT_URL_S3=http://s3"),
+                         A("AWS_CA_BUNDLE=/ca"),
+                         A("AWS_ACCESS_KEY_ID=AKID"),
+                         A("AWS_SECRET_ACCESS_KEY=SK"),
+                         A("AWS_SESSION_TOKEN=ST"),
+                         NULL};
+    struct settings s;
+    enum settings_action action;
+    struct settings_error err;
+    ck_assert_int_eq(load(env, ARGS(A("/d")), &s, &action, &err), 0);
+    ck_assert_str_eq(s.s3_region, "from-aws");
+    ck_assert_str_eq(s.s3_endpoint, "http://s3");
+    ck_assert_str_eq(s.s3_ca_file, "/ca");
+    ck_assert_str_eq(s.s3_access_key_id, "AKID");
+    ck_assert_str_eq(s.s3_secret_access_key, "SK");
+    ck_assert_str_eq(s.s3_session_token, "ST");
+    settings_release(&s);
+    /* Our own file goes before them. */
+    ck_assert_int_eq(load(env, ARGS(A("/d"), A("--config"), f.path), &s, &action, &err), 0);
+    ck_assert_str_eq(s.s3_region, "from-file");
+    settings_release(&s);
+}
+END_TEST
+
+/* A token is of use with the key that it came with, and with no other. */
+START_TEST(tokens_belong_to_their_keys)
+{
+    char *const env[] = {A("AWS_ACCESS_KEY_ID=AKID"), A("AWS_SESSION_TOKEN=ST"),
+                         A("MIC_S3_ACCESS_KEY_ID=MINE"), NULL};
+    char *const both[] = {A("AWS_ACCESS_KEY_ID=AKID"), A("MIC_S3_SESSION_TOKEN=ST"), NULL};
+    struct settings s;
+    enum settings_action action;
+    struct settings_error err;
+    ck_assert_int_eq(load(env, ARGS(A("/d")), &s, &action, &err), 0);
+    ck_assert_str_eq(s.s3_access_key_id, "MINE");
+    ck_assert_str_eq(s.s3_session_token, "");
+    settings_release(&s);
+    ck_assert_int_eq(load(both, ARGS(A("/d")), &s, &action, &err), 0);
+    ck_assert_str_eq(s.s3_session_token, "ST");
+    settings_release(&s);
+}
+END_TEST
+
+/* The words stand for the enums that the programs hand down. */
+START_TEST(words_of_s3_are_those_of_the_store)
+{
+    const struct setting *row = setting_find(bytes_str("s3_provider"));
+    ck_assert_str_eq(row->choices[S3_AUTO], "auto");
+    for (enum s3_provider_id id = S3_AWS; id < S3_PROVIDERS; id++)
+        ck_assert_str_eq(row->choices[id], s3_provider(id)->name);
+    ck_assert_ptr_null(row->choices[S3_PROVIDERS]);
+    row = setting_find(bytes_str("s3_addressing"));
+    ck_assert_str_eq(row->choices[S3_ADDRESS_AUTO], "auto");
+    ck_assert_str_eq(row->choices[S3_ADDRESS_PATH], "path");
+    ck_assert_str_eq(row->choices[S3_ADDRESS_VIRTUAL], "virtual");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -493,6 +592,10 @@ int main(void)
         the_sample_file_is_the_table,
         the_sample_file_changes_nothing,
         what_is_printed_is_read_back,
+        secrets_are_never_shown,
+        variables_of_others,
+        tokens_belong_to_their_keys,
+        words_of_s3_are_those_of_the_store,
     };
     return suite_run("settings", tests, ARRAY_LEN(tests));
 }

@@ -1,0 +1,19 @@
+/* The store that a program works on: a directory, or a bucket of S3. */
+#ifndef JOBS_SHARED_OPEN_STORE_H
+#define JOBS_SHARED_OPEN_STORE_H
+
+#include "config/settings.h"
+#include "pipeline/store/probe.h"
+
+/* Opens what settings->dir names; asks nothing of a server. `program` begins what is said on
+ * stderr. Gives -1 to go on, else what main is to return. */
+int open_store(const char *program, const struct settings *, struct store **out);
+/* Opens it, and probes it when it is a bucket that has not passed within a day. */
+int open_probed_store(const char *program, const struct settings *, struct store **out);
+
+/* Says on stderr that the probe was not passed, and why. */
+void say_not_passed(const char *program, const char *dir, const struct probe_report *);
+
+bool is_s3_place(const char *dir);
+
+#endif
