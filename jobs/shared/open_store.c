@@ -58,7 +58,7 @@ int open_store(const char *program, const struct settings *s, struct store **out
 void say_not_passed(const char *program, const char *dir, const struct probe_report *report)
 {
     fprintf(stderr, "%s: %s %s: %s\n", program, dir,
-            report->refused ? "cannot be used, for" : "cannot be tried", report->says);
+            report->refused ? "cannot be used" : "cannot be tried", report->says);
 }
 
 int open_probed_store(const char *program, const struct settings *s, struct store **out)

@@ -208,9 +208,9 @@ static int try_forms(struct probe *p, struct etag *etag, const char **text)
     if (use_bare == NULL) {
         int err = try_form(p, etag, text, "three", &holds);
         if (err == OK && !holds) {
-            return probe_refuse(p,
-                                "no If-Match holds: a put with the etag that it gave itself is "
-                                "refused, in the form that this kind of server wants");
+            return probe_refuse(p, "no If-Match holds: a put with the etag that it gave itself "
+                                   "is refused, in the one form "
+                                   "of etag that was tried");
         }
         return err;
     }

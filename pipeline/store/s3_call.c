@@ -19,8 +19,8 @@ static bool tells_a_secret(const struct s3_store *s3, const char *what)
            (s3->session_token[0] != '\0' && strstr(what, s3->session_token) != NULL);
 }
 
-void s3_say(struct s3_store *s3, enum log_level level, const char *verb, const char *name,
-            int err, const char *what)
+void s3_say(struct s3_store *s3, bool ordinary, const char *verb, const char *name, int err,
+            const char *what)
 {
     uint64_t now = s3->clock->mono_us(s3->clock);
     if (tells_a_secret(s3, what)) {
@@ -30,22 +30,25 @@ void s3_say(struct s3_store *s3, enum log_level level, const char *verb, const c
     (void)snprintf(s3->why, sizeof(s3->why), "%s %s: %s", verb, name, what);
     bool quiet = s3->said_at_us != 0 && now - s3->said_at_us < SAY_EVERY_US;
     uint64_t left_out = s3->left_out;
-    s3->left_out = quiet ? left_out + 1 : 0;
-    s3->said_at_us = quiet ? s3->said_at_us : now;
+    if (!ordinary) {
+        s3->left_out = quiet ? left_out + 1 : 0;
+        s3->said_at_us = quiet ? s3->said_at_us : now;
+    }
     (void)pthread_mutex_unlock(&s3->lock);
-    if (!quiet) {
-        LOG_AT(level, "s3_trouble", LOG_STR("verb", verb), LOG_STR("key", name), LOG_ERR(err),
-               LOG_STR("why", what), LOG_U64("left_out", left_out));
+    if (ordinary) {
+        log_debug("s3_lost_race", LOG_STR("verb", verb), LOG_STR("key", name), LOG_ERR(err),
+                  LOG_STR("why", what));
+    } else if (!quiet) {
+        log_warn("s3_trouble", LOG_STR("verb", verb), LOG_STR("key", name), LOG_ERR(err),
+                 LOG_STR("why", what), LOG_U64("left_out", left_out));
     }
 }
 
-/* How bad it is when the server, and not only what was asked of it, is the trouble. Ceph says
- * 500 of an ordinary lost race. */
-static enum log_level level_of(const struct s3_call *call)
+/* Ceph says 500 of an ordinary lost race. */
+static bool is_lost_race(const struct s3_call *call)
 {
     bool condition = (call->what & (S3_PUT_IF_MATCH | S3_PUT_IF_ABSENT)) != 0;
-    bool lost_race = condition && call->http.err == OK && call->http.status == 500;
-    return lost_race ? LOG_INFO : LOG_WARN;
+    return condition && call->http.err == OK && call->http.status == 500;
 }
 
 static bool is_page(const struct http_call *http)
@@ -81,7 +84,7 @@ static void say_call(const struct s3_call *call, const struct s3_error *error)
                            (const char *)region.data);
         }
     }
-    s3_say(call->s3, level_of(call), call->what == S3_LIST ? "LIST" : http->method,
+    s3_say(call->s3, is_lost_race(call), call->what == S3_LIST ? "LIST" : http->method,
            (const char *)call->key.data, call->err, what);
 }
 

@@ -92,8 +92,9 @@ int64_t s3_call_end(struct s3_call *);
 /* Runs one call that has begun; gives call->err. */
 int s3_call_run(struct s3_call *) MUST_USE;
 void s3_call_release(struct s3_call *);
-/* Remembers what is wrong, and logs it unless much is wrong. `verb` and `name` say of what. */
-void s3_say(struct s3_store *, enum log_level, const char *verb, const char *name, int err,
+/* Remembers what is wrong, and logs it, one line a second at most; what is `ordinary` for those
+ * who debug only. `verb` and `name` say of what. */
+void s3_say(struct s3_store *, bool ordinary, const char *verb, const char *name, int err,
             const char *what);
 /* An answer's etag without its quotes; false when it has none that can be sent back. */
 bool s3_etag_read(const struct http_call *, struct etag *out);

@@ -85,7 +85,7 @@ static int list_all(struct listing *l)
         if (err == OK) {
             err = take_page(l, &call.page);
             if (err == ERR_CORRUPT) {
-                s3_say(l->s3, LOG_WARN, "LIST", (const char *)l->prefix.data, err,
+                s3_say(l->s3, false, "LIST", (const char *)l->prefix.data, err,
                        "it gives names that were not asked for, or not in their order");
             }
         }

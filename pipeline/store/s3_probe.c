@@ -29,6 +29,10 @@ int s3_store_probe(struct store *store, bool always, struct probe_report *out)
         .use_bare_etag = is_auto ? s3_store_use_bare_etag : NULL,
     };
     int err = probe_store(store, &options, out);
+    if (!is_auto) {
+        out->bare = s3->bare_etag;
+        out->quoted = !out->bare;
+    }
     if (err == OK) {
         uint64_t date = s3_date_ms(s3);
         note.passed_ms = date != 0 ? date : s3->clock->wall_ms(s3->clock);
