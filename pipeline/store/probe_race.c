@@ -5,7 +5,7 @@
 
 #define WRITERS     32u
 #define WRITERS_MAX 64u
-#define TEXT_LEN    32u
+#define TEXT_LEN    48u
 #define RACES       3u /* one that nobody won for lack of answers is run again */
 
 struct race {
