@@ -78,6 +78,10 @@ int probe_list(struct probe *p, struct arena *arena, const char *prefix, const c
         clock->sleep_us(clock, pause);
         err = store_list(p->store, arena, prefix, after, max, out);
     }
+    if (err == ERR_CORRUPT) {
+        return probe_refuse(p, "its lists are not in the order of bytes, or give what was not "
+                               "asked for");
+    }
     return err;
 }
 

@@ -114,8 +114,8 @@ struct store_calls {
      * `max`, sorted. */
     int (*list)(struct store *, struct arena *, const char *prefix, const char *after,
                 size_t max, struct store_list *out);
-    /* The store's own clock, milliseconds since 1970, as of its last answer; 0 when it has not
-     * answered yet. */
+    /* What the store's own clock shows now, in milliseconds since 1970, as far as its answers
+     * tell; 0 when it has not answered yet. */
     uint64_t (*date_ms)(struct store *);
     void (*close)(struct store *);
 };
@@ -132,7 +132,8 @@ int store_get(struct store *, const char *key, struct store_range, struct buf *b
 int store_put(struct store *, const char *key, struct bytes data, enum put_condition,
               struct etag *etag) MUST_USE;
 /* Deleting what is not there is OK. Never used on a key that is ever put under a condition, but
- * for queue, tree and log objects, whose names are never used again. */
+ * for objects whose names are never used again: of the queue, of trees, of the log, of
+ * probes. */
 int store_delete(struct store *, const char *key) MUST_USE;
 /* One operation; gives op->err. */
 int store_one(struct store *, struct store_op *op) MUST_USE;

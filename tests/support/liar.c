@@ -192,6 +192,8 @@ static int liar_list(struct store *store, struct arena *arena, const char *prefi
     struct liar *liar = liar_of(store);
     if (liar->lie == LIE_OFTEN_LATER && ++liar->calls % 2 == 0)
         return ERR_AGAIN;
+    if (liar->lie == LIE_CORRUPT_LISTS && strstr(prefix, "/list") != NULL)
+        return ERR_CORRUPT;
     int err = liar->below->calls->list(liar->below, arena, prefix, after, max, out);
     for (size_t i = 0; err == OK && i < out->n; i++) {
         if (liar->lie == LIE_LISTS_BACKWARDS && i < out->n / 2) {

@@ -22,6 +22,7 @@ enum lie {
     LIE_NO_ETAGS,          /* gives none */
     LIE_OTHER_ETAGS,       /* a get gives another than the put did */
     LIE_LISTS_BACKWARDS,
+    LIE_CORRUPT_LISTS, /* as the s3 store calls a server's that are not in order */
     LIE_KEEPS_DELETED,
     LIE_NOBODY_WINS, /* in a race */
     LIE_REFUSES_CREATION,

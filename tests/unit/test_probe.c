@@ -88,6 +88,7 @@ START_TEST(what_no_store_may_do_is_refused)
         {LIE_NO_ETAGS, "it gives no etag"},
         {LIE_OTHER_ETAGS, "a get gives another"},
         {LIE_LISTS_BACKWARDS, "not in the order of bytes"},
+        {LIE_CORRUPT_LISTS, "its lists are not in the order of bytes"},
         {LIE_KEEPS_DELETED, "what was deleted is still there"},
         {LIE_NOBODY_WINS, "that held, none won"},
         {LIE_REFUSES_CREATION, "refuses a put with If-None-Match: * of a key that does not"},

@@ -90,7 +90,8 @@ START_TEST(the_table_is_sound)
     for (size_t i = 0; i < settings_table_n; i++) {
         const struct setting *row = &settings_table[i];
         ck_assert_ptr_eq(setting_find(bytes_str(row->name)), row);
-        ck_assert_msg(strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(row->name),
+        ck_assert_msg(strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_") ==
+                          strlen(row->name),
                       "%s", row->name);
         ck_assert_uint_le(row->min, row->max);
         ck_assert_int_eq(row->doc[strlen(row->doc) - 1], '.');
