@@ -11,7 +11,7 @@
 struct race {
     struct probe *p;
     const char *name;
-    bool absent;
+    const struct etag *etag; /* that all match, or NULL: they make the object */
     unsigned n;
     char texts[WRITERS_MAX][TEXT_LEN];
     struct store_op ops[WRITERS_MAX];
@@ -22,10 +22,10 @@ struct race {
 
 static const char *condition(const struct race *race)
 {
-    return race->absent ? "If-None-Match: *" : "If-Match";
+    return race->etag == NULL ? "If-None-Match: *" : "If-Match";
 }
 
-static int run(struct race *race, const struct key *key, const struct etag *etag)
+static int run(struct race *race, const struct key *key)
 {
     struct probe *p = race->p;
     for (unsigned i = 0; i < race->n; i++) {
@@ -35,9 +35,9 @@ static int run(struct race *race, const struct key *key, const struct etag *etag
             (struct store_op){.verb = STORE_PUT,
                               .key = key->s,
                               .data = bytes_str(race->texts[i]),
-                              .condition = race->absent ? PUT_IF_ABSENT : PUT_IF_MATCH};
-        if (!race->absent) {
-            race->ops[i].etag = *etag;
+                              .condition = race->etag == NULL ? PUT_IF_ABSENT : PUT_IF_MATCH};
+        if (race->etag != NULL) {
+            race->ops[i].etag = *race->etag;
         }
     }
     int first = store_many(p->store, race->ops, race->n);
@@ -110,13 +110,13 @@ static int judge(struct race *race, const struct key *key, bool *again)
 
 int probe_race(struct probe *p, const char *name, const struct etag *etag)
 {
-    struct race race = {.p = p, .name = name, .absent = etag == NULL};
+    struct race race = {.p = p, .name = name, .etag = etag};
     race.n = p->options->writers != 0 ? p->options->writers : WRITERS;
     race.n = race.n < WRITERS_MAX ? race.n : WRITERS_MAX;
     struct key key = probe_key(p, name);
     for (unsigned i = 0; i < RACES; i++) {
         bool again;
-        int err = run(&race, &key, etag);
+        int err = run(&race, &key);
         if (err == OK) {
             err = judge(&race, &key, &again);
         }

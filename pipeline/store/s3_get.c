@@ -7,20 +7,21 @@
 #define OFFSET_ODD   (1ull << 62)
 #define RESERVE_MOST (64u << 20) /* of what an answer promises to be long */
 
-/* Takes digits and the `end` behind them; '\0' for the end of the text. */
-static bool read_number(struct bytes *text, char end, uint64_t *out)
+/* Takes digits and the byte `end` behind them; "" for the end of the text. */
+static bool read_number(struct bytes *text, const char *end, uint64_t *out)
 {
     uint64_t value = 0;
     size_t i = 0;
     for (; i < text->len && text->data[i] >= '0' && text->data[i] <= '9' && i < 19; i++) {
         value = value * 10 + (uint64_t)(text->data[i] - '0');
     }
-    bool ended = end == '\0' ? i == text->len : i < text->len && text->data[i] == end;
+    size_t end_len = strlen(end);
+    bool ended =
+        end_len == 0 ? i == text->len : i < text->len && text->data[i] == (uint8_t)end[0];
     if (i == 0 || !ended) {
         return false;
     }
-    size_t skip = end == '\0' ? i : i + 1;
-    *text = bytes_of(text->data + skip, text->len - skip);
+    *text = bytes_of(text->data + i + end_len, text->len - i - end_len);
     *out = value;
     return true;
 }
@@ -31,7 +32,7 @@ static int take_body(void *arg, struct bytes data)
     struct bytes length;
     uint64_t promised = 0;
     if (call->got == 0 && http_header(&call->http, "content-length", &length) &&
-        !read_number(&length, '\0', &promised)) {
+        !read_number(&length, "", &promised)) {
         promised = 0;
     }
     if (promised > STORE_GET_MAX || data.len > STORE_GET_MAX - call->got) {
@@ -106,8 +107,8 @@ static bool read_content_range(const struct http_call *http, uint64_t *first, ui
         return false;
     }
     text = bytes_of(text.data + 6, text.len - 6);
-    return read_number(&text, '-', first) && read_number(&text, '/', last) &&
-           read_number(&text, '\0', size) && *first <= *last && *last < *size;
+    return read_number(&text, "-", first) && read_number(&text, "/", last) &&
+           read_number(&text, "", size) && *first <= *last && *last < *size;
 }
 
 static int odd(struct s3_call *call, const char *what)
@@ -179,7 +180,7 @@ int s3_get_check(struct s3_call *call)
         return odd(call, "it gives no strong ETag");
     }
     /* Without a length nobody can tell that a body was cut. */
-    if (!http_header(http, "content-length", &length) || !read_number(&length, '\0', &size)) {
+    if (!http_header(http, "content-length", &length) || !read_number(&length, "", &size)) {
         return odd(call, "it gives no Content-Length");
     }
     if (call->what == S3_HEAD) {

@@ -92,7 +92,7 @@ void s3_call_write(struct s3_call *call)
                                        .payload = call->payload,
                                        .time = h.time};
     struct s3_day_key key = key_of_day(s3, h.time);
-    size_t at[HTTP_HEADERS_MAX];
+    size_t at[HTTP_HEADERS_MAX] = {0};
     buf_clear(&call->lines);
     for (size_t i = 0; i < h.n; i++) {
         at[i] = call->lines.len;

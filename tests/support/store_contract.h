@@ -8,6 +8,6 @@
 typedef void (*store_maker)(struct rig *);
 
 /* Asks every store of the table; gives what main returns. */
-int store_contract_run(const char *noun, const store_maker *makers, size_t n) MUST_USE;
+int store_contract_run(const char *noun, const store_maker *given, size_t n) MUST_USE;
 
 #endif
