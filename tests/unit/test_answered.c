@@ -270,6 +270,43 @@ START_TEST(test_look_up_step_below_many_answers)
 }
 END_TEST
 
+/* A window that has grown too large is forgotten, but not under a look-up that goes on. */
+START_TEST(test_trim)
+{
+    far_make();
+    enum { n = 260000 };
+    struct head head;
+    ck_assert_int_eq(chain_head(fresh, &f->project, &head, NULL), OK);
+    struct batch large = {.tree_hash = {{7}},
+                          .footer = {.batch = UINT64_MAX,
+                                     .first = head.position,
+                                     .position = head.position,
+                                     .prev = head.tree_hash,
+                                     .n_records = n}};
+    large.ids = arena_array(&f->arena, n, struct tree_id);
+    for (unsigned i = 0; i < n; i++)
+        large.ids[i] = (struct tree_id){
+            .session = id_of(0xff, i), .request = id_of(2, i), .verdict = VERDICT_LANDED};
+    struct id16 session = id_of(0xff, 5);
+    struct id16 request = id_of(2, 5);
+    struct answer answer;
+    ck_assert_int_eq(answered_advance(answered, &large), OK);
+    ck_assert_int_eq(answered_look_up(answered, far_ids, asked, 1), OK);
+    answered_trim(answered);
+    ck_assert(answered_find(answered, &session, &request, &answer));
+    ck_assert(answer.answered);
+    while (!tells(&far[0], far_request[0], &answer))
+        ck_assert_int_eq(answered_look_up(answered, far_ids, asked, 1000), OK);
+    far_is_told();
+    answered_trim(answered);
+    large.footer.n_records = 0; /* what is taken in again */
+    ck_assert_int_eq(answered_advance(answered, &large), OK);
+    (void)!answered_find(answered, &session, &request, &answer);
+    ck_assert(!answer.answered);
+    ck_assert(!tells(&far[asked - 1], (struct id16){0}, &answer));
+}
+END_TEST
+
 /* Damage to the log: the chain tells, in steps. To both: nobody can. */
 START_TEST(test_look_up_in_a_damaged_log)
 {
@@ -320,6 +357,7 @@ int main(void)
         test_look_up_of_many_costs_as_of_one,
         test_look_up_in_steps,
         test_look_up_step_below_many_answers,
+        test_trim,
         test_look_up_in_a_damaged_log,
         test_look_up_in_damaged_history,
     };
