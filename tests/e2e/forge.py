@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -106,14 +107,37 @@ def land(port, project, operations, goal="a change", author="ann", wait="30s", *
     return request(port, "POST", f"/projects/{project}/land?wait={wait}", body, author=author)
 
 
-def main(tests):
-    """Runs the functions, each with a temporary directory, and prints the count."""
+def s3_client():
+    """Somebody else's client of the S3 server that the test runner has started."""
+    import boto3
+    return boto3.client("s3", endpoint_url=os.environ["MIC_S3_ENDPOINT"], region_name=os.environ["MIC_S3_REGION"],
+                        aws_access_key_id=os.environ["MIC_S3_ACCESS_KEY_ID"],
+                        aws_secret_access_key=os.environ["MIC_S3_SECRET_ACCESS_KEY"])
+
+
+def s3_place():
+    """A new place in the bucket of the run, as programs take it in place of a directory."""
+    return f"s3://{os.environ['MIC_S3_BUCKET']}/{secrets.token_hex(8)}"
+
+
+def objects(place):
+    """The names of all objects in a directory, or in a place of a bucket."""
+    if not place.startswith("s3://"):
+        return sorted(os.path.relpath(os.path.join(where, name), place)
+                      for where, _, names in os.walk(place) for name in names)
+    bucket, prefix = place[5:].split("/", 1)
+    pages = s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")
+    return sorted(item["Key"][len(prefix) + 1:] for page in pages for item in page.get("Contents", ()))
+
+
+def main(tests, place=lambda directory: directory):
+    """Runs the functions, each with a temporary directory or what `place` makes of it, and prints the count."""
     passed = failed = skipped = 0
     for test in tests:
         with tempfile.TemporaryDirectory(prefix="micelio-") as directory:
             start = time.monotonic()
             try:
-                why = test(directory)
+                why = test(place(directory))
             except Exception:
                 traceback.print_exc(file=sys.stdout)
                 print(f"not ok - {test.__name__}", flush=True)

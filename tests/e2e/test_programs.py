@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The programs as a user starts them: one forge, or front, lander and log writer apart; and what a kill -9 leaves."""
 
-import glob
 import http.client
 import os
 import random
@@ -41,7 +40,7 @@ def test_three_programs_on_one_directory(directory):
         assert request(api.port, "POST", "/projects/demo/land", {"sessions": series}).status == 202
         once("mic-land", directory)
         once("mic-append", directory)
-        segments = glob.glob(os.path.join(directory, "projects/*/landing-log/*.log"))
+        segments = [name for name in forge.objects(directory) if "/landing-log/" in name]
         assert [os.path.basename(s) for s in segments] == ["000000000001-000000000101.log"], segments
         entries = request(api.port, "GET", "/projects/demo/log?limit=1000").json["entries"]
         positions = [e["position"] for e in entries]
@@ -146,6 +145,8 @@ def test_a_forge_that_is_stopped_ends_well(directory):
         assert request(again.port, "GET", "/projects/demo/files/a").body == b"1"
 
 
+TESTS = [test_three_programs_on_one_directory, test_conflict_across_processes,
+         test_a_forge_that_is_stopped_ends_well, test_kill_at_random_moments]
+
 if __name__ == "__main__":
-    forge.main([test_three_programs_on_one_directory, test_conflict_across_processes,
-                test_a_forge_that_is_stopped_ends_well, test_kill_at_random_moments])
+    forge.main(TESTS)
