@@ -1,6 +1,7 @@
 #include "tests/support/forge.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
@@ -10,6 +11,8 @@
 #include "pipeline/repo/content_read.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/store/mem.h"
+#include "tests/support/s3_rig.h"
+#include "tests/support/undated_store.h"
 
 #define START_MS 1800000000000u
 
@@ -54,12 +57,28 @@ static void forge_open(struct forge *f)
     f->land = stage_land_open(&f->repo, &f->land_options);
 }
 
+/* Memory; or a place of its own on the S3 server that the test runner gives to this program. */
+static struct store *bottom_open(void)
+{
+    if (getenv("MIC_TEST_S3") == NULL)
+        return mem_store_open();
+    char prefix[32];
+    char why[S3_WHY_MAX] = "";
+    struct store *s3;
+    (void)snprintf(prefix, sizeof(prefix), "f/%016llx",
+                   (unsigned long long)rng_u64(rng_system()));
+    struct s3_options options = s3_rig_options(prefix);
+    options.provider = S3_CEPH;
+    ck_assert_msg(s3_store_open(&options, &s3, why) == OK, "%s", why);
+    return undated_store_open(s3);
+}
+
 void forge_init(struct forge *f)
 {
     *f = (struct forge){0};
     clock_manual_init(&f->clock, START_MS);
     rng_seeded_init(&f->rng, 1);
-    f->mem = mem_store_open();
+    f->mem = bottom_open();
     f->trace = trace_store_open(f->mem);
     f->store = f->trace;
     forge_open(f);
