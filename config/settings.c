@@ -180,6 +180,15 @@ const struct setting settings_table[] = {
      .min = 1000,
      .max = 86400000,
      .doc = "A landing request whose records have not all come after so long is refused."},
+    {.name = "lease_ms",
+     .type = SETTING_DURATION_MS,
+     .offset = AT(lease_ms),
+     .preset = "10s",
+     .min = 100,
+     .max = LEASE_MS_MAX,
+     .doc =
+         "How long a lander that does not move keeps the others from its shards of the queue. "
+         "It only saves work: landers that drain one shard at once do no harm."},
     {.name = "append_poll_ms",
      .type = SETTING_DURATION_MS,
      .offset = AT(append_poll_ms),

@@ -83,6 +83,7 @@ struct settings {
     uint64_t land_poll_max_ms;
     uint64_t fold_after_ms;
     uint64_t missing_after_ms;
+    uint64_t lease_ms;
     uint64_t append_poll_ms;
 
     uint64_t page_cache_bytes;

@@ -4,13 +4,11 @@
 #include "formats/base/wire.h"
 #include "formats/path.h"
 
-#define VERSION    1u
-#define SHARDS_MAX 65536u /* what four hex digits in a key can name */
+#define VERSION 1u
 
 static const char bucket_magic[4] = "MBUC";
 static const char project_magic[4] = "MPRJ";
 static const char handle_magic[4] = "MHND";
-static const char lease_magic[4] = "MLEA";
 static const char probe_magic[4] = "MPRB";
 
 void bucket_encode(const struct bucket *b, struct buf *out)
@@ -102,31 +100,6 @@ void handle_encode(const struct project_info *p, struct buf *out)
 int handle_decode(struct bytes in, struct arena *arena, struct project_info *out)
 {
     return info_decode(handle_magic, in, arena, out);
-}
-
-void lease_encode(const struct lease *lease, struct buf *out)
-{
-    size_t at = envelope_begin(out, lease_magic, VERSION);
-    wr_u64(out, lease->agent);
-    wr_u64(out, lease->counter);
-    envelope_close(out, at);
-}
-
-int lease_decode(struct bytes in, struct lease *out)
-{
-    struct reader r;
-    int err = envelope_open(in, lease_magic, VERSION, &r);
-    if (err != 0) {
-        return err;
-    }
-    struct lease lease;
-    lease.agent = rd_u64(&r);
-    lease.counter = rd_u64(&r);
-    err = rd_end(&r);
-    if (err == 0) {
-        *out = lease;
-    }
-    return err;
 }
 
 void probe_note_encode(const struct probe_note *note, struct buf *out)

@@ -1,10 +1,9 @@
-/* The small objects: what the bucket is, what a project is, whom a handle names, who drains a
- * shard, when the store below passed its probe.
+/* The small objects: what the bucket is, what a project is, whom a handle names, when the
+ * store below passed its probe.
  *
  * bucket:  envelope "MBUC" version 1, 16 bucket id, 4 shard count, 4 chunk size, 8 hlc created
  * project: envelope "MPRJ" version 1, 16 project id, 8 hlc created, 1+n handle
  * handle:  envelope "MHND" version 1, 16 project id, 8 hlc created, 1+n handle
- * lease:   envelope "MLEA" version 1, 8 agent (0: nobody), 8 counter
  * probe:   envelope "MPRB" version 1, 32 where, 8 passed ms, 1 bare etag (0 or 1) */
 #ifndef FORMATS_BUCKET_H
 #define FORMATS_BUCKET_H
@@ -27,11 +26,6 @@ struct project_info {
     struct bytes handle; /* checked by handle_check when decoded */
 };
 
-struct lease {
-    uint64_t agent;
-    uint64_t counter;
-};
-
 /* The store at `where` did what a store must, then; so not every start needs to try. */
 struct probe_note {
     struct hash where; /* over the address and all that else decides whom one talks to */
@@ -45,8 +39,6 @@ void project_info_encode(const struct project_info *, struct buf *out);
 int project_info_decode(struct bytes in, struct arena *, struct project_info *out) MUST_USE;
 void handle_encode(const struct project_info *, struct buf *out);
 int handle_decode(struct bytes in, struct arena *, struct project_info *out) MUST_USE;
-void lease_encode(const struct lease *, struct buf *out);
-int lease_decode(struct bytes in, struct lease *out) MUST_USE;
 void probe_note_encode(const struct probe_note *, struct buf *out);
 int probe_note_decode(struct bytes in, struct probe_note *out) MUST_USE;
 

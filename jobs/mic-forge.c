@@ -39,6 +39,8 @@ int main(int argc, char **argv)
     struct land_options options = process_land_options(p);
     options.landed = landed;
     options.landed_arg = &forge;
+    /* The forge before it, killed, does not hold this one up. */
+    options.lease_claim = true;
     struct stage *land = stage_land_open(&p->repo, &options);
     struct stage *append = stage_append_open(&p->repo);
     code = process_service_open(p, &forge.front, queued, &forge);

@@ -42,6 +42,7 @@
 #define RECORDS_MAX       (512u * MIB) /* the records section of a tree object */
 #define LOG_SEGMENT_MAX   (512u * MIB)
 #define HANDLE_LEN_MAX    100u
+#define SHARDS_MAX        65536u /* what four hex digits in a key can name */
 
 /* Pages: sizes count the canonical fields only (names, kinds, modes, sizes, hashes). */
 #define PAGE_TARGET     (64u * KIB)
@@ -52,5 +53,6 @@
 
 /* Time. */
 #define CLOCK_SKEW_MAX_MS 30000u
+#define LEASE_MS_MAX      600000u
 
 #endif

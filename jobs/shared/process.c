@@ -94,25 +94,54 @@ void process_wait_front(const struct process *p, const struct front *front)
     }
 }
 
+/* Whether the program is to go on after it. */
+static bool pause_ms(uint64_t ms)
+{
+    const struct timespec pause = {.tv_sec = (time_t)(ms / 1000),
+                                   .tv_nsec = (long)(ms % 1000) * 1000000};
+    sigset_t set;
+    ending_signals(&set);
+    return sigtimedwait(&set, NULL, &pause) < 0;
+}
+
+/* Until there is nothing to do, and what was left to another process is done by that, or has
+ * become this one's to do. Gives the error that ended it. */
+static int stage_run_once(struct stage *stage, uint64_t pause_min_ms, uint64_t pause_max_ms)
+{
+    unsigned rounds = 0;
+    uint64_t pause = pause_min_ms;
+    for (;;) {
+        int did = stage->run(stage);
+        if (did < 0)
+            return did;
+        if (did > 0) {
+            pause = pause_min_ms;
+            if (++rounds == ONCE_ROUNDS_MAX)
+                return OK;
+            continue;
+        }
+        if (!stage->waits || !pause_ms(pause))
+            return OK;
+        pause = pause * 2 > pause_max_ms ? pause_max_ms : pause * 2;
+    }
+}
+
 int process_run_stage(struct process *p, struct stage *stage, bool once, uint64_t pause_min_ms,
                       uint64_t pause_max_ms)
 {
     (void)p;
-    int did = 0;
+    int err = OK;
     if (once) {
-        unsigned rounds = 0;
-        do {
-            did = stage->run(stage);
-        } while (did > 0 && ++rounds < ONCE_ROUNDS_MAX);
-        if (did < 0)
-            log_error("stage_failed", LOG_STR("stage", stage->name), LOG_ERR(did));
+        err = stage_run_once(stage, pause_min_ms, pause_max_ms);
+        if (err != OK)
+            log_error("stage_failed", LOG_STR("stage", stage->name), LOG_ERR(err));
     } else {
         struct follow *follow = follow_start(stage, pause_min_ms, pause_max_ms);
         process_wait_signal();
         follow_stop(follow);
     }
     stage->close(stage);
-    return did < 0 ? 1 : 0;
+    return err != OK ? 1 : 0;
 }
 
 struct land_options process_land_options(const struct process *p)
@@ -120,7 +149,8 @@ struct land_options process_land_options(const struct process *p)
     return (struct land_options){.shard_end = p->repo.bucket.shards,
                                  .batch_max = (uint32_t)p->settings.land_batch_max,
                                  .fold_after_ms = p->settings.fold_after_ms,
-                                 .missing_after_ms = p->settings.missing_after_ms};
+                                 .missing_after_ms = p->settings.missing_after_ms,
+                                 .lease_ms = (uint32_t)p->settings.lease_ms};
 }
 
 int process_service_open(struct process *p, struct front *front,

@@ -8,6 +8,7 @@
 #include "formats/queue_object.h"
 #include "formats/session.h"
 #include "pipeline/repo/answered.h"
+#include "pipeline/stages/shard_lease.h"
 #include "pipeline/stages/stages.h"
 
 /* Queue objects that may wait in a shard before they are put together. */
@@ -16,6 +17,7 @@
 /* A queue object, as read: immutable, so it is kept as long as it waits. */
 struct queued {
     struct key key;
+    uint64_t hlc; /* in its key */
     uint64_t size;
     struct buf bytes;
     struct arena arena;
@@ -124,6 +126,7 @@ struct land {
     struct stage stage;
     struct repo *repo;
     struct land_options options;
+    struct shard_leases *leases;
     struct queued **queued; /* of all shards, sorted by key */
     size_t n_queued;
     struct project_memory *memory;
@@ -147,9 +150,17 @@ static inline bool request_is_open(const struct request *r)
     return r->copy_of == NULL && !r->answered && !r->postponed && !r->lost;
 }
 
-/* land_queue: lists a shard and reads what is new. Gives all of the shard that is read, in
- * order of keys. */
-int land_queue_read(struct land *, uint32_t shard, struct queued ***out, size_t *n) MUST_USE;
+/* What a list has shown of a shard: its objects in order of keys, read or not. */
+struct shard_list {
+    struct queued **queued;
+    size_t n;
+    bool more;
+};
+
+/* land_queue: lists a shard. What it gives is good until the next list. */
+int land_queue_list(struct land *, uint32_t shard, struct shard_list *out) MUST_USE;
+/* Reads what is new of it. Gives all that is read, in order of keys. */
+void land_queue_read(struct land *, const struct shard_list *, struct queued ***out, size_t *n);
 void land_queued_free(struct queued *);
 
 /* land_batch: answers all requests of the project that can be answered. On return requests say

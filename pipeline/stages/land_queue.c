@@ -42,6 +42,10 @@ static struct queued *queued_new(const struct store_key *key)
     /* A longer key is none of ours; land_queue_read has left it out. */
     memcpy(q->key.s, key->key, strlen(key->key) + 1);
     q->size = key->size;
+    uint32_t shard;
+    uint64_t agent;
+    uint64_t seq;
+    (void)!key_queue_parse(key->key, &shard, &q->hlc, &agent, &seq);
     return q;
 }
 
@@ -189,7 +193,7 @@ static int queue_list(struct land *land, const char *prefix, struct store_list *
     return OK;
 }
 
-int land_queue_read(struct land *land, uint32_t shard, struct queued ***out, size_t *n)
+int land_queue_list(struct land *land, uint32_t shard, struct shard_list *out)
 {
     struct key prefix = key_queue_prefix(shard);
     struct store_list list;
@@ -197,12 +201,19 @@ int land_queue_read(struct land *land, uint32_t shard, struct queued ***out, siz
     if (err != OK)
         return err;
     queued_update(land, prefix.s, &list);
-    size_t from = queued_from(land, prefix.s);
-    struct queued **fetch = arena_array(&land->arena, list.n, struct queued *);
+    *out = (struct shard_list){
+        .queued = land->queued + queued_from(land, prefix.s), .n = list.n, .more = list.more};
+    return OK;
+}
+
+void land_queue_read(struct land *land, const struct shard_list *list, struct queued ***out,
+                     size_t *n)
+{
+    struct queued **fetch = arena_array(&land->arena, list->n, struct queued *);
     size_t n_fetch = 0;
     uint64_t bytes = 0;
-    for (size_t i = 0; i < list.n; i++) {
-        struct queued *q = land->queued[from + i];
+    for (size_t i = 0; i < list->n; i++) {
+        struct queued *q = list->queued[i];
         if (q->damaged)
             continue;
         bytes += q->size;
@@ -210,16 +221,15 @@ int land_queue_read(struct land *land, uint32_t shard, struct queued ***out, siz
             fetch[n_fetch++] = q;
     }
     queued_fetch(land, fetch, n_fetch);
-    *out = arena_array(&land->arena, list.n, struct queued *);
+    *out = arena_array(&land->arena, list->n, struct queued *);
     *n = 0;
     /* One that is gone since the list may have been put together with others: listed by the
      * next round. */
-    land->complete = !list.more;
-    for (size_t i = 0; i < list.n; i++) {
-        struct queued *q = land->queued[from + i];
+    land->complete = !list->more;
+    for (size_t i = 0; i < list->n; i++) {
+        struct queued *q = list->queued[i];
         land->complete = land->complete && (q->read || q->damaged);
         if (q->read)
             (*out)[(*n)++] = q;
     }
-    return OK;
 }

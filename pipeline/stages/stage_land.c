@@ -378,23 +378,56 @@ static int project_run(struct land *land, struct group **groups, size_t n, uint3
     return err == ERR_CORRUPT || err == ERR_NOT_FOUND ? OK : err;
 }
 
+/* Whether the list shows work, and it is for this drain to do. */
+static bool shard_is_ours(struct land *land, uint32_t shard, const struct shard_list *list,
+                          uint64_t due_hlc)
+{
+    bool work = false;
+    size_t n_read = 0;
+    uint64_t oldest = UINT64_MAX;
+    uint64_t newest = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct queued *q = list->queued[i];
+        if (q->damaged)
+            continue;
+        work = work || !q->read || queued_asks(q, due_hlc);
+        n_read += q->read;
+        oldest = q->hlc < oldest ? q->hlc : oldest;
+        newest = q->hlc > newest ? q->hlc : newest;
+    }
+    if (!work && n_read <= LAND_WAITING_MAX) {
+        shard_lease_idle(land->leases, shard);
+        return false;
+    }
+    if (shard_lease_hold(land->leases, shard))
+        return true;
+    if (shard_lease_watch(land->leases, shard, oldest, newest))
+        land->stage.waits = true;
+    return false;
+}
+
 /* One round over one shard. Gives how many groups it settled, or an error when nothing could be
  * done. */
 static int shard_run(struct land *land, uint32_t shard)
 {
     struct round round = {.land = land, .shard = shard};
-    int err = land_queue_read(land, shard, &round.queued, &round.n_queued);
+    struct shard_list list;
+    int err = land_queue_list(land, shard, &list);
     if (err != OK)
         return err;
     uint64_t now = land->repo->clock->wall_ms(land->repo->clock);
     uint64_t fold_after = land->options.fold_after_ms;
     uint64_t due_hlc = now > fold_after ? hlc_make(now - fold_after, 0) : 0;
+    if (!shard_is_ours(land, shard, &list, due_hlc))
+        return 0;
+    land_queue_read(land, &list, &round.queued, &round.n_queued);
     if (!round_has_work(&round, due_hlc) && round.n_queued <= LAND_WAITING_MAX)
         return 0;
     round_choose(&round, due_hlc);
     uint32_t decided = 0;
     int first = OK;
-    for (size_t i = 0; i < round.n_groups;) {
+    /* A lease that is lost changes nothing of what is done, but the rest is another's. */
+    for (size_t i = 0; i < round.n_groups && shard_lease_hold(land->leases, shard);) {
         size_t end = i + 1;
         while (end < round.n_groups &&
                id16_equal(&round.chosen[end]->group->project, &round.chosen[i]->group->project))
@@ -423,9 +456,11 @@ static int stage_land_run(struct stage *stage)
     if (err != OK)
         return err;
     int total = 0;
+    stage->waits = false;
     for (uint32_t shard = land->options.shard_first; shard < land->options.shard_end; shard++) {
         land->round++;
         int did = shard_run(land, shard);
+        shard_lease_failing(land->leases, shard, did < 0);
         arena_release(&land->arena);
         if (did < 0)
             err = err == OK ? did : err;
@@ -438,6 +473,7 @@ static int stage_land_run(struct stage *stage)
 static void stage_land_close(struct stage *stage)
 {
     struct land *land = (struct land *)stage;
+    shard_leases_close(land->leases);
     for (size_t i = 0; i < land->n_queued; i++)
         land_queued_free(land->queued[i]);
     for (size_t i = 0; i < land->n_memory; i++)
@@ -458,6 +494,8 @@ struct stage *stage_land_open(struct repo *repo, const struct land_options *opti
         (struct stage){.name = "land", .run = stage_land_run, .close = stage_land_close};
     land->repo = repo;
     land->options = *options;
+    land->leases = shard_leases_open(repo, options->shard_first, options->shard_end,
+                                     options->lease_ms, options->lease_claim);
     land->memory = memory;
     return &land->stage;
 }

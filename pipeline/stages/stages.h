@@ -11,6 +11,9 @@
  * on. */
 struct stage {
     const char *name;
+    /* After a run: it has left work to another process, and a job that ends when all is done
+     * looks again. */
+    bool waits;
     int (*run)(struct stage *);
     void (*close)(struct stage *);
 };
@@ -22,6 +25,8 @@ struct land_options {
     uint64_t
         fold_after_ms; /* an open session's writes go into its object when they are this old */
     uint64_t missing_after_ms; /* a land whose records have not all come by then is refused */
+    uint32_t lease_ms;         /* shard_lease.h; 0: it drains whoever else does */
+    bool lease_claim;
     /* Called with each project whose head has moved: wakes waiters in this process. May be
      * NULL. */
     void (*landed)(void *arg, const struct id16 *project);

@@ -33,15 +33,6 @@ static void fuzz_one_handle(struct bytes in, struct buf *out)
     }
 }
 
-static void fuzz_one_lease(struct bytes in, struct buf *out)
-{
-    struct lease lease;
-    if (lease_decode(in, &lease) == 0) {
-        lease_encode(&lease, out);
-        fuzz_same(in, buf_bytes(out));
-    }
-}
-
 static void fuzz_one_probe_note(struct bytes in, struct buf *out)
 {
     struct probe_note note;
@@ -57,8 +48,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char magic[5];
         void (*run)(struct bytes, struct buf *);
     } objects[] = {
-        {"MBUC", fuzz_one_bucket}, {"MPRJ", fuzz_one_project},    {"MHND", fuzz_one_handle},
-        {"MLEA", fuzz_one_lease},  {"MPRB", fuzz_one_probe_note},
+        {"MBUC", fuzz_one_bucket},
+        {"MPRJ", fuzz_one_project},
+        {"MHND", fuzz_one_handle},
+        {"MPRB", fuzz_one_probe_note},
     };
     if (size == 0) {
         return 0;

@@ -36,12 +36,6 @@ static int decode_handle(struct bytes in)
     return handle_decode(in, &arena, &p);
 }
 
-static int decode_lease(struct bytes in)
-{
-    struct lease lease;
-    return lease_decode(in, &lease);
-}
-
 START_TEST(golden_bucket)
 {
     AUTO_BUF out = {0};
@@ -98,24 +92,6 @@ START_TEST(golden_handle)
     handle_encode(&read, &out);
     golden_check("handle", buf_bytes(&out));
     object_refuses_damage(buf_bytes(&out), decode_handle);
-}
-END_TEST
-
-START_TEST(golden_lease)
-{
-    AUTO_BUF out = {0};
-    struct lease lease = {0x0102030405060708, 42};
-    lease_encode(&lease, &out);
-    golden_check("lease", buf_bytes(&out));
-    AUTO_BUF golden = {0};
-    golden_read("lease", &golden);
-    struct lease read;
-    ck_assert_int_eq(lease_decode(buf_bytes(&golden), &read), 0);
-    ck_assert(read.agent == lease.agent && read.counter == lease.counter);
-    buf_clear(&out);
-    lease_encode(&read, &out);
-    golden_check("lease", buf_bytes(&out));
-    object_refuses_damage(buf_bytes(&out), decode_lease);
 }
 END_TEST
 
@@ -199,17 +175,15 @@ START_TEST(one_is_not_the_other)
     buf_clear(&out);
     handle_encode(&p, &out);
     ck_assert_int_eq(decode_project(buf_bytes(&out)), ERR_CORRUPT);
-    ck_assert_int_eq(decode_lease(buf_bytes(&out)), ERR_CORRUPT);
 }
 END_TEST
 
 int main(void)
 {
     const TTest *tests[] = {
-        golden_bucket,           golden_project,
-        golden_handle,           golden_lease,
-        golden_probe_note,       bad_buckets_are_refused,
-        bad_handles_are_refused, one_is_not_the_other,
+        golden_bucket,        golden_project,          golden_handle,
+        golden_probe_note,    bad_buckets_are_refused, bad_handles_are_refused,
+        one_is_not_the_other,
     };
     return suite_run("bucket", tests, ARRAY_LEN(tests));
 }
