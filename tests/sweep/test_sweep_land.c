@@ -13,6 +13,7 @@
 
 /* Rounds that a process with a fault gets before it is given up. */
 #define ROUNDS_MAX 20
+#define LEASE_MS 10000u
 /* No scenario makes more calls than this. */
 #define CALLS_MAX 2000
 
@@ -131,10 +132,41 @@ static void answered_once(struct scene *s, struct forge *f)
     ck_assert_uint_eq(sessions_in(f, SESSION_SETTLED), 2);
 }
 
-/* One run with `fault` at call `call`. Gives whether the fault was met. `cached`: the drain
- * keeps pages; else each look at the tree is a call, so that a fault comes in the middle of a
- * session that is being applied, too. */
-static bool run_with(uint64_t call, enum fault fault, bool cached)
+enum sweep_how {
+    SWEEP_PLAIN,
+    SWEEP_NO_PAGES, /* each look at the tree is a call, so that a fault comes in the middle of a
+                       session that is being applied, too */
+    SWEEP_LEASES,   /* the drains keep each other off by leases */
+};
+
+static void drain_join(struct forge *drain, const struct scene *s, struct store *over,
+                       enum sweep_how how)
+{
+    forge_join(drain, &s->forge, over);
+    if (how == SWEEP_NO_PAGES) {
+        held_cache_close(drain->repo.pages);
+        drain->repo.pages = page_cache_open(0);
+    }
+    if (how == SWEEP_LEASES) {
+        drain->land->close(drain->land);
+        drain->land_options.lease_ms = LEASE_MS;
+        drain->land = stage_land_open(&drain->repo, &drain->land_options);
+    }
+}
+
+/* The second drain, once it sees that the first does nothing any more. */
+static void take_over(struct forge *drain)
+{
+    ck_assert_int_eq(forge_drain(drain), 0);
+    for (unsigned ms = 0; drain->land->waits; ms += LEASE_MS / 10) {
+        ck_assert_uint_le(ms, LEASE_MS);
+        drain->clock.us += LEASE_MS * 100;
+        ck_assert_int_eq(forge_drain(drain), 0);
+    }
+}
+
+/* One run with `fault` at call `call`. Gives whether the fault was met. */
+static bool run_with(uint64_t call, enum fault fault, enum sweep_how how)
 {
     struct scene s;
     struct oracle oracle = {0};
@@ -142,11 +174,7 @@ static bool run_with(uint64_t call, enum fault fault, bool cached)
     oracle_check(&oracle, &s.forge.repo, &s.forge.project);
     struct store *faulty = faulty_store_open(s.forge.trace);
     struct forge first;
-    forge_join(&first, &s.forge, faulty);
-    if (!cached) {
-        held_cache_close(first.repo.pages);
-        first.repo.pages = page_cache_open(0);
-    }
+    drain_join(&first, &s, faulty, how);
     faulty_reset(faulty);
     faulty_plan(faulty, call, fault);
     for (int i = 0; i < ROUNDS_MAX; i++) {
@@ -154,17 +182,19 @@ static bool run_with(uint64_t call, enum fault fault, bool cached)
         ck_assert_msg(did != ERR_CORRUPT, "named: the stage met something corrupt");
         if (did == 0 && faulty_hits(faulty, fault) > 0)
             break;
+        if (did == 0) /* a lease is put anew, and released, by and by */
+            first.clock.us += LEASE_MS * 400;
     }
     bool met = faulty_hits(faulty, fault) > 0;
     oracle_check(&oracle, &s.forge.repo, &s.forge.project);
 
     struct forge second;
-    forge_join(&second, &s.forge, NULL);
+    drain_join(&second, &s, NULL, how);
     second.clock.ms += 31000; /* what stays open is folded by then */
-    ck_assert_int_eq(forge_drain(&second), 0);
+    take_over(&second);
     oracle_check(&oracle, &second.repo, &s.forge.project);
     faulty_flush(faulty); /* what was late comes now, and must change nothing */
-    forge_drain(&second);
+    take_over(&second);
     oracle_check(&oracle, &second.repo, &s.forge.project);
     answered_once(&s, &second);
 
@@ -176,25 +206,31 @@ static bool run_with(uint64_t call, enum fault fault, bool cached)
     return met;
 }
 
-static void sweep(enum fault fault, bool cached)
+static void sweep(enum fault fault, enum sweep_how how)
 {
+    static const char *const hows[] = {"", ", no pages kept", ", with leases"};
     uint64_t call = 1;
-    while (run_with(call, fault, cached))
+    while (run_with(call, fault, how))
         ck_assert_uint_lt(call++, CALLS_MAX);
-    printf("%s%s: %lu calls\n", fault_name(fault), cached ? "" : ", no pages kept",
-           (unsigned long)call - 1);
+    printf("%s%s: %lu calls\n", fault_name(fault), hows[how], (unsigned long)call - 1);
     ck_assert_uint_gt(call, 10);
 }
 
 START_TEST(test_every_call_fails_in_turn)
 {
-    sweep((enum fault)_i, true);
+    sweep((enum fault)_i, SWEEP_PLAIN);
 }
 END_TEST
 
 START_TEST(test_every_look_at_the_tree_fails_in_turn)
 {
-    sweep((enum fault)_i, false);
+    sweep((enum fault)_i, SWEEP_NO_PAGES);
+}
+END_TEST
+
+START_TEST(test_every_call_fails_in_turn_with_leases)
+{
+    sweep((enum fault)_i, SWEEP_LEASES);
 }
 END_TEST
 
@@ -205,6 +241,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, test_every_call_fails_in_turn, FAULT_AGAIN, FAULTS);
     tcase_add_loop_test(tcase, test_every_look_at_the_tree_fails_in_turn, FAULT_AGAIN, FAULTS);
+    tcase_add_loop_test(tcase, test_every_call_fails_in_turn_with_leases, FAULT_AGAIN, FAULTS);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
