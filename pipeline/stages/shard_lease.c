@@ -169,7 +169,8 @@ static int lease_put(struct shard_leases *all, uint32_t shard, uint32_t length_m
         l->etag = etag;
         l->holder = length_ms == 0 ? HOLDER_NONE : HOLDER_SELF;
         l->put_us = began;
-    } else if (err == ERR_CONFLICT || err == ERR_UNKNOWN) {
+    } else if (l->holder != HOLDER_SELF || err == ERR_CONFLICT || err == ERR_UNKNOWN) {
+        /* One's own stays one's own when the store says that nothing happened. */
         l->holder = HOLDER_UNASKED;
     }
     return err;

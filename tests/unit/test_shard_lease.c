@@ -446,6 +446,30 @@ START_TEST(test_store_that_refuses)
 }
 END_TEST
 
+static void refuse_puts(void *arg, uint64_t call, const struct store_op *op)
+{
+    (void)arg;
+    if (op != NULL && op->verb == STORE_PUT)
+        faulty_plan(faulty, call, FAULT_AGAIN);
+}
+
+/* One that may read leases, and put none. */
+START_TEST(test_store_that_refuses_puts)
+{
+    faulty_watch(faulty, refuse_puts, NULL);
+    for (int i = 0; i < 10; i++) {
+        ck_assert(hold(&a));
+        pass(1000);
+    }
+    ck_assert(hold(&b));
+    ck_assert(!hold(&a));
+    pass(LENGTH_MS);
+    ck_assert(hold(&a));
+    ck_assert(hold(&b));
+    ck_assert(!hold(&a));
+}
+END_TEST
+
 /* As long as it knows that another is at it, it leaves it to that one. */
 START_TEST(test_look_that_fails)
 {
@@ -720,6 +744,7 @@ int main(void)
         test_end_releases,
         test_claim,
         test_bytes_never_repeat,
+        test_store_that_refuses_puts,
         test_look_that_fails,
         test_renewal_that_fails,
         test_late_release,
