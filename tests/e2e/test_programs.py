@@ -179,8 +179,17 @@ def test_a_forge_that_is_stopped_ends_well(directory):
         assert request(again.port, "GET", "/projects/demo/files/a").body == b"1"
 
 
+def test_a_forge_waits_for_none_that_was_killed(directory):
+    server = Server("mic-forge", directory, "--lease-ms", "10m")
+    request(server.port, "POST", "/projects", {"handle": "demo"})
+    assert land(server.port, "demo", [write("a", "1")]).status == 200
+    server.kill()
+    with Server("mic-forge", directory) as again:
+        assert land(again.port, "demo", [write("b", "1")]).status == 200
+
+
 TESTS = [test_three_programs_on_one_directory, test_conflict_across_processes,
-         test_a_forge_that_is_stopped_ends_well, test_kill_at_random_moments]
+         test_a_forge_that_is_stopped_ends_well, test_a_forge_waits_for_none_that_was_killed, test_kill_at_random_moments]
 
 if __name__ == "__main__":
     forge.main(TESTS)
