@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define PAUSE_MS      50u /* before the second try, on average; then twice as long each time */
-#define RACE_PAUSE_MS 10u
-#define PAUSE_MOST_MS 2000u    /* a server that wants more rest is the caller's to wait for */
-#define TRY_WITHIN_US 5000000u /* of the first try; what takes longer is the caller's, too */
-#define SAY_EVERY_US  1000000u
-#define READS         (S3_GET | S3_HEAD | S3_LIST)
+#define PAUSE_MS        50u /* before the second try, on average; then twice as long each time */
+#define RACE_PAUSE_MS   10u
+#define PAUSE_MOST_MS   2000u    /* a server that wants more rest is the caller's to wait for */
+#define TRY_WITHIN_US   5000000u /* of the first try; what takes longer is the caller's, too */
+#define CLOCKS_APART_MS 5000
+#define SAY_EVERY_US    1000000u
+#define READS           (S3_GET | S3_HEAD | S3_LIST)
 
 /* ---- what went wrong ---- */
 
@@ -92,13 +93,18 @@ static void say_call(const struct s3_call *call, const struct s3_error *error)
 
 uint64_t s3_date_ms(struct s3_store *s3)
 {
-    uint64_t now = s3->clock->mono_us(s3->clock);
+    uint64_t now_us = s3->clock->mono_us(s3->clock);
+    uint64_t wall_ms = s3->clock->wall_ms(s3->clock);
     (void)pthread_mutex_lock(&s3->lock);
     uint64_t date = s3->date_ms;
-    uint64_t since = now > s3->date_at_us ? (now - s3->date_at_us) / 1000 : 0;
+    int64_t since_ms = (int64_t)(now_us - s3->date_at_us) / 1000;
+    int64_t apart_ms = (int64_t)(wall_ms - s3->wall_at_ms) - since_ms;
     (void)pthread_mutex_unlock(&s3->lock);
+    if (date == 0 || apart_ms > CLOCKS_APART_MS || apart_ms < -CLOCKS_APART_MS) {
+        return 0;
+    }
     /* A Date has whole seconds; on average half of one has passed since. */
-    return date == 0 ? 0 : date + 500 + since;
+    return date + 500 + (since_ms > 0 ? (uint64_t)since_ms : 0);
 }
 
 static void learn(struct s3_store *s3, const struct http_call *http)
@@ -108,13 +114,15 @@ static void learn(struct s3_store *s3, const struct http_call *http)
     if (is_page(http)) {
         return;
     }
-    uint64_t now = s3->clock->mono_us(s3->clock);
+    uint64_t now_us = s3->clock->mono_us(s3->clock);
+    uint64_t wall_ms = s3->clock->wall_ms(s3->clock);
     bool dated = http_date_ms(http, &date);
     (void)http_header(http, "server", &server);
     (void)pthread_mutex_lock(&s3->lock);
     if (dated) {
         s3->date_ms = date;
-        s3->date_at_us = now;
+        s3->date_at_us = now_us;
+        s3->wall_at_ms = wall_ms;
     }
     if (s3->server[0] == '\0' && server.len > 0) {
         (void)snprintf(s3->server, sizeof(s3->server), "%.*s", (int)server.len,

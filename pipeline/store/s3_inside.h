@@ -36,8 +36,9 @@ struct s3_store {
     struct s3_day_key day_key;
     char day[9];         /* that of day_key; "" for none */
     uint64_t date_ms;    /* of the last answer; 0: none yet */
-    uint64_t date_at_us; /* when it came, on our clock */
-    char server[64];     /* the Server header of an answer */
+    uint64_t date_at_us; /* when it came, on our clocks */
+    uint64_t wall_at_ms;
+    char server[64]; /* the Server header of an answer */
     char why[S3_WHY_MAX];
     uint64_t said_at_us; /* when a log line was last written */
     uint64_t left_out;   /* lines since then */
@@ -99,7 +100,8 @@ void s3_say(struct s3_store *, bool ordinary, const char *verb, const char *name
 /* An answer's etag without its quotes; false when it has none that can be sent back. */
 bool s3_etag_read(const struct http_call *, struct etag *out);
 bool s3_etag_ok(const struct etag *);
-/* The store's clock as its answers tell; 0 before the first. */
+/* The store's clock as its answers tell; 0 before the first, and when our own clocks have come
+ * apart since, as they do while a machine sleeps: then the next answer tells. */
 uint64_t s3_date_ms(struct s3_store *);
 
 /* ---- s3_get.c ---- */

@@ -5,24 +5,25 @@
 #include <stdlib.h>
 #include <strings.h>
 
+static struct s3_script *script_of(struct clock *clock)
+{
+    return (struct s3_script *)(void *)((char *)clock - offsetof(struct s3_script, clock));
+}
+
 static uint64_t wall(struct clock *clock)
 {
-    (void)clock;
-    return clock_system()->wall_ms(clock_system());
+    const struct s3_script *s = script_of(clock);
+    return clock_system()->wall_ms(clock_system()) + s->leap_us / 1000 + s->slept_ms;
 }
 
 static uint64_t mono(struct clock *clock)
 {
-    struct s3_script *s =
-        (struct s3_script *)(void *)((char *)clock - offsetof(struct s3_script, clock));
-    return clock_system()->mono_us(clock_system()) + s->leap_us;
+    return clock_system()->mono_us(clock_system()) + script_of(clock)->leap_us;
 }
 
 static void sleep_us(struct clock *clock, uint64_t us)
 {
-    struct s3_script *s =
-        (struct s3_script *)(void *)((char *)clock - offsetof(struct s3_script, clock));
-    s->leap_us += us;
+    script_of(clock)->leap_us += us;
 }
 
 struct s3_options s3_script_options(struct s3_script *s)
@@ -47,7 +48,7 @@ static void open_store(struct s3_script *s)
 {
     char why[S3_WHY_MAX] = "";
     s->clock = (struct clock){.wall_ms = wall, .mono_us = mono, .sleep_us = sleep_us};
-    s->leap_us = 0;
+    s->leap_us = s->slept_ms = 0;
     struct s3_options options = s3_script_options(s);
     ck_assert_msg(s3_store_open(&options, &s->store, why) == OK, "%s", why);
 }

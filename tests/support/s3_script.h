@@ -12,6 +12,8 @@ struct s3_script {
     struct store *store;
     struct clock clock; /* the machine's, and so much ahead: */
     uint64_t leap_us;
+    uint64_t
+        slept_ms; /* the wall clock alone: what a machine sleeps, the other does not count */
 };
 
 #define AUTO_S3_SCRIPT AUTO(s3_script_release) struct s3_script
