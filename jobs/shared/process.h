@@ -31,8 +31,8 @@ void process_wait_signal(void);
 /* The same for a front, which may also end by itself when nobody asks it anything. */
 void process_wait_front(const struct process *, const struct front *);
 
-/* A stage once (until it finds nothing to do and has left nothing to another), or for ever, until a signal. Gives what main is
- * to return. Closes the stage. */
+/* A stage once (until it finds nothing to do and has left nothing to another), or for ever,
+ * until a signal. Gives what main is to return. Closes the stage. */
 int process_run_stage(struct process *, struct stage *, bool once, uint64_t pause_min_ms,
                       uint64_t pause_max_ms);
 

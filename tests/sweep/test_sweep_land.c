@@ -13,7 +13,7 @@
 
 /* Rounds that a process with a fault gets before it is given up. */
 #define ROUNDS_MAX 20
-#define LEASE_MS 10000u
+#define LEASE_MS   10000u
 /* No scenario makes more calls than this. */
 #define CALLS_MAX 2000
 
