@@ -3,6 +3,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
+#include "pipeline/repo/damage.h"
 
 #define MANIFEST_HEAD_LEN 64u
 
@@ -19,13 +20,11 @@ int blob_get(struct repo *repo, const struct id16 *project, const struct hash *h
     size_t before = out->len;
     uint64_t whole;
     int err = store_get(repo->store, key.s, range_of(0, max), out, NULL, &whole);
-    if (err == ERR_INVALID)
-        return ERR_CORRUPT;
     if (err != OK)
-        return err;
+        return damage_unless_absent(repo, key.s, err);
     uint64_t got = out->len - before;
     if (got == 0 || got != (whole < max ? whole : max))
-        return ERR_CORRUPT;
+        return damage_of(repo, key.s, ERR_CORRUPT);
     *size = whole;
     return OK;
 }
@@ -34,15 +33,14 @@ int blob_plain_get(struct repo *repo, const struct id16 *project, const struct h
                    uint64_t size, struct buf *out)
 {
     AUTO_BUF frame = {0};
+    struct key key = key_blob(project, hash);
     uint64_t max = blob_frame_max(size);
     uint64_t whole;
     int err = blob_get(repo, project, hash, max, &frame, &whole);
     if (err != OK)
         return err;
-    if (whole > max)
-        return ERR_CORRUPT;
     size_t before = out->len;
-    err = zstd_unpack(buf_bytes(&frame), size, out);
+    err = whole > max ? ERR_CORRUPT : zstd_unpack(buf_bytes(&frame), size, out);
     if (err == OK) {
         struct hash found = sha256(bytes_of(out->data + before, out->len - before));
         if (!hash_equal(&found, hash))
@@ -50,23 +48,42 @@ int blob_plain_get(struct repo *repo, const struct id16 *project, const struct h
     }
     if (err != OK)
         out->len = before;
-    return err;
+    return damage_of(repo, key.s, err);
 }
 
-int blob_manifest_get(struct repo *repo, const struct id16 *project, const struct hash *hash,
-                      struct buf *begun, uint64_t object_size, struct arena *arena,
-                      struct manifest *out, struct hash *check)
+int blob_plain_of(struct repo *repo, const struct id16 *project, const struct hash *hash,
+                  struct bytes frame, uint64_t object_size, struct buf *out)
+{
+    struct key key = key_blob(project, hash);
+    size_t before = out->len;
+    uint64_t size;
+    int err = object_size == frame.len ? zstd_size(frame, &size) : ERR_CORRUPT;
+    if (err == OK && size > repo->bucket.chunk_size)
+        err = ERR_CORRUPT;
+    if (err == OK)
+        err = zstd_unpack(frame, size, out);
+    if (err == OK) {
+        struct hash found = sha256(bytes_of(out->data + before, out->len - before));
+        err = hash_equal(&found, hash) ? OK : ERR_CORRUPT;
+    }
+    if (err != OK)
+        out->len = before;
+    return damage_of(repo, key.s, err);
+}
+
+static int manifest_get(struct repo *repo, const struct key *key, const struct hash *hash,
+                        struct buf *begun, uint64_t object_size, struct arena *arena,
+                        struct manifest *out, struct hash *check)
 {
     const uint64_t most =
         MANIFEST_HEAD_LEN + (uint64_t)MANIFEST_CHUNKS_MAX * sizeof(struct hash);
     if (!manifest_is(buf_bytes(begun)) || object_size > most || begun->len > object_size)
         return ERR_CORRUPT;
     if (begun->len < object_size) {
-        struct key key = key_blob(project, hash);
-        int err = store_get(repo->store, key.s, range_of(begun->len, object_size - begun->len),
+        int err = store_get(repo->store, key->s, range_of(begun->len, object_size - begun->len),
                             begun, NULL, NULL);
         if (err != OK)
-            return err == ERR_INVALID || err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+            return err;
         if (begun->len != object_size)
             return ERR_CORRUPT;
     }
@@ -77,4 +94,13 @@ int blob_manifest_get(struct repo *repo, const struct id16 *project, const struc
     *check = sha256(buf_bytes(begun));
     *out = manifest;
     return OK;
+}
+
+int blob_manifest_get(struct repo *repo, const struct id16 *project, const struct hash *hash,
+                      struct buf *begun, uint64_t object_size, struct arena *arena,
+                      struct manifest *out, struct hash *check)
+{
+    struct key key = key_blob(project, hash);
+    return damage_of(repo, key.s,
+                     manifest_get(repo, &key, hash, begun, object_size, arena, out, check));
 }

@@ -19,6 +19,11 @@ int blob_get(struct repo *, const struct id16 *project, const struct hash *, uin
 int blob_plain_get(struct repo *, const struct id16 *project, const struct hash *,
                    uint64_t size, struct buf *out) MUST_USE;
 
+/* Appends the plain bytes of the frame that was read as the whole object under `hash`, checked.
+ * ERR_CORRUPT, also when it is longer than a blob can be. */
+int blob_plain_of(struct repo *, const struct id16 *project, const struct hash *,
+                  struct bytes frame, uint64_t object_size, struct buf *out) MUST_USE;
+
 /* Decodes the manifest under `hash`, whose first bytes are in `begun` (which grows by the
  * rest): it must be about that hash. Gives the manifest's own SHA-256. ERR_CORRUPT. */
 int blob_manifest_get(struct repo *, const struct id16 *project, const struct hash *,

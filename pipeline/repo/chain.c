@@ -4,6 +4,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain_cache.h"
+#include "pipeline/repo/damage.h"
 
 /* Footer, root page and ids of most batches are shorter. */
 #define SUFFIX_LEN (64u * KIB)
@@ -16,16 +17,15 @@ int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
     struct etag version;
     int err = store_get(repo->store, key.s, range_all(), &bytes, &version, NULL);
     if (err == ERR_NOT_FOUND) {
-        key = key_project(project);
-        err = store_get(repo->store, key.s, range_none(), NULL, NULL, NULL);
-        return err == OK ? ERR_CORRUPT : err;
+        struct key info = key_project(project);
+        err = store_get(repo->store, info.s, range_none(), NULL, NULL, NULL);
+        return err == OK ? damage_of(repo, key.s, ERR_NOT_FOUND) : err;
     }
-    if (err != OK)
-        return err;
     struct head head;
-    err = head_decode(buf_bytes(&bytes), &head);
+    if (err == OK)
+        err = head_decode(buf_bytes(&bytes), &head);
     if (err != OK)
-        return ERR_CORRUPT;
+        return damage_of(repo, key.s, err);
     /* A damaged head must not carry our clock away: one that is far ahead is adopted only when
      * its footer says the same, in chain_tip. */
     if (!hlc_too_far(head.hlc, repo->clock->wall_ms(repo->clock), CLOCK_SKEW_MAX_MS))
@@ -50,18 +50,12 @@ static void tail_release(struct tail *tail)
     buf_release(&tail->bytes);
 }
 
-/* A part that the chain names and that is not there is damage. */
-static int damage(int err)
-{
-    return err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_LIMIT ? ERR_CORRUPT : err;
-}
-
 static int tail_open(struct repo *repo, const struct key *key, struct tail *tail)
 {
     int err = store_get(repo->store, key->s, range_suffix(SUFFIX_LEN), &tail->bytes, NULL,
                         &tail->size);
     if (err != OK)
-        return damage(err);
+        return err;
     if (tail->size > TREE_OBJECT_MAX || tail->bytes.len > tail->size ||
         (tail->bytes.len < SUFFIX_LEN && tail->bytes.len < tail->size))
         return ERR_CORRUPT;
@@ -79,7 +73,7 @@ static int tail_reach(struct repo *repo, const struct key *key, struct tail *tai
     uint64_t missing = tail->at - from;
     int err = store_get(repo->store, key->s, range_of(from, missing), &longer, NULL, NULL);
     if (err != OK)
-        return damage(err);
+        return err;
     if (longer.len != missing)
         return ERR_CORRUPT;
     buf_append_bytes(&longer, buf_bytes(&tail->bytes));
@@ -137,15 +131,15 @@ static struct location root_location(const struct batch *batch)
     };
 }
 
-static int batch_read(struct repo *repo, const struct id16 *project, struct batch *batch)
+static int batch_fill(struct repo *repo, const struct id16 *project, const struct key *key,
+                      struct batch *batch)
 {
     AUTO(tail_release) struct tail tail = {0};
-    struct key key = key_tree(project, &batch->tree_hash);
-    int err = tail_open(repo, &key, &tail);
+    int err = tail_open(repo, key, &tail);
     if (err == OK)
-        err = footer_read(repo, &key, &tail, batch);
+        err = footer_read(repo, key, &tail, batch);
     if (err == OK)
-        err = tail_reach(repo, &key, &tail, batch->footer.ids.offset);
+        err = tail_reach(repo, key, &tail, batch->footer.ids.offset);
     if (err != OK)
         return err;
 
@@ -162,14 +156,20 @@ static int batch_read(struct repo *repo, const struct id16 *project, struct batc
     const struct page_held *page;
     err = page_cache_add(repo->pages, project, &root,
                          tail_part(&tail, f->root.offset, f->root.len), &page);
-    if (err != OK)
-        return damage(err);
-    page_cache_drop(repo->pages, page);
-    return OK;
+    if (err == OK)
+        page_cache_drop(repo->pages, page);
+    return err;
 }
 
-int chain_batch(struct repo *repo, const struct id16 *project, const struct hash *tree_hash,
-                const struct batch **out)
+static int batch_read(struct repo *repo, const struct id16 *project, struct batch *batch)
+{
+    struct key key = key_tree(project, &batch->tree_hash);
+    return damage_unless_absent(repo, key.s, batch_fill(repo, project, &key, batch));
+}
+
+/* ERR_NOT_FOUND when there is no such tree object. */
+static int batch_get(struct repo *repo, const struct id16 *project,
+                     const struct hash *tree_hash, const struct batch **out)
 {
     const struct batch *cached = chain_cache_find(repo->chain, project, tree_hash);
     if (cached != NULL) {
@@ -184,6 +184,14 @@ int chain_batch(struct repo *repo, const struct id16 *project, const struct hash
     }
     *out = chain_cache_add(repo->chain, project, batch);
     return OK;
+}
+
+int chain_batch(struct repo *repo, const struct id16 *project, const struct hash *tree_hash,
+                const struct batch **out)
+{
+    int err = batch_get(repo, project, tree_hash, out);
+    struct key key = key_tree(project, tree_hash);
+    return err == ERR_NOT_FOUND ? damage_of(repo, key.s, err) : err;
 }
 
 void chain_drop(struct repo *repo, const struct batch *batch)
@@ -211,17 +219,28 @@ void chain_remember(struct repo *repo, const struct id16 *project, const struct 
 
 /* ---- finding a batch ---- */
 
-static bool head_agrees(const struct head *head, const struct batch *tip)
+/* Whether the head is right, by what reading its batch gave. A footer is known by its hash, so
+ * where the two disagree it is the head that is damaged; where there is no such tree object
+ * either of them may be. */
+static int head_check(struct repo *repo, const struct id16 *project, const struct head *head,
+                      int err, const struct batch *tip)
 {
-    return tip->footer.position == head->position && tip->footer.hlc == head->hlc;
+    struct key key = key_head(project);
+    if (err == ERR_NOT_FOUND) {
+        struct key tree = key_tree(project, &head->tree_hash);
+        damage_log(repo, tree.s, err);
+        return damage_of(repo, key.s, ERR_CORRUPT);
+    }
+    if (err == OK && (tip->footer.position != head->position || tip->footer.hlc != head->hlc))
+        return damage_of(repo, key.s, ERR_CORRUPT);
+    return err;
 }
 
 int chain_verify(struct repo *repo, const struct id16 *project, const struct head *head)
 {
     struct batch *batch = chain_cache_new(&head->tree_hash);
     int err = batch_read(repo, project, batch);
-    if (err == OK && !head_agrees(head, batch))
-        err = ERR_CORRUPT;
+    err = head_check(repo, project, head, err, batch);
     chain_cache_forget(batch);
     return err;
 }
@@ -229,13 +248,12 @@ int chain_verify(struct repo *repo, const struct id16 *project, const struct hea
 int chain_tip(struct repo *repo, const struct id16 *project, const struct head *head,
               const struct batch **out)
 {
-    const struct batch *tip;
-    int err = chain_batch(repo, project, &head->tree_hash, &tip);
-    if (err != OK)
-        return err;
-    if (!head_agrees(head, tip)) {
+    const struct batch *tip = NULL;
+    int err = batch_get(repo, project, &head->tree_hash, &tip);
+    err = head_check(repo, project, head, err, tip);
+    if (err != OK) {
         chain_drop(repo, tip);
-        return ERR_CORRUPT;
+        return err;
     }
     repo_hlc_seen(repo, head->hlc);
     *out = tip;
@@ -300,18 +318,17 @@ static int section_get(struct repo *repo, const struct id16 *project, const stru
         return OK;
     }
     AUTO_BUF bytes = {0};
-    if (section->len > 0) {
-        struct key key = key_tree(project, &batch->tree_hash);
-        int err = store_get(repo->store, key.s, range_of(section->offset, section->len), &bytes,
-                            NULL, NULL);
-        if (err != OK)
-            return damage(err);
-    }
+    struct key key = key_tree(project, &batch->tree_hash);
+    int err = OK;
+    if (section->len > 0)
+        err = store_get(repo->store, key.s, range_of(section->offset, section->len), &bytes,
+                        NULL, NULL);
     struct hash hash = sha256(buf_bytes(&bytes));
-    if (bytes.len != section->len || !hash_equal(&hash, &section->hash))
-        return ERR_CORRUPT;
-    *out = arena_copy(arena, buf_bytes(&bytes));
-    return OK;
+    if (err == OK && (bytes.len != section->len || !hash_equal(&hash, &section->hash)))
+        err = ERR_CORRUPT;
+    if (err == OK)
+        *out = arena_copy(arena, buf_bytes(&bytes));
+    return damage_of(repo, key.s, err);
 }
 
 /* One record, which must be the one that its id announces. */

@@ -5,6 +5,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/blob_read.h"
 #include "pipeline/repo/content_cache.h"
+#include "pipeline/repo/damage.h"
 
 struct content_reader {
     struct arena arena; /* holds the reader itself */
@@ -38,9 +39,10 @@ void content_close(struct content_reader *reader)
 }
 
 /* What a parent names and that is not there is damage. */
-static int damage(int err)
+static int blob_damage(const struct content_reader *reader, const struct hash *hash, int err)
 {
-    return err == ERR_NOT_FOUND || err == ERR_INVALID ? ERR_CORRUPT : err;
+    struct key key = key_blob(&reader->project, hash);
+    return damage_of(reader->repo, key.s, err);
 }
 
 /* ---- opening ---- */
@@ -71,25 +73,22 @@ static int open_in_tree(struct content_reader *reader, const struct location *wh
         return reader->size == size ? OK : ERR_CORRUPT;
     }
     AUTO_BUF stored = {0};
-    if (where->len > 0) {
-        struct key key = key_tree(&reader->project, &where->tree);
-        int err = store_get(reader->repo->store, key.s, range_of(where->offset, where->len),
-                            &stored, NULL, NULL);
-        if (err != OK)
-            return damage(err);
-    }
-    if (stored.len != where->len)
-        return ERR_CORRUPT;
-    if (where->place == PLACE_ZSTD) {
-        int err = zstd_unpack(buf_bytes(&stored), size, &reader->piece);
-        if (err != OK)
-            return ERR_CORRUPT;
-    } else {
+    struct key key = key_tree(&reader->project, &where->tree);
+    int err = OK;
+    if (where->len > 0)
+        err = store_get(reader->repo->store, key.s, range_of(where->offset, where->len),
+                        &stored, NULL, NULL);
+    if (err == OK && stored.len != where->len)
+        err = ERR_CORRUPT;
+    if (err == OK && where->place == PLACE_ZSTD)
+        err = zstd_unpack(buf_bytes(&stored), size, &reader->piece);
+    else if (err == OK)
         buf_append_bytes(&reader->piece, buf_bytes(&stored));
-    }
     struct hash found = sha256(buf_bytes(&reader->piece));
-    if (reader->piece.len != size || !hash_equal(&found, hash))
-        return ERR_CORRUPT;
+    if (err == OK && (reader->piece.len != size || !hash_equal(&found, hash)))
+        err = ERR_CORRUPT;
+    if (err != OK)
+        return damage_of(reader->repo, key.s, err);
     content_cache_add(cache, &reader->project, hash, buf_bytes(&reader->piece));
     set_single(reader);
     return OK;
@@ -101,7 +100,7 @@ static int open_blob(struct content_reader *reader, uint64_t size, const struct 
         return ERR_CORRUPT;
     int err = blob_plain_get(reader->repo, &reader->project, hash, size, &reader->piece);
     if (err != OK)
-        return damage(err);
+        return blob_damage(reader, hash, err);
     set_single(reader);
     return OK;
 }
@@ -118,10 +117,10 @@ static int open_manifest(struct content_reader *reader, const struct location *w
     if (err == OK)
         err = blob_manifest_get(reader->repo, &reader->project, hash, &object, object_size,
                                 &reader->arena, &manifest, &check);
+    if (err == OK && (manifest.size != size || !hash_equal(&check, &where->check)))
+        err = ERR_CORRUPT;
     if (err != OK)
-        return damage(err);
-    if (manifest.size != size || !hash_equal(&check, &where->check))
-        return ERR_CORRUPT;
+        return blob_damage(reader, hash, err);
     set_manifest(reader, &manifest);
     return OK;
 }
@@ -174,18 +173,11 @@ static int open_either(struct content_reader *reader, const struct hash *hash)
             set_manifest(reader, &manifest);
         return err;
     }
-    uint64_t size;
-    if (whole > most || zstd_size(buf_bytes(&object), &size) != OK ||
-        size > repo->bucket.chunk_size)
-        return ERR_CORRUPT;
-    err = zstd_unpack(buf_bytes(&object), size, &reader->piece);
-    if (err != OK)
-        return ERR_CORRUPT;
-    struct hash found = sha256(buf_bytes(&reader->piece));
-    if (!hash_equal(&found, hash))
-        return ERR_CORRUPT;
-    set_single(reader);
-    return OK;
+    err =
+        blob_plain_of(repo, &reader->project, hash, buf_bytes(&object), whole, &reader->piece);
+    if (err == OK)
+        set_single(reader);
+    return err;
 }
 
 int content_open_blob(struct repo *repo, const struct id16 *project, const struct hash *hash,
@@ -219,7 +211,7 @@ static int piece_load(struct content_reader *reader, uint64_t number)
         blob_plain_get(reader->repo, &reader->project, &reader->chunks[number],
                        left < reader->piece_size ? left : reader->piece_size, &reader->piece);
     if (err != OK)
-        return damage(err);
+        return blob_damage(reader, &reader->chunks[number], err);
     reader->loaded = number;
     return OK;
 }

@@ -1,3 +1,5 @@
+#include "formats/key.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/landlog_segment.h"
 
 struct landlog {
@@ -47,6 +49,19 @@ static int segments_list(struct landlog *log)
                             &log->n_segments);
 }
 
+/* The newest segment reaches over the head. A damaged head says of itself that it is. */
+static int segments_over(struct landlog *log, const struct head *head)
+{
+    const struct batch *tip;
+    int err = chain_tip(log->repo, &log->project, head, &tip);
+    if (err != OK)
+        return err;
+    chain_drop(log->repo, tip);
+    const struct landlog_segment_ref *last = &log->segments[log->n_segments - 1];
+    struct key key = key_log(&log->project, last->first, last->end);
+    return damage_of(log->repo, key.s, ERR_CORRUPT);
+}
+
 static int landlog_start(struct landlog *log, uint64_t before)
 {
     /* Segments first: what is appended after the head was read would lie beyond it. */
@@ -59,7 +74,7 @@ static int landlog_start(struct landlog *log, uint64_t before)
         return err;
     uint64_t end = log->n_segments > 0 ? log->segments[log->n_segments - 1].end : 0;
     if (end > head.position)
-        return ERR_CORRUPT;
+        return segments_over(log, &head);
     log->chain_from = end;
     log->upto = before < head.position ? before : head.position;
     if (log->upto < end)
@@ -129,8 +144,12 @@ static int segment_load(struct landlog *log)
             return ERR_CORRUPT;
         err = landlog_segment_get(log->repo, &log->project, ref, &log->block, &segment);
     }
+    if (err == ERR_NOT_FOUND) {
+        struct key key = key_log(&log->project, ref->first, ref->end);
+        err = damage_of(log->repo, key.s, err);
+    }
     if (err != OK)
-        return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+        return err;
     log->entries = segment.entries;
     log->left = segment.n;
     log->block_first = 0;

@@ -2,6 +2,7 @@
 
 #include "formats/base/limits.h"
 #include "formats/key.h"
+#include "pipeline/repo/damage.h"
 
 /* ---- which segments there are ---- */
 
@@ -61,18 +62,41 @@ int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct
     return OK;
 }
 
-int landlog_segments(struct repo *repo, const struct id16 *project, struct arena *arena,
-                     struct landlog_segment_ref **out, size_t *n)
+/* Names what lies behind the hole: it is not the log's, or what should be before it is gone. */
+static int hole_damage(struct repo *repo, const struct id16 *project,
+                       const struct landlog_segment_ref *keys, size_t n)
+{
+    uint64_t at = 1;
+    size_t i = 0;
+    for (; i < n && keys[i].first <= at; i++)
+        at = keys[i].end > at ? keys[i].end : at;
+    struct key key = key_log_prefix(project);
+    if (i < n)
+        key = key_log(project, keys[i].first, keys[i].end);
+    return damage_of(repo, key.s, ERR_CORRUPT);
+}
+
+int landlog_list(struct repo *repo, const struct id16 *project, struct arena *arena,
+                 struct landlog_segment_ref **keys, size_t *n_keys,
+                 struct landlog_segment_ref **chosen, size_t *n)
 {
     int err = ERR_CORRUPT;
     for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_CORRUPT; i++) {
-        struct landlog_segment_ref *keys;
-        size_t n_keys;
-        err = landlog_keys(repo, project, arena, &keys, &n_keys);
+    *keys = NULL;
+    *n_keys = 0;
+        err = landlog_keys(repo, project, arena, keys, n_keys);
         if (err == OK)
-            err = landlog_select(keys, n_keys, arena, out, n);
+            err = landlog_select(*keys, *n_keys, arena, chosen, n);
     }
-    return err;
+    return err == ERR_CORRUPT ? hole_damage(repo, project, *keys, *n_keys) : err;
+}
+
+int landlog_segments(struct repo *repo, const struct id16 *project, struct arena *arena,
+                     struct landlog_segment_ref **out, size_t *n)
+{
+    struct landlog_segment_ref *keys;
+    size_t n_keys;
+    return landlog_list(repo, project, arena, &keys, &n_keys, out, n);
 }
 
 const struct landlog_segment_ref *landlog_segment_at(const struct landlog_segment_ref *segments,
@@ -92,16 +116,16 @@ int landlog_segment_get(struct repo *repo, const struct id16 *project,
 {
     AUTO_BUF bytes = {0};
     struct key key = key_log(project, ref->first, ref->end);
-    int err = store_get(repo->store, key.s, range_all(), &bytes, NULL, NULL);
-    if (err != OK)
-        return err;
     struct log_segment segment;
-    err = log_segment_decode(arena_copy(arena, buf_bytes(&bytes)), arena, &segment);
-    if (err != OK || !id16_equal(&segment.project, project) || segment.first != ref->first ||
-        segment.end != ref->end)
-        return ERR_CORRUPT;
-    *out = segment;
-    return OK;
+    int err = store_get(repo->store, key.s, range_all(), &bytes, NULL, NULL);
+    if (err == OK)
+        err = log_segment_decode(arena_copy(arena, buf_bytes(&bytes)), arena, &segment);
+    if (err == OK && (!id16_equal(&segment.project, project) || segment.first != ref->first ||
+                      segment.end != ref->end))
+        err = ERR_CORRUPT;
+    if (err == OK)
+        *out = segment;
+    return damage_unless_absent(repo, key.s, err);
 }
 
 int landlog_batch_entries(struct repo *repo, const struct id16 *project,

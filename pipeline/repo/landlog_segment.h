@@ -16,6 +16,10 @@ int landlog_keys(struct repo *, const struct id16 *project, struct arena *,
 int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct arena *,
                    struct landlog_segment_ref **out, size_t *n) MUST_USE;
 /* The last of the chosen segments that has positions <= `position`; NULL when there is none. */
+/* Both. An ERR_CORRUPT that stays is logged. */
+int landlog_list(struct repo *, const struct id16 *project, struct arena *,
+                 struct landlog_segment_ref **keys, size_t *n_keys,
+                 struct landlog_segment_ref **chosen, size_t *n) MUST_USE;
 const struct landlog_segment_ref *landlog_segment_at(const struct landlog_segment_ref *,
                                                      size_t n, uint64_t position);
 

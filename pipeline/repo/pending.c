@@ -1,6 +1,7 @@
 #include "pipeline/repo/pending.h"
 
 #include "formats/key.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
 #include "pipeline/repo/landlog.h"
 #include "pipeline/repo/queue_read.h"
@@ -65,15 +66,15 @@ static int object_read(struct repo *repo, const struct id16 *project, const stru
 {
     struct key key = key_session(project, sid);
     AUTO_BUF bytes = {0};
-    int err = store_get(repo->store, key.s, range_all(), &bytes, NULL, NULL);
-    if (err != OK)
-        return err;
     struct session object;
-    err = session_decode(arena_copy(arena, buf_bytes(&bytes)), arena, &object);
-    if (err != OK || !id16_equal(&object.id, sid) || !id16_equal(&object.project, project))
-        return ERR_CORRUPT;
-    *out = object;
-    return OK;
+    int err = store_get(repo->store, key.s, range_all(), &bytes, NULL, NULL);
+    if (err == OK)
+        err = session_decode(arena_copy(arena, buf_bytes(&bytes)), arena, &object);
+    if (err == OK && (!id16_equal(&object.id, sid) || !id16_equal(&object.project, project)))
+        err = ERR_CORRUPT;
+    if (err == OK)
+        *out = object;
+    return damage_unless_absent(repo, key.s, err);
 }
 
 /* Puts together what queue and object have. False when nobody has started it there. */

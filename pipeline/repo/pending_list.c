@@ -3,9 +3,9 @@
 
 #include "formats/key.h"
 #include "pipeline/repo/closed.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/pending.h"
 #include "pipeline/repo/queue_read.h"
-#include "pipeline/sys/log.h"
 
 /* Batches at the tip of the chain that are asked first which sessions they have closed: those
  * whose queue objects and session objects may not be put away yet. */
@@ -113,11 +113,9 @@ static int objects_get(struct listing *l, const char *const *keys, size_t n, siz
             session_decode(arena_copy(l->arena, buf_bytes(&bodies[i])), l->arena, object) != OK)
             one = ERR_CORRUPT;
         buf_release(&bodies[i]);
-        if (one == ERR_CORRUPT) { /* one that is damaged hides no other */
-            log_error("session_damaged", LOG_STR("key", keys[i]));
-            continue;
-        }
-        if (one != OK && one != ERR_NOT_FOUND)
+        one = damage_unless_absent(l->repo, keys[i], one);
+        /* One that is damaged hides no other. */
+        if (one != OK && one != ERR_NOT_FOUND && one != ERR_CORRUPT)
             err = err == OK ? one : err;
         if (one != OK)
             continue;

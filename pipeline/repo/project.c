@@ -5,6 +5,7 @@
 #include "formats/key.h"
 #include "formats/path.h"
 #include "pipeline/repo/chain.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
 #include "pipeline/repo/tree_edit.h"
 
@@ -39,9 +40,10 @@ static int handle_check_object(struct repo *repo, struct bytes bytes, struct byt
                                struct arena *arena, struct project_info *out)
 {
     struct project_info info;
+    struct key key = key_handle(handle);
     int err = handle_decode(bytes, arena, &info);
     if (err != OK || !bytes_equal(info.handle, handle))
-        return ERR_CORRUPT;
+        return damage_of(repo, key.s, ERR_CORRUPT);
     handle_learn(repo, handle, &info);
     *out = info;
     return OK;
@@ -282,12 +284,13 @@ int project_info_get(struct repo *repo, const struct id16 *id, struct arena *are
     AUTO_BUF bytes = {0};
     struct key key = key_project(id);
     int err = store_get(repo->store, key.s, range_all(), &bytes, NULL, NULL);
-    if (err != OK)
-        return err;
     struct project_info info;
-    err = project_info_decode(buf_bytes(&bytes), arena, &info);
-    if (err != OK || !id16_equal(&info.id, id))
-        return ERR_CORRUPT;
+    if (err == OK)
+        err = project_info_decode(buf_bytes(&bytes), arena, &info);
+    if (err == OK && !id16_equal(&info.id, id))
+        err = ERR_CORRUPT;
+    if (err != OK)
+        return damage_unless_absent(repo, key.s, err);
     *out = info;
     return OK;
 }

@@ -4,7 +4,7 @@
 
 #include "formats/base/limits.h"
 #include "formats/key.h"
-#include "pipeline/sys/log.h"
+#include "pipeline/repo/damage.h"
 
 #define LISTS_MAX    64u
 #define GETS_AT_ONCE 64u
@@ -209,8 +209,7 @@ static void entry_decode(struct repo *repo, struct entry_held *entry)
         err = queue_object_decode(buf_bytes(&entry->bytes), &entry->arena, object);
     if (err == OK && (object->hlc != hlc || object->agent != agent || object->seq != seq))
         err = ERR_CORRUPT;
-    if (err != OK) {
-        log_error("queue_object_damaged", LOG_STR("key", entry->key.s), LOG_ERR(err));
+    if (damage_of(repo, entry->key.s, err) != OK) {
         entry->damaged = true;
         return;
     }

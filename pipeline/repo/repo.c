@@ -4,6 +4,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/content_cache.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
 #include "pipeline/repo/page_cache.h"
 #include "pipeline/repo/queue_read.h"
@@ -21,7 +22,9 @@ static int bucket_get(struct repo *repo)
     struct key key = key_bucket();
     AUTO_BUF body = {0};
     int err = store_get(repo->store, key.s, range_all(), &body, NULL, NULL);
-    return err != 0 ? err : bucket_decode(buf_bytes(&body), &repo->bucket);
+    if (err == 0)
+        err = bucket_decode(buf_bytes(&body), &repo->bucket);
+    return damage_unless_absent(repo, key.s, err);
 }
 
 /* Puts a new bucket if there is none. Whoever was first has decided what it is. */

@@ -1,5 +1,6 @@
 #include "formats/key.h"
 #include "formats/path.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/dir_cursor.h"
 #include "pipeline/repo/dir_pages.h"
 #include "pipeline/repo/tree.h"
@@ -16,8 +17,7 @@ static int page_read(struct repo *repo, const struct id16 *project,
     if (err == 0) {
         err = page_cache_add(repo->pages, project, where, buf_bytes(&body), out);
     }
-    bool damaged = err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_LIMIT;
-    return damaged ? ERR_CORRUPT : err;
+    return damage_of(repo, key.s, err);
 }
 
 int tree_page(struct repo *repo, const struct id16 *project, const struct location *where,

@@ -185,17 +185,11 @@ static int leftovers_delete(struct repo *repo, const struct append_log *log,
 static int log_list(struct repo *repo, struct append_log *log)
 {
     AUTO(arena_release) struct arena arena = {0};
-    struct landlog_segment_ref *keys = NULL;
-    struct landlog_segment_ref *chosen = NULL;
-    size_t n_keys = 0;
-    size_t n = 0;
-    /* A list is not atomic: what looks like a hole may be ten segments on their way out. */
-    int err = ERR_CORRUPT;
-    for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_CORRUPT; i++) {
-        err = landlog_keys(repo, &log->project, &arena, &keys, &n_keys);
-        if (err == OK)
-            err = landlog_select(keys, n_keys, &arena, &chosen, &n);
-    }
+    struct landlog_segment_ref *keys;
+    struct landlog_segment_ref *chosen;
+    size_t n_keys;
+    size_t n;
+    int err = landlog_list(repo, &log->project, &arena, &keys, &n_keys, &chosen, &n);
     if (err != OK)
         return err;
     log->span = 1;

@@ -1,7 +1,7 @@
 /* The objects of open sessions: read, folded and retired side by side, for a round has many. */
 #include "formats/base/limits.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/stages/land.h"
-#include "pipeline/sys/log.h"
 
 /* Puts that one object gets at most in a round: others may put it at the same time. */
 #define PUTS_MAX 8u
@@ -63,7 +63,7 @@ static void object_take(struct land *land, struct work *work, const struct store
     if (err == ERR_LIMIT) /* no object of ours is so long */
         err = ERR_CORRUPT;
     if (err == ERR_CORRUPT)
-        log_error("session_damaged", LOG_STR("key", op->key));
+        damage_log(land->repo, op->key, err);
     work->object_damaged = err == ERR_CORRUPT;
     work->object_read = err == OK || err == ERR_NOT_FOUND || err == ERR_CORRUPT;
     work->object_err = work->object_read ? OK : err;
@@ -176,14 +176,15 @@ static int fold_prepare(struct work *work, bool *put)
 }
 
 /* A tombstone in place of the object of a session that is answered for good: its records lie in
- * the chain. A damaged one is replaced like any other: nothing of it is needed any more.
+ * the chain. A damaged one stays for an operator to look at: nothing of it is needed, and it
+ * takes no more records either.
  *
  * It comes also where there is no object yet: another drain may have read the session's records
  * before they were deleted, and its put of an open object must fail, whenever it comes. Who
  * finds records of a session that was answered before finds that tombstone. */
 static int retire_prepare(struct work *work, bool *put)
 {
-    bool settled = !work->object_damaged && work->session.state == SESSION_SETTLED;
+    bool settled = work->object_damaged || work->session.state == SESSION_SETTLED;
     if (work->has_object ? settled : !work->asked || !work->owned)
         return OK;
     work->session.state = SESSION_SETTLED;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "formats/base/limits.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/stages/land.h"
 #include "pipeline/sys/log.h"
 
@@ -118,8 +119,7 @@ static void queued_decode(struct land *land, struct queued *q)
     /* A valid object under another's name is as wrong as a damaged one. */
     if (err == OK && (q->object.hlc != hlc || q->object.agent != agent || q->object.seq != seq))
         err = ERR_CORRUPT;
-    if (err != OK) {
-        log_error("queue_object_damaged", LOG_STR("key", q->key.s), LOG_ERR(err));
+    if (damage_of(land->repo, q->key.s, err) != OK) {
         q->damaged = true;
         buf_release(&q->bytes);
         arena_release(&q->arena);

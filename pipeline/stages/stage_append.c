@@ -9,6 +9,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/key.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/stages/append.h"
 #include "pipeline/stages/stages.h"
@@ -90,9 +91,8 @@ static int follower_visit(struct append *append, struct follower *f, struct byte
                           int got)
 {
     struct head head;
-    int err = got;
-    if (err == ERR_NOT_FOUND || (err == OK && head_decode(bytes, &head) != OK))
-        err = ERR_CORRUPT;
+    struct key key = key_head(&f->log.project);
+    int err = damage_of(append->repo, key.s, got == OK ? head_decode(bytes, &head) : got);
     int put = 0;
     if (err == OK && append_due(&f->log, &head)) {
         put = append_project(append->repo, &f->log, &head);
