@@ -97,6 +97,18 @@ static void queue_collect(struct listing *l, const struct queue_view *view)
 
 /* --- session objects --- */
 
+/* What lies under a key has to be the session of that name. */
+static int object_decode(struct listing *l, const char *key, struct bytes bytes,
+                         struct session *out)
+{
+    struct id16 sid;
+    int err = session_decode(arena_copy(l->arena, bytes), l->arena, out);
+    if (err != OK || key_session_parse(key, &sid) != OK || !id16_equal(&out->id, &sid) ||
+        !id16_equal(&out->project, &l->project))
+        return ERR_CORRUPT;
+    return OK;
+}
+
 static int objects_get(struct listing *l, const char *const *keys, size_t n, size_t *open)
 {
     struct store_op ops[GETS_AT_ONCE];
@@ -109,9 +121,8 @@ static int objects_get(struct listing *l, const char *const *keys, size_t n, siz
     for (size_t i = 0; i < n; i++) {
         struct session *object = arena_new(l->arena, struct session);
         int one = ops[i].err;
-        if (one == OK &&
-            session_decode(arena_copy(l->arena, buf_bytes(&bodies[i])), l->arena, object) != OK)
-            one = ERR_CORRUPT;
+        if (one == OK)
+            one = object_decode(l, keys[i], buf_bytes(&bodies[i]), object);
         buf_release(&bodies[i]);
         one = damage_unless_absent(l->repo, keys[i], one);
         /* One that is damaged hides no other. */

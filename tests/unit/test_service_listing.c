@@ -3,6 +3,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/pending.h"
+#include "pipeline/repo/project.h"
 #include "tests/support/front.h"
 #include "tests/support/suite.h"
 
@@ -301,6 +302,41 @@ START_TEST(a_listing_over_a_damaged_batch)
 }
 END_TEST
 
+/* The object of another project's session, under a name of this one's. */
+START_TEST(a_session_of_another_project_is_not_shown)
+{
+    setup();
+    struct id16 open = folded("open");
+    struct id16 hers = folded("hers");
+    struct key key = key_session(&forge.project, &hers);
+    struct id16 other;
+    ck_assert_int_eq(project_create(&forge.repo, bytes_str("other"), &other), OK);
+    struct id16 mine = forge.project;
+    forge.project = front.project = other;
+    struct id16 foreign = folded("foreign");
+    struct key from = key_session(&other, &foreign);
+    AUTO_BUF bytes = {0};
+    ck_assert_int_eq(store_get(forge.mem, from.s, range_all(), &bytes, NULL, NULL), OK);
+    ck_assert_int_eq(store_put(forge.mem, key.s, buf_bytes(&bytes), PUT_ANY, NULL), OK);
+    forge.project = front.project = mine;
+    struct forge reader;
+    forge_join(&reader, &forge, NULL);
+    listed_only(&reader, &open);
+    forge_release(&reader);
+    /* Nor does one of this project under the name of another close or hide it. */
+    key = key_session(&forge.project, &open);
+    from = key_session(&forge.project, &hers);
+    ck_assert_int_eq(store_put(forge.mem, from.s, bytes_str(""), PUT_ANY, NULL), OK);
+    bytes.len = 0;
+    ck_assert_int_eq(store_get(forge.mem, key.s, range_all(), &bytes, NULL, NULL), OK);
+    ck_assert_int_eq(store_put(forge.mem, from.s, buf_bytes(&bytes), PUT_ANY, NULL), OK);
+    forge_join(&reader, &forge, NULL);
+    listed_only(&reader, &open);
+    forge_release(&reader);
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -311,6 +347,7 @@ int main(void)
         pages_of_what_is_open,
         budget_of_a_listing,
         a_listing_over_a_damaged_batch,
+        a_session_of_another_project_is_not_shown,
     };
     return suite_run("service_listing", tests, ARRAY_LEN(tests));
 }
