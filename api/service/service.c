@@ -177,10 +177,9 @@ int service_base(struct service *service, const struct id16 *project, uint64_t b
     /* A head that was seen once is good for every base below it; for "the head" only one that
      * is read now is. */
     if (base == UINT64_MAX || hash_is_zero(&head.tree_hash) || base > head.position) {
-        int err = chain_head(service->repo, project, &head, NULL);
+        int err = base_head_read(service->bases, project, &head);
         if (err != OK)
             return service_problem(problem, err, "the project");
-        base_head_seen(service->bases, project, &head);
     }
     if (base != UINT64_MAX && base > head.position)
         return problem_set(problem, ERR_INVALID, "base_ahead", "base",

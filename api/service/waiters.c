@@ -280,14 +280,12 @@ struct waiter *waiters_ready_take(struct waiters *w)
 static int tip_of(struct waiters *w, const struct id16 *project, struct hash *out)
 {
     struct head head = base_head(w->bases, project);
-    if (hash_is_zero(&head.tree_hash)) {
-        int err = chain_head(w->repo, project, &head, NULL);
-        if (err != OK)
-            return err;
-        base_head_seen(w->bases, project, &head);
-    }
-    *out = head.tree_hash;
-    return OK;
+    int err = OK;
+    if (hash_is_zero(&head.tree_hash))
+        err = base_head_read(w->bases, project, &head);
+    if (err == OK)
+        *out = head.tree_hash;
+    return err;
 }
 
 int waiters_add(struct waiters *w, const struct wait_request *request, struct waiter **out)

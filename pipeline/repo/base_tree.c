@@ -109,6 +109,21 @@ void base_head_seen(struct base_cache *cache, const struct id16 *project,
     (void)pthread_mutex_unlock(&cache->lock);
 }
 
+int base_head_read(struct base_cache *cache, const struct id16 *project, struct head *out)
+{
+    struct head head;
+    const struct batch *tip;
+    int err = chain_head(cache->repo, project, &head, NULL);
+    if (err == OK)
+        err = chain_tip(cache->repo, project, &head, &tip);
+    if (err != OK)
+        return err;
+    chain_drop(cache->repo, tip);
+    base_head_seen(cache, project, &head);
+    *out = head;
+    return OK;
+}
+
 /* A head at or above `position`. */
 static int head_above(struct base_cache *cache, const struct id16 *project, uint64_t position,
                       struct head *out)
@@ -116,10 +131,9 @@ static int head_above(struct base_cache *cache, const struct id16 *project, uint
     struct head head = base_head(cache, project);
     bool known = !hash_is_zero(&head.tree_hash);
     if (!known || position > head.position) {
-        int err = chain_head(cache->repo, project, &head, NULL);
+        int err = base_head_read(cache, project, &head);
         if (err != OK)
             return err;
-        base_head_seen(cache, project, &head);
     }
     if (position != UINT64_MAX && position > head.position)
         return ERR_INVALID;

@@ -31,7 +31,9 @@ int base_find(struct base_tree *, struct bytes path, struct entry *out) MUST_USE
 
 /* The newest head of a project that this process has seen; all zero when it has seen none. */
 struct head base_head(struct base_cache *, const struct id16 *project) MUST_USE;
-/* Tells of a head that was read. */
+/* The head as it is now: read, held to what its batch says, and remembered. */
+int base_head_read(struct base_cache *, const struct id16 *project, struct head *out) MUST_USE;
+/* Tells of a head that was read and that its batch agrees with. A damaged one would stay. */
 void base_head_seen(struct base_cache *, const struct id16 *project, const struct head *);
 
 #endif

@@ -263,12 +263,14 @@ int chain_tip(struct repo *repo, const struct id16 *project, const struct head *
 int chain_find(struct repo *repo, const struct id16 *project, const struct head *head,
                uint64_t position, const struct batch **out)
 {
-    if (position > head->position)
-        return ERR_INVALID;
     const struct batch *batch;
     int err = chain_tip(repo, project, head, &batch);
     if (err != OK)
         return err;
+    if (position > head->position) {
+        chain_drop(repo, batch);
+        return ERR_INVALID;
+    }
     /* Every step goes to a batch with a lower number, so this ends; footers name ancestors at
      * growing distances, so it ends soon. */
     const struct ancestor *next = footer_toward(&batch->footer, position);

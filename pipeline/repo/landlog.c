@@ -191,13 +191,11 @@ int landlog_at(struct repo *repo, const struct id16 *project, uint64_t position,
     int err = chain_head(repo, project, &head, NULL);
     if (err != OK)
         return err;
-    if (position > head.position)
-        return ERR_NOT_FOUND;
     /* The chain has it in O(log n) short reads; a segment is one long one. */
     const struct batch *batch;
     err = chain_find(repo, project, &head, position, &batch);
     if (err != OK)
-        return err;
+        return err == ERR_INVALID ? ERR_NOT_FOUND : err;
     AUTO(arena_release) struct arena scratch = {0};
     struct landing *landings;
     err = chain_records(repo, project, batch, &scratch, &landings);

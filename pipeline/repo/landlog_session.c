@@ -228,8 +228,6 @@ static int search_run(struct search *search, struct arena *arena, struct landing
     int err = chain_head(search->repo, search->project, &search->head, NULL);
     if (err != OK)
         return err;
-    if (search->base > search->head.position)
-        return ERR_NOT_FOUND;
     err = chain_search(search);
     if (err == OK && search->weight == WEIGHT_NONE)
         err = ERR_NOT_FOUND;

@@ -185,7 +185,8 @@ static int tip_collect(struct listing *l)
     struct hash at = l->head.tree_hash;
     for (unsigned i = 0; err == OK && i < TIP_BATCHES && !hash_is_zero(&at); i++) {
         const struct batch *batch;
-        err = chain_batch(l->repo, &l->project, &at, &batch);
+        err = i == 0 ? chain_tip(l->repo, &l->project, &l->head, &batch)
+                     : chain_batch(l->repo, &l->project, &at, &batch);
         if (err == ERR_CORRUPT && i > 0) /* history that is damaged hides no session */
             return OK;
         if (err != OK)
