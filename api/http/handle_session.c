@@ -142,6 +142,8 @@ void handle_session(struct request *r)
     if (!session_of(r, &sid))
         return;
     int err = session_read(r->repo, &r->project, &sid, &r->arena, &now);
+    if (err == OK && now.partial)
+        err = ERR_CORRUPT;
     if (err != OK) {
         respond_failure(r, err, "the session");
         return;

@@ -136,8 +136,9 @@ typedef void (*landed_fn)(void *arg, const struct land_result *);
 
 /* Asks for an open session to land: exactly the records whose ids hash to `records`
  * (records_differ when the session has others by now), or, when that is NULL, those that the
- * front reads now. `key` is the client's own for the request; empty: the hash of the records,
- * so that a plain retry is the same request. wait_ms 0: answered `pending` when durable. */
+ * front reads now (project_damaged while a part of the queue cannot be read). `key` is the
+ * client's own for the request; empty: the hash of the records, so that a plain retry is the
+ * same request. wait_ms 0: answered `pending` when durable. */
 int service_session_land(struct service *, const struct caller *, const struct id16 *project,
                          const struct id16 *sid, const struct hash *records, struct bytes key,
                          uint64_t wait_ms, landed_fn, void *arg, struct problem *) MUST_USE;

@@ -246,11 +246,16 @@ int service_land(struct service *service, const struct caller *caller,
 /* --- open sessions --- */
 
 /* Why a request that has no answer yet is not taken. */
-static int request_check(const struct session *session, bool differs, struct problem *problem)
+static int request_check(const struct session_current *current, bool differs,
+                         struct problem *problem)
 {
-    if (session->state != SESSION_OPEN)
+    if (current->session.state != SESSION_OPEN)
         return problem_set(problem, ERR_CONFLICT, "session_closed", NULL,
                            "the session has been answered for good");
+    if (differs && current->partial)
+        return problem_set(problem, ERR_CORRUPT, "project_damaged", "records",
+                           "a part of the queue is damaged, and writes to the session may be "
+                           "missing; name the records that are to land");
     if (differs)
         return problem_set(problem, ERR_CONFLICT, "records_differ", "records",
                            "the session's records are not those that the request names");
@@ -295,7 +300,7 @@ static int session_request(struct service *service, const struct session_current
                                    .landed = landed,
                                    .arg = arg};
     bool again = current->answered && id16_equal(&current->answer.request, &record->id);
-    int err = request_check(session, differs, problem);
+    int err = request_check(current, differs, problem);
     if (err != OK || again)
         return answer_again(service, current, &request, err, problem);
     err = service_record_check(record, problem);
@@ -331,8 +336,9 @@ int service_session_land(struct service *service, const struct caller *caller,
     if (key.len == 0)
         key = bytes_of(asked.b, sizeof(asked.b));
     record.id = service_request_id(&caller->owner, key, false, sid, &asked, 1);
-    return session_request(service, &current, &record, !hash_equal(&asked, &there), wait_ms,
-                           landed, arg, problem);
+    /* What nobody can read may be meant, too: nothing is left out that is not named. */
+    bool differs = !hash_equal(&asked, &there) || (records == NULL && current.partial);
+    return session_request(service, &current, &record, differs, wait_ms, landed, arg, problem);
 }
 
 int service_session_abandon(struct service *service, const struct caller *caller,

@@ -14,6 +14,7 @@ struct found {
     struct queue_group *groups;
     size_t n;
     size_t cap;
+    bool damaged; /* there may be more in what cannot be read */
 };
 
 static void found_add(struct found *found, const struct queue_group *group, struct arena *arena)
@@ -40,6 +41,7 @@ static int queue_find(struct repo *repo, const struct id16 *project, const struc
                 found_add(out, group, arena);
         }
     }
+    out->damaged = view.damaged;
     queue_drop(repo, &view);
     return OK;
 }
@@ -178,18 +180,22 @@ int session_read(struct repo *repo, const struct id16 *project, const struct id1
     if (err != OK)
         return err;
     struct session object;
-    err = object_read(repo, project, sid, arena, &object);
-    if (err != OK && err != ERR_NOT_FOUND)
-        return err;
-    bool owned = fold(&found, err == OK ? &object : NULL, arena, &current.session);
+    int there = object_read(repo, project, sid, arena, &object);
+    if (there != OK && there != ERR_NOT_FOUND && there != ERR_CORRUPT)
+        return there;
+    bool owned = fold(&found, there == OK ? &object : NULL, arena, &current.session);
     err = answer_find(repo, project, sid, arena, &current.answer);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
     current.answered = err == OK;
     if (!owned && !current.answered)
-        return ERR_NOT_FOUND;
+        return found.damaged || there == ERR_CORRUPT ? ERR_CORRUPT : ERR_NOT_FOUND;
     if (current.answered)
         answer_apply(&current.answer, owned, &current.session);
+    bool open = current.session.state == SESSION_OPEN;
+    if (open && there == ERR_CORRUPT)
+        return ERR_CORRUPT;
+    current.partial = open && found.damaged;
     session_view(&current.session, arena, &current.view);
     *out = current;
     return OK;

@@ -15,9 +15,12 @@ struct session_current {
     struct session_view view;
     bool answered; /* there is an answer: `answer` is its newest, or its landing */
     struct landing answer;
+    /* An object of the queue is damaged: writes to this session that were accepted may be
+     * missing here. Not of one that was answered for good. */
+    bool partial;
 };
 
-/* ERR_NOT_FOUND when nobody has heard of it. */
+/* ERR_NOT_FOUND when nobody has heard of it; ERR_CORRUPT when what is damaged may have it. */
 int session_read(struct repo *, const struct id16 *project, const struct id16 *sid,
                  struct arena *, struct session_current *out) MUST_USE;
 

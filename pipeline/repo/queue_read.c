@@ -286,6 +286,7 @@ static int queue_look(struct repo *repo, uint32_t shard, struct arena *arena,
     struct queue_view passed = {.objects =
                                     arena_array(arena, there, const struct queue_held *)};
     for (size_t i = 0; i < there; i++) {
+        all.damaged = all.damaged || entries[i]->damaged;
         if (err == OK && !entries[i]->damaged)
             all.objects[all.n++] = &entries[i]->held;
         else

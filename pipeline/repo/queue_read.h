@@ -19,6 +19,7 @@ struct queue_held {
 struct queue_view {
     const struct queue_held **objects; /* in the order of their keys; in the arena */
     size_t n;
+    bool damaged; /* something in the queue could not be read: who knows what is missing here */
 };
 
 /* All objects of a shard. When one is gone between the list and the get, what was in it may

@@ -91,11 +91,103 @@ START_TEST(a_damaged_head_hides_no_landing)
 }
 END_TEST
 
+/* --- the queue --- */
+
+static struct id16 started(void)
+{
+    struct reply reply = front_start(&front, "ann", "open", 2);
+    ck_assert_int_eq(reply.err, OK);
+    return reply.sessions[0];
+}
+
+static struct id16 wrote(const struct id16 *sid, const char *path)
+{
+    struct record record = record_write_of(&front, path, "text", 2);
+    struct reply reply = front_write(&front, "ann", sid, &record, 1);
+    ck_assert_int_eq(reply.err, OK);
+    return reply.records[0];
+}
+
+/* Damages the n-th object that waits, and gives its key. */
+static const char *queued_damage(size_t n)
+{
+    struct store_list list;
+    struct key prefix = key_queue_prefix(0);
+    ck_assert_int_eq(store_list(forge.mem, &forge.arena, prefix.s, "", STORE_LIST_MAX, &list),
+                     OK);
+    ck_assert_uint_lt(n, list.n);
+    flip(list.keys[n].key, 60, 1);
+    return list.keys[n].key;
+}
+
+static int session_of(const struct id16 *sid, struct session_current *out)
+{
+    struct forge fresh;
+    forge_join(&fresh, &forge, NULL);
+    int err = session_read(&fresh.repo, &forge.project, sid, &forge.arena, out);
+    forge_release(&fresh);
+    return err;
+}
+
+START_TEST(a_session_that_may_be_in_a_damaged_object_is_not_absent)
+{
+    setup();
+    struct session_current current;
+    struct id16 sid = started();
+    struct id16 nobody = sid;
+    nobody.b[15] ^= 1;
+    ck_assert_int_eq(session_of(&nobody, &current), ERR_NOT_FOUND);
+    (void)queued_damage(0);
+    ck_assert_int_eq(session_of(&sid, &current), ERR_CORRUPT);
+    ck_assert_int_eq(session_of(&nobody, &current), ERR_CORRUPT);
+    teardown();
+}
+END_TEST
+
+/* A write that was accepted and cannot be read is not left out without a word. */
+START_TEST(a_land_that_names_no_records_needs_all_of_the_queue)
+{
+    setup();
+    AUTO(arena_release) struct arena arena = {0};
+    struct session_current current;
+    struct id16 sid = started();
+    struct id16 kept = wrote(&sid, "kept");
+    (void)wrote(&sid, "lost");
+    (void)queued_damage(2);
+    front_close(&front);
+    forge_release(&reader);
+    forge_join(&reader, &forge, NULL);
+    front_open(&front, &reader);
+    ck_assert_int_eq(session_of(&sid, &current), OK);
+    ck_assert(current.partial);
+    ck_assert_uint_eq(current.session.n_records, 2);
+    struct reply reply = front_session_land(&front, "ann", &sid, NULL);
+    ck_assert_int_eq(reply.err, ERR_CORRUPT);
+    ck_assert_str_eq(reply.problem.code, "project_damaged");
+    struct hash other = {.b = {1}};
+    ck_assert_int_eq(front_session_land(&front, "ann", &sid, &other).err, ERR_CORRUPT);
+    /* Who says what is to land knows what is not. */
+    struct hash named =
+        records_hash(current.session.records, current.session.n_records, &arena);
+    ck_assert(id16_equal(&kept, &current.session.records[0].id) ||
+              id16_equal(&kept, &current.session.records[1].id));
+    reply = front_session_land(&front, "ann", &sid, &named);
+    ck_assert_int_eq(reply.err, OK);
+    ck_assert_int_eq(reply.verdicts[0], VERDICT_LANDED);
+    /* What has landed is all there. */
+    ck_assert_int_eq(session_of(&sid, &current), OK);
+    ck_assert(!current.partial);
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         no_base_is_taken_from_a_damaged_head,
         a_damaged_head_hides_no_landing,
+        a_session_that_may_be_in_a_damaged_object_is_not_absent,
+        a_land_that_names_no_records_needs_all_of_the_queue,
     };
     return suite_run("service_damage", tests, ARRAY_LEN(tests));
 }
