@@ -3,6 +3,7 @@
 #include "formats/blob.h"
 #include "formats/key.h"
 #include "pipeline/repo/blob_read.h"
+#include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
 
 /* The first bytes of an object say what it is: a manifest's head, or a frame's with its
@@ -10,15 +11,17 @@
 #define LOOK_LEN     64u
 #define LOOK_AT_ONCE 64u
 
-/* A fact about a blob: `number` is its size, `word` its carrier, `hash` its manifest's. */
-static struct hash blob_name(const struct id16 *project, const struct hash *hash)
-{
-    return known_name("blob", project, bytes_of(hash->b, sizeof(hash->b)));
-}
+/* Facts about a blob: `number` is its size, `word` its carrier, `hash` its manifest's. What was
+ * put or read whole is known for sure. Of what was only looked at it is known that something is
+ * there, or, with a `word` of 0, that it is damaged. */
+static const char sure[] = "blob";
+static const char looked[] = "blob looked at";
 
-void blob_learn(struct repo *repo, const struct id16 *project, const struct content *content)
+static void learn(struct repo *repo, const char *how, const struct id16 *project,
+                  const struct content *content)
 {
-    struct hash name = blob_name(project, &content->hash);
+    struct hash name =
+        known_name(how, project, bytes_of(content->hash.b, sizeof(content->hash.b)));
     struct fact fact = {
         .number = content->size,
         .word = (uint8_t)content->carrier,
@@ -27,10 +30,15 @@ void blob_learn(struct repo *repo, const struct id16 *project, const struct cont
     known_add(repo->known, &name, &fact);
 }
 
-static bool blob_known(struct repo *repo, const struct id16 *project, const struct hash *hash,
-                       struct content *out)
+void blob_learn(struct repo *repo, const struct id16 *project, const struct content *content)
 {
-    struct hash name = blob_name(project, hash);
+    learn(repo, sure, project, content);
+}
+
+static bool blob_known(struct repo *repo, const char *how, const struct id16 *project,
+                       const struct hash *hash, struct content *out)
+{
+    struct hash name = known_name(how, project, bytes_of(hash->b, sizeof(hash->b)));
     struct fact fact;
     if (!known_find(repo->known, &name, &fact))
         return false;
@@ -60,8 +68,14 @@ static void looks_release(struct look *looks, size_t n)
         buf_release(&looks[i].begun);
 }
 
-/* Neither a manifest nor a frame of ours counts as not there, so that it is uploaded again,
- * which heals it. */
+/* What is neither a manifest nor a frame of ours counts as not there, so that it is uploaded
+ * again, which heals it. */
+static void look_damaged(struct repo *repo, const struct id16 *project, const struct hash *hash)
+{
+    struct key key = key_blob(project, hash);
+    damage_log(repo, key.s, ERR_CORRUPT);
+}
+
 static void look_judge(struct repo *repo, const struct id16 *project, const struct hash *hash,
                        struct look *look)
 {
@@ -77,7 +91,9 @@ static void look_judge(struct repo *repo, const struct id16 *project, const stru
                                          .size = size,
                                          .hash = *hash,
                                          .carrier = CARRIER_BLOB};
-        blob_learn(repo, project, &look->content);
+        learn(repo, looked, project, &look->content);
+    } else {
+        look_damaged(repo, project, hash);
     }
 }
 
@@ -92,8 +108,9 @@ static int look_group(struct repo *repo, const struct id16 *project, const struc
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
         looks[i] = (struct look){0};
-        if (blob_known(repo, project, &hashes[i], &looks[i].content)) {
-            looks[i].there = true;
+        if (blob_known(repo, sure, project, &hashes[i], &looks[i].content) ||
+            blob_known(repo, looked, project, &hashes[i], &looks[i].content)) {
+            looks[i].there = looks[i].content.carrier != 0;
             continue;
         }
         keys[n_ops] = key_blob(project, &hashes[i]);
@@ -111,7 +128,9 @@ static int look_group(struct repo *repo, const struct id16 *project, const struc
         look->size = ops[i].size;
         if (ops[i].err == OK)
             look_judge(repo, project, &hashes[of[i]], look);
-        else if (ops[i].err != ERR_NOT_FOUND && ops[i].err != ERR_INVALID && err == OK)
+        else if (ops[i].err == ERR_INVALID)
+            look_damaged(repo, project, &hashes[of[i]]);
+        else if (ops[i].err != ERR_NOT_FOUND && err == OK)
             err = ops[i].err;
     }
     return err;
@@ -125,8 +144,13 @@ static int chunks_there(struct repo *repo, const struct id16 *project,
         struct look looks[LOOK_AT_ONCE];
         size_t n = manifest->n - i < LOOK_AT_ONCE ? manifest->n - i : LOOK_AT_ONCE;
         int err = look_group(repo, project, manifest->chunks + i, n, looks);
-        for (size_t j = 0; j < n; j++)
-            *there &= looks[j].there && looks[j].content.carrier == CARRIER_BLOB;
+        for (size_t j = 0; j < n; j++) {
+            bool last = i + j + 1 == manifest->n;
+            uint64_t size =
+                last ? (manifest->size - 1) % manifest->chunk_size + 1 : manifest->chunk_size;
+            *there &= looks[j].there && looks[j].content.carrier == CARRIER_BLOB &&
+                      looks[j].content.size == size;
+        }
         looks_release(looks, n);
         if (err != OK)
             return err;
@@ -188,11 +212,40 @@ int blob_missing(struct repo *repo, const struct id16 *project, const struct has
     return OK;
 }
 
+/* A blob that was read whole: its size becomes part of a tree, so nothing but the content
+ * itself is to be believed about it. */
+static int frame_check(struct repo *repo, const struct id16 *project, const struct hash *hash,
+                       struct look *look)
+{
+    AUTO_BUF plain = {0};
+    look->content = (struct content){.kind = KIND_FILE, .mode = MODE_PLAIN, .hash = *hash};
+    int err = blob_plain_of(repo, project, hash, buf_bytes(&look->begun), look->size, &plain);
+    if (err == OK) {
+        look->there = true;
+        look->content.size = plain.len;
+        look->content.carrier = CARRIER_BLOB;
+        learn(repo, sure, project, &look->content);
+    }
+    return err;
+}
+
 int blob_describe(struct repo *repo, const struct id16 *project, const struct hash *hash,
                   struct content *out)
 {
-    struct look look;
-    int err = look_whole(repo, project, hash, 1, &look);
+    struct look look = {0};
+    if (blob_known(repo, sure, project, hash, out))
+        return OK;
+    int err = blob_get(repo, project, hash, blob_frame_max(repo->bucket.chunk_size),
+                       &look.begun, &look.size);
+    if (err == OK && manifest_is(buf_bytes(&look.begun)))
+        err = manifest_look(repo, project, hash, &look);
+    else if (err == OK)
+        err = frame_check(repo, project, hash, &look);
+    if (err == ERR_CORRUPT) {
+        look.content = (struct content){.hash = *hash};
+        learn(repo, looked, project, &look.content);
+        err = OK; /* it counts as not there, so that it is uploaded again */
+    }
     if (err == OK && !look.there)
         err = ERR_NOT_FOUND;
     if (err == OK)

@@ -23,8 +23,9 @@ void upload_close(struct upload *);
  * missing[i]. One request per hash, side by side; what was there is remembered. */
 int blob_missing(struct repo *, const struct id16 *project, const struct hash *hashes, size_t n,
                  bool *missing) MUST_USE;
-/* What lies under the hash: size, carrier and manifest of an operation that names it.
- * ERR_NOT_FOUND. */
+/* What lies under the hash: size, carrier and manifest of an operation that names it. A blob
+ * is read whole for that, unless it is remembered, and held to its hash. ERR_NOT_FOUND, also
+ * for what is damaged. */
 int blob_describe(struct repo *, const struct id16 *project, const struct hash *,
                   struct content *out) MUST_USE;
 /* Remembers that `content` (BLOB or MANIFEST) is there: for who has just put it. */

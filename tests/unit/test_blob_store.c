@@ -243,6 +243,63 @@ START_TEST(damaged_blob_counts_as_missing)
 }
 END_TEST
 
+/* A blob under another's name is a whole frame, of another size: a tree that took it would say
+ * so for ever. */
+START_TEST(blob_under_another_name_counts_as_missing)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    struct bytes data = sample(&bc, 100, 1);
+    struct content mine, other, found;
+    ck_assert_int_eq(upload_in(&bc, data, 100, NULL, &mine), OK);
+    ck_assert_int_eq(upload_in(&bc, sample(&bc, 777, 2), 777, NULL, &other), OK);
+    struct key key = key_blob(&bc.project, &mine.hash);
+    struct key from = key_blob(&bc.project, &other.hash);
+    AUTO_BUF frame = {0};
+    ck_assert_int_eq(store_get(bc.mem, from.s, range_all(), &frame, NULL, NULL), OK);
+    ck_assert_int_eq(store_put(bc.mem, key.s, buf_bytes(&frame), PUT_ANY, NULL), OK);
+    build_chain_cold(&bc);
+    ck_assert(!lacks(&bc, mine.hash)); /* at a look */
+    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &mine.hash, &found), ERR_NOT_FOUND);
+    /* Now it is known better, so that the client puts it again. */
+    ck_assert(lacks(&bc, mine.hash));
+    ck_assert_int_eq(upload_in(&bc, data, 100, NULL, &mine), OK);
+    ck_assert(!lacks(&bc, mine.hash));
+    build_chain_cold(&bc);
+    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &mine.hash, &found), OK);
+    ck_assert_uint_eq(found.size, 100);
+    build_chain_release(&bc);
+}
+END_TEST
+
+START_TEST(chunk_of_another_size_is_no_chunk)
+{
+    struct build_chain bc;
+    build_chain_init(&bc);
+    struct content large, other;
+    struct bytes data = sample(&bc, CHUNK + 50, 1);
+    ck_assert_int_eq(upload_in(&bc, data, CHUNK, NULL, &large), OK);
+    ck_assert_int_eq(upload_in(&bc, sample(&bc, 777, 2), 777, NULL, &other), OK);
+    struct hash chunks[] = {sha256(bytes_of(data.data, CHUNK)),
+                            sha256(bytes_of(data.data + CHUNK, 50))};
+    struct key from = key_blob(&bc.project, &other.hash);
+    AUTO_BUF frame = {0};
+    ck_assert_int_eq(store_get(bc.mem, from.s, range_all(), &frame, NULL, NULL), OK);
+    for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
+        struct key key = key_blob(&bc.project, &chunks[i]);
+        AUTO_BUF kept = {0};
+        ck_assert_int_eq(store_get(bc.mem, key.s, range_all(), &kept, NULL, NULL), OK);
+        build_chain_cold(&bc);
+        ck_assert(!lacks(&bc, large.hash));
+        ck_assert_int_eq(store_put(bc.mem, key.s, buf_bytes(&frame), PUT_ANY, NULL), OK);
+        build_chain_cold(&bc);
+        ck_assert(lacks(&bc, large.hash));
+        ck_assert_int_eq(store_put(bc.mem, key.s, buf_bytes(&kept), PUT_ANY, NULL), OK);
+    }
+    build_chain_release(&bc);
+}
+END_TEST
+
 START_TEST(describe_says_what_lies_there)
 {
     struct build_chain bc;
@@ -278,6 +335,8 @@ int main(void)
         missing_asks_once_a_hash_and_remembers,
         schedule_33_manifest_counts_only_with_its_chunks,
         damaged_blob_counts_as_missing,
+        blob_under_another_name_counts_as_missing,
+        chunk_of_another_size_is_no_chunk,
         describe_says_what_lies_there,
     };
     return suite_run("blob_store", tests, ARRAY_LEN(tests));
