@@ -4,6 +4,7 @@
 #include "formats/base/hex.h"
 #include "pipeline/repo/blob_store.h"
 #include "pipeline/repo/conflict.h"
+#include "pipeline/repo/put_once.h"
 #include "pipeline/repo/snapshot.h"
 #include "pipeline/stages/land.h"
 #include "pipeline/sys/log.h"
@@ -442,17 +443,6 @@ static int decide_all(struct attempt *a)
 
 /* --- making it true --- */
 
-static int tree_put(struct land *land, const struct id16 *project, const struct hash *tree,
-                    struct bytes object)
-{
-    struct key key = key_tree(project, tree);
-    int err = store_put(land->repo->store, key.s, object, PUT_IF_ABSENT, NULL);
-    /* The same bytes under the same name, if absent: doing it again is harmless and tells. */
-    if (err == ERR_UNKNOWN)
-        err = store_put(land->repo->store, key.s, object, PUT_IF_ABSENT, NULL);
-    return err == ERR_CONFLICT ? OK : err;
-}
-
 /* Once the head names the tree object, others in this process look for it at once. */
 static void commit_remember(struct attempt *a, const struct hash *tree,
                             const struct footer *footer)
@@ -499,15 +489,16 @@ static int commit(struct attempt *a, bool *sealing)
     if (err == OK)
         err = tree_build_finish(&a->build, buf_bytes(&root), &footer, &tree);
     *sealing = err != OK && !land_store_failed(err);
+    struct key key = key_tree(&a->round->project, &tree);
     if (err == OK)
-        err = tree_put(land, &a->round->project, &tree, buf_bytes(&a->build.bytes));
+        err = put_once(land->repo, key.s, buf_bytes(&a->build.bytes));
     if (err != OK)
         return err;
     commit_remember(a, &tree, &footer);
     struct head head = {.position = footer.position, .tree_hash = tree, .hlc = footer.hlc};
     uint8_t bytes[HEAD_LEN];
     head_encode(&head, bytes);
-    struct key key = key_head(&a->round->project);
+    key = key_head(&a->round->project);
     err =
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
     if (err == OK)

@@ -6,8 +6,11 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
+#include "pipeline/repo/put_once.h"
 #include "pipeline/stages/land.h"
 #include "pipeline/sys/log.h"
+
+#define BURY_ATTEMPTS_MAX 8u
 
 /* --- fates --- */
 
@@ -213,7 +216,7 @@ int land_settle_project(struct land *land, struct project_round *round)
 /* --- the queue --- */
 
 /* Puts the groups as one object under `key`, which is spelled of the shard, `hlc`, `agent` and
- * `seq`. ERR_CONFLICT: the key is taken. */
+ * `seq`. ERR_CONFLICT: something else lies there. */
 static int groups_put(struct land *land, const struct key *key, uint64_t hlc, uint64_t agent,
                       uint64_t seq, const struct queue_group *const *groups, size_t n)
 {
@@ -222,25 +225,22 @@ static int groups_put(struct land *land, const struct key *key, uint64_t hlc, ui
     for (size_t i = 0; i < n; i++)
         queue_group_write(&bytes, groups[i]);
     queue_object_finish(&bytes, (uint32_t)n);
-    int err = store_put(land->repo->store, key->s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
-    if (err == ERR_UNKNOWN) {
-        err = store_put(land->repo->store, key->s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
-        if (err == ERR_CONFLICT)
-            err = OK;
-    }
-    return err;
+    return put_once(land->repo, key->s, buf_bytes(&bytes));
 }
 
 /* Named by the object that it comes from and its place in it: however often it is done again,
- * there is one. */
+ * there is one. Where garbage has taken the name there is another. */
 static int group_bury(struct land *land, uint32_t shard, const struct group *group)
 {
     const struct queue_object *from = &group->from->object;
-    uint64_t name[2] = {from->seq, (uint64_t)(group->group - from->groups)};
-    uint64_t seq = xxh3_64(bytes_of(name, sizeof(name)));
-    struct key key = key_dead(shard, from->hlc, from->agent, seq);
-    int err = groups_put(land, &key, from->hlc, from->agent, seq, &group->group, 1);
-    if (err != OK && err != ERR_CONFLICT)
+    uint64_t name[3] = {from->seq, (uint64_t)(group->group - from->groups), 0};
+    int err = ERR_CONFLICT;
+    for (; err == ERR_CONFLICT && name[2] < BURY_ATTEMPTS_MAX; name[2]++) {
+        uint64_t seq = xxh3_64(bytes_of(name, sizeof(name)));
+        struct key key = key_dead(shard, from->hlc, from->agent, seq);
+        err = groups_put(land, &key, from->hlc, from->agent, seq, &group->group, 1);
+    }
+    if (err != OK)
         return err;
     log_error("record_dead", LOG_STR("project", id16_hex(&group->group->project).s),
               LOG_STR("session", id16_hex(&group->group->session).s));

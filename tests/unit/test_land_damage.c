@@ -297,6 +297,44 @@ START_TEST(test_damaged_session_object_stays)
 }
 END_TEST
 
+/* A record that is put aside, under a name that garbage has: both stay. */
+START_TEST(test_name_of_the_dead_is_taken)
+{
+    struct draft lost = draft_open(&rig.f, "eve", "lost", 0);
+    draft_write(&lost, "a", "1", NULL);
+    lost.session.project.b[0] ^= 1;
+    struct store_list list;
+    struct key prefix = key_dead_prefix();
+    const char *taken = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        /* The same object under the same name: the same name for what comes of it. */
+        uint64_t hlc = rig.f.repo.hlc;
+        uint64_t seq = rig.f.seq;
+        (void)forge_submit(&rig.f, &lost, 1);
+        drain_rig_run(&rig);
+        ck_assert_uint_eq(forge_count(&rig.f, "queue/0000/"), 0);
+        rig.f.repo.hlc = hlc;
+        rig.f.seq = seq;
+        ck_assert_int_eq(store_list(rig.f.mem, &rig.f.arena, prefix.s, "", 10, &list), OK);
+        ck_assert_uint_eq(list.n, i == 2 ? 2 : 1);
+        if (taken == NULL)
+            taken = list.keys[0].key;
+        if (i == 1)
+            ck_assert_int_eq(store_put(rig.f.mem, taken, bytes_str("garbage"), PUT_ANY, NULL),
+                             OK);
+    }
+    AUTO_BUF there = {0};
+    ck_assert_int_eq(store_get(rig.f.mem, taken, range_all(), &there, NULL, NULL), OK);
+    ck_assert(bytes_equal(buf_bytes(&there), bytes_str("garbage")));
+    there.len = 0;
+    const char *aside = list.keys[strcmp(list.keys[0].key, taken) == 0 ? 1 : 0].key;
+    ck_assert_int_eq(store_get(rig.f.mem, aside, range_all(), &there, NULL, NULL), OK);
+    struct queue_object object;
+    ck_assert_int_eq(queue_object_decode(buf_bytes(&there), &rig.f.arena, &object), OK);
+    ck_assert(id16_equal(&object.groups[0].session, &lost.session.id));
+}
+END_TEST
+
 /* Records of a session that nobody ever starts. */
 START_TEST(test_records_without_a_start)
 {
@@ -344,6 +382,7 @@ int main(void)
         test_damaged_log_is_no_damaged_project,
         test_log_tells_what_a_damaged_batch_does_not,
         test_damaged_page_beside_a_change,
+        test_name_of_the_dead_is_taken,
         test_records_without_a_start,
     };
     Suite *suite = suite_create("land_damage");
