@@ -18,6 +18,13 @@ struct tree_table {
     bool *used; /* when decoding */
 };
 
+bool log_span_ok(uint64_t first, uint64_t end)
+{
+    uint64_t span = end - first;
+    return first > 0 && (span == LOG_SPAN_SMALL || span == LOG_SPAN_LARGE) &&
+           (first - 1) % span == 0;
+}
+
 /* ---- encode ---- */
 
 static int hash_order(const void *a, const void *b)

@@ -29,6 +29,10 @@
 
 #include "formats/landing.h"
 
+/* Positions of a segment, and of the one that takes the place of ten. */
+#define LOG_SPAN_SMALL 100u
+#define LOG_SPAN_LARGE 1000u
+
 struct log_effect {
     enum effect_kind kind;
     struct bytes path;
@@ -63,6 +67,8 @@ struct log_segment {
     uint32_t n;
 };
 
+/* Whether there is a segment of these positions, if there are so many landings. */
+bool log_span_ok(uint64_t first, uint64_t end);
 /* The scratch arena keeps what is needed until the caller drops it. */
 void log_segment_encode(const struct log_segment *, struct arena *scratch, struct buf *out);
 int log_segment_decode(struct bytes in, struct arena *, struct log_segment *out) MUST_USE;

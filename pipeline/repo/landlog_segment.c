@@ -28,7 +28,8 @@ int landlog_keys(struct repo *repo, const struct id16 *project, struct arena *ar
                 keys.more = false;
                 break;
             }
-            if (key_log_parse(after, &ref.first, &ref.end) != OK)
+            if (key_log_parse(after, &ref.first, &ref.end) != OK ||
+                !log_span_ok(ref.first, ref.end))
                 continue;
             struct landlog_segment_ref *item =
                 arena_push(arena, &items, &count, &cap, sizeof(*item));
@@ -81,9 +82,9 @@ int landlog_list(struct repo *repo, const struct id16 *project, struct arena *ar
                  struct landlog_segment_ref **chosen, size_t *n)
 {
     int err = ERR_CORRUPT;
-    for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_CORRUPT; i++) {
     *keys = NULL;
     *n_keys = 0;
+    for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_CORRUPT; i++) {
         err = landlog_keys(repo, project, arena, keys, n_keys);
         if (err == OK)
             err = landlog_select(*keys, *n_keys, arena, chosen, n);

@@ -9,17 +9,18 @@
  * hole or has vanished is looked for so many times. */
 #define LANDLOG_LISTS_MAX 4u
 
-/* All segments that are there, also those that a longer one covers, by first, then end. */
+/* All segments that are there, also those that a longer one covers, by first, then end. What
+ * has another name is none. */
 int landlog_keys(struct repo *, const struct id16 *project, struct arena *,
                  struct landlog_segment_ref **out, size_t *n) MUST_USE;
 /* Out of these the ones that readers take; ERR_CORRUPT when one lies behind a hole. */
 int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct arena *,
                    struct landlog_segment_ref **out, size_t *n) MUST_USE;
-/* The last of the chosen segments that has positions <= `position`; NULL when there is none. */
 /* Both. An ERR_CORRUPT that stays is logged. */
 int landlog_list(struct repo *, const struct id16 *project, struct arena *,
                  struct landlog_segment_ref **keys, size_t *n_keys,
                  struct landlog_segment_ref **chosen, size_t *n) MUST_USE;
+/* The last of the chosen segments that has positions <= `position`; NULL when there is none. */
 const struct landlog_segment_ref *landlog_segment_at(const struct landlog_segment_ref *,
                                                      size_t n, uint64_t position);
 

@@ -5,9 +5,6 @@
 #include "formats/head.h"
 #include "pipeline/repo/repo.h"
 
-#define APPEND_SMALL 100u  /* positions of a segment */
-#define APPEND_LARGE 1000u /* of the one that takes the place of ten */
-
 /* What is remembered of a project's log. All of it may be forgotten: it is read again then. */
 struct append_log {
     struct id16 project;

@@ -6,7 +6,7 @@
 #include "pipeline/repo/landlog_segment.h"
 
 #define SEGMENTS_A_RUN 10u
-#define SMALL_A_LARGE  (APPEND_LARGE / APPEND_SMALL)
+#define SMALL_A_LARGE  (LOG_SPAN_LARGE / LOG_SPAN_SMALL)
 
 /* As long as the entries of one walk take less, the next walk may be twice as long. */
 #define WALK_BYTES (16u * MIB)
@@ -21,8 +21,8 @@ static bool is_final(const struct head *head, uint64_t end)
 
 bool append_due(const struct append_log *log, const struct head *head)
 {
-    return !log->listed || is_final(head, log->end + APPEND_SMALL) ||
-           log->end - log->rolled >= APPEND_LARGE;
+    return !log->listed || is_final(head, log->end + LOG_SPAN_SMALL) ||
+           log->end - log->rolled >= LOG_SPAN_LARGE;
 }
 
 /* Written once: whoever was first has put the same entries. */
@@ -48,7 +48,7 @@ static int cut_and_put(struct repo *repo, struct append_log *log, struct log_ent
 {
     uint32_t at = 0;
     for (unsigned i = 0; i < span; i++) {
-        uint64_t end = log->end + APPEND_SMALL;
+        uint64_t end = log->end + LOG_SPAN_SMALL;
         uint32_t from = at;
         while (at < n && entries[at].position < end)
             at++;
@@ -76,7 +76,7 @@ static int walk_and_put(struct repo *repo, struct append_log *log, const struct 
     struct log_entry *entries;
     uint32_t n;
     uint64_t first = log->end == 1 ? 0 : log->end;
-    uint64_t end = log->end + (uint64_t)span * APPEND_SMALL;
+    uint64_t end = log->end + (uint64_t)span * LOG_SPAN_SMALL;
     int err = landlog_collect(repo, &log->project, head, first, end, &arena, &entries, &n);
     if (err != OK)
         return err;
@@ -88,9 +88,9 @@ static int smalls_put(struct repo *repo, struct append_log *log, const struct he
                       int *put)
 {
     unsigned left = SEGMENTS_A_RUN;
-    while (left > 0 && is_final(head, log->end + APPEND_SMALL)) {
+    while (left > 0 && is_final(head, log->end + LOG_SPAN_SMALL)) {
         unsigned span = log->span < left ? log->span : left;
-        uint64_t whole = (head->position - log->end) / APPEND_SMALL;
+        uint64_t whole = (head->position - log->end) / LOG_SPAN_SMALL;
         if (span > whole)
             span = (unsigned)whole;
         int err = walk_and_put(repo, log, head, span);
@@ -125,10 +125,10 @@ static int large_put(struct repo *repo, struct append_log *log, uint64_t first)
     struct landlog_segment_ref refs[SMALL_A_LARGE];
     struct log_segment parts[SMALL_A_LARGE];
     struct log_segment large = {
-        .project = log->project, .first = first, .end = first + APPEND_LARGE};
+        .project = log->project, .first = first, .end = first + LOG_SPAN_LARGE};
     for (unsigned i = 0; i < SMALL_A_LARGE; i++) {
-        refs[i].first = first + i * APPEND_SMALL;
-        refs[i].end = refs[i].first + APPEND_SMALL;
+        refs[i].first = first + i * LOG_SPAN_SMALL;
+        refs[i].end = refs[i].first + LOG_SPAN_SMALL;
         int err = landlog_segment_get(repo, &log->project, &refs[i], &arena, &parts[i]);
         if (err != OK)
             return err;
@@ -159,12 +159,12 @@ static int leftovers_delete(struct repo *repo, const struct append_log *log,
     size_t n_refs = 0;
     uint64_t checked = 0; /* the large segment that was read last */
     for (size_t i = 0; i < n; i++) {
-        if (keys[i].end > log->rolled || keys[i].end - keys[i].first != APPEND_SMALL)
+        if (keys[i].end > log->rolled || keys[i].end - keys[i].first != LOG_SPAN_SMALL)
             continue;
-        uint64_t first = keys[i].first - (keys[i].first - 1) % APPEND_LARGE;
+        uint64_t first = keys[i].first - (keys[i].first - 1) % LOG_SPAN_LARGE;
         if (first != checked) {
             AUTO(arena_release) struct arena arena = {0};
-            struct landlog_segment_ref large = {.first = first, .end = first + APPEND_LARGE};
+            struct landlog_segment_ref large = {.first = first, .end = first + LOG_SPAN_LARGE};
             struct log_segment segment;
             int err = landlog_segment_get(repo, &log->project, &large, &arena, &segment);
             if (err != OK)
@@ -195,7 +195,7 @@ static int log_list(struct repo *repo, struct append_log *log)
     log->span = 1;
     log->end = n > 0 ? chosen[n - 1].end : 1;
     log->rolled = 1;
-    for (size_t i = 0; i < n && chosen[i].end - chosen[i].first == APPEND_LARGE; i++)
+    for (size_t i = 0; i < n && chosen[i].end - chosen[i].first == LOG_SPAN_LARGE; i++)
         log->rolled = chosen[i].end;
     err = leftovers_delete(repo, log, keys, n_keys);
     log->listed = err == OK;
@@ -208,10 +208,10 @@ int append_project(struct repo *repo, struct append_log *log, const struct head 
     int err = log->listed ? OK : log_list(repo, log);
     if (err == OK)
         err = smalls_put(repo, log, head, &put);
-    if (err == OK && log->end - log->rolled >= APPEND_LARGE) {
+    if (err == OK && log->end - log->rolled >= LOG_SPAN_LARGE) {
         err = large_put(repo, log, log->rolled);
         if (err == OK) {
-            log->rolled += APPEND_LARGE;
+            log->rolled += LOG_SPAN_LARGE;
             put++;
         }
     }

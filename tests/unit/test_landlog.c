@@ -131,6 +131,31 @@ START_TEST(schedule_23_hole_between_segments_is_corrupt)
 }
 END_TEST
 
+/* Names that no segment has stand in nobody's way. */
+START_TEST(foreign_names_are_no_segments)
+{
+    const struct landlog_segment_ref names[] = {{1, 301},  {1, 1000000}, {50, 150},
+                                                {51, 151}, {101, 1101},  {301, 311}};
+    struct build_chain bc;
+    build_chain_init(&bc);
+    build_chain_grow(&bc, 310);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct key key = key_log(&bc.project, names[i].first, names[i].end);
+        ck_assert_int_eq(store_put(bc.mem, key.s, bytes_str("garbage"), PUT_ANY, NULL), OK);
+    }
+    append(&bc);
+    build_chain_cold(&bc);
+    struct landlog_segment_ref *segments;
+    size_t n;
+    ck_assert_int_eq(landlog_segments(&bc.repo, &bc.project, &bc.arena, &segments, &n), OK);
+    ck_assert_uint_eq(n, 3);
+    ck_assert_uint_eq(segments[n - 1].end, 301);
+    AUTO_BUF text = {0};
+    ck_assert_int_eq(log_text(&bc, UINT64_MAX, &text), OK);
+    build_chain_release(&bc);
+}
+END_TEST
+
 START_TEST(segment_under_another_name_is_corrupt)
 {
     struct build_chain bc;
@@ -590,6 +615,7 @@ int main(void)
         log_is_the_same_with_and_without_segments,
         log_of_an_empty_project,
         schedule_23_hole_between_segments_is_corrupt,
+        foreign_names_are_no_segments,
         segment_under_another_name_is_corrupt,
         flipped_bit_of_a_segment_shows,
         schedule_36_a_fence_is_a_batch,
