@@ -5,6 +5,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
+#include "formats/lease.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/store/mem.h"
 #include "tests/support/front.h"
