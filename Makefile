@@ -4,8 +4,9 @@
 #   formats/**.c                         libmic_core.a, libmic_core.so
 #   config pipeline api /**.c            libmic.a
 #   jobs/NAME.c                          the program bin/NAME, linked with jobs/shared/*.c
-#   tests/{unit,contract,golden,sweep}/test_*.c
-#                                        one test program each, linked with tests/support/*.c
+#   tests/{unit,contract,golden,sweep,sim}/test_*.c
+#                                        one test program each, linked with tests/support/*.c, and
+#                                        those of tests/sim with the other files there
 #   tests/fuzz/fuzz_*.c                  one fuzz target each, and a program that replays its corpus
 #   ops/bench/*.c                        one benchmark program each
 #
@@ -37,7 +38,8 @@ lib_src     := $(call find,config pipeline api,*.c)
 jobs_src    := $(wildcard jobs/*.c)
 shared_src  := $(wildcard jobs/shared/*.c)
 support_src := $(wildcard tests/support/*.c)
-test_src    := $(foreach d,unit contract golden sweep,$(wildcard tests/$(d)/test_*.c))
+test_src    := $(foreach d,unit contract golden sweep sim,$(wildcard tests/$(d)/test_*.c))
+sim_src     := $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))
 fuzz_src    := $(wildcard tests/fuzz/fuzz_*.c)
 bench_src   := $(wildcard ops/bench/*.c)
 
@@ -135,8 +137,29 @@ link = @mkdir -p $(@D); echo "  LINK  $@"; \
 
 $(programs): $(B)/bin/%: $(B)/obj/jobs/%.o $(B)/libshared.a $(libs)
 	$(link) $(lib_libs)
+# The simulator's programs see locks and the log through tests/sim/interpose.c.
+sim_tests := $(filter $(B)/tests/sim/%,$(tests))
+$(sim_tests): $(call obj,$(sim_src))
+sim_wrapped := -Wl,--wrap=pthread_mutex_lock,--wrap=log_write,--wrap=known_open
+$(sim_tests): wrapped := $(sim_wrapped)
 $(tests): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libsupport.a $(libs)
-	$(link) $(test_libs)
+	$(link) $(wrapped) $(test_libs)
+
+# The simulator with a planted bug, MUTANT=name out of tests/sim/mutations.py: the changed sources
+# take the place of those in the libraries.
+.PHONY: mutant
+mutant: $(B)/mutants/$(MUTANT)/test_sim ## the simulator with the bug MUTANT=name planted
+ifneq ($(MUTANT),)
+$(B)/mutants/$(MUTANT)/test_sim: $(B)/tests/sim/test_sim tests/sim/mutations.py
+	@mkdir -p $(@D)
+	@echo "  MUTANT $(MUTANT)"
+	@tests/sim/mutations.py write $(MUTANT) $(@D)/src > $(@D)/sources
+	@for source in $$(cat $(@D)/sources); do \
+	    $(CC) $(base_cflags) -w $(pic) $(pkg_cflags) -c -o $$source.o $$source || exit 1; done
+	@$(CC) $(LDFLAGS) -o $@ $$(sed 's/$$/.o/' $(@D)/sources) $(B)/obj/tests/sim/test_sim.o \
+	    $(call obj,$(sim_src)) $(B)/libsupport.a $(libs) $(sim_wrapped) $(test_libs)
+endif
+
 $(replays): $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay_main.o \
     $(B)/libsupport.a $(libs)
 	$(link) $(test_libs)
@@ -160,7 +183,7 @@ force:
 # ---- what to do ---------------------------------------------------------------------------------
 
 # The packages come first and the rest in a second make, which then finds them.
-.PHONY: run serve test test-s3 test-long bench sanitize
+.PHONY: run serve test test-s3 test-long bench sim sanitize
 run: ## build, and watch a forge at work: import, two agents, a conflict, export
 	@ops/dev/setup build
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -188,6 +211,10 @@ bench: ## measure, side by side with git, nginx and the machine itself; PART=a f
 	@ops/dev/setup bench
 	@$(MAKE) --no-print-directory -j$(JOBS) benches
 	@ops/bench/run $(PART)
+
+sim: ## the simulator; SEED=n plays one seed and tells what happens
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/tests/sim/test_sim
+	@$(B)/tests/sim/test_sim $(if $(SEED),run $(SEED))
 
 sanitize: ## build and run the unit and contract tests under the sanitizers
 	@ops/dev/setup test s3

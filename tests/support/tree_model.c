@@ -1,6 +1,5 @@
 #include "tests/support/tree_model.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
@@ -20,7 +19,7 @@ void tree_model_copy(struct tree_model *m, const struct tree_model *from)
         .n = from->n, .cap = from->n + 1, .n_dirs = from->n_dirs, .cap_dirs = from->n_dirs + 1};
     m->files = calloc(m->cap, sizeof(*m->files));
     m->dirs = calloc(m->cap_dirs, sizeof(*m->dirs));
-    ck_assert(m->files != NULL && m->dirs != NULL);
+    assert(m->files != NULL && m->dirs != NULL);
     for (size_t i = 0; i < m->n; i++) {
         m->files[i] = from->files[i];
         m->files[i].path = arena_copy(&m->arena, from->files[i].path);
@@ -85,7 +84,7 @@ static void dir_stamp(struct tree_model *m, struct bytes path, uint64_t stamp)
         if (m->n_dirs == m->cap_dirs) {
             m->cap_dirs = 2 * m->cap_dirs + 8;
             m->dirs = realloc(m->dirs, m->cap_dirs * sizeof(*m->dirs));
-            ck_assert(m->dirs != NULL);
+            assert(m->dirs != NULL);
         }
         memmove(&m->dirs[i + 1], &m->dirs[i], (m->n_dirs - i) * sizeof(*m->dirs));
         m->n_dirs++;
@@ -125,7 +124,7 @@ int tree_model_put(struct tree_model *m, struct bytes path, const struct entry *
         if (m->n == m->cap) {
             m->cap = 2 * m->cap + 8;
             m->files = realloc(m->files, m->cap * sizeof(*m->files));
-            ck_assert(m->files != NULL);
+            assert(m->files != NULL);
         }
         memmove(&m->files[i + 1], &m->files[i], (m->n - i) * sizeof(*m->files));
         m->n++;
@@ -158,7 +157,7 @@ static struct hash pages_hash(struct entry *entries, size_t n)
 {
     struct bytes *names = calloc(n + 1, sizeof(*names));
     uint32_t *cuts = calloc(n + 1, sizeof(*cuts));
-    ck_assert(names != NULL && cuts != NULL);
+    assert(names != NULL && cuts != NULL);
     for (uint8_t level = 0;; level++) {
         for (size_t i = 0; i < n; i++) {
             names[i] = entries[i].name;
@@ -190,7 +189,7 @@ static struct entry dir_entry(const struct tree_model *m, size_t from, size_t to
 {
     struct entry dir = {.kind = KIND_DIR};
     struct entry *entries = calloc(to - from + 1, sizeof(*entries));
-    ck_assert(entries != NULL);
+    assert(entries != NULL);
     size_t n = 0;
     size_t skip = len == 0 ? 0 : len + 1;
     for (size_t i = from; i < to;) {

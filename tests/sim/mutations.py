@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Bugs to be planted, each in a build of the simulator of its own: it must find every one.
+
+    mutations.py list
+    mutations.py write NAME DIR    the changed source files, under DIR; prints their paths
+
+`make mutant MUTANT=NAME` builds build/release/mutants/NAME/test_sim with it. The sources of the
+product know nothing of this: a bug is a text of theirs and what takes its place. A text that is
+not there exactly once is an error: whoever has changed that piece says here what the bug is now."""
+
+import os
+import sys
+
+LAND = "pipeline/stages/land_batch.c"
+STAGE = "pipeline/stages/stage_land.c"
+
+HEAD_PUT = """    err =
+        store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
+"""
+TREE_PUT = """        err = put_once(land->repo, key.s, buf_bytes(&a->build.bytes));
+"""
+
+# name, what is wrong, file, text, what takes its place
+MUTATIONS = [
+    ("record_after_head", "the tree object is put after the head that names it", LAND,
+     [(TREE_PUT, "        err = OK;\n"),
+      (HEAD_PUT, HEAD_PUT + """    key = key_tree(&a->round->project, &tree);
+    if (err == OK)
+        err = put_once(land->repo, key.s, buf_bytes(&a->build.bytes));
+""")]),
+
+    ("blind_retry", "a head put of which nobody knows what became is made again over whatever "
+     "is there now", LAND,
+     [(HEAD_PUT, HEAD_PUT + """    if (err == ERR_UNKNOWN) {
+        struct head there;
+        err = chain_head(land->repo, &a->round->project, &there, &a->etag);
+        if (err == OK)
+            err = store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH,
+                            &a->etag);
+    }
+""")]),
+
+    ("settle_before_head", "what a batch answers is put away though its head put was refused",
+     LAND,
+     [("""    if (err == OK)
+        commit_done(a, &footer);
+""", """    if (err == OK || err == ERR_CONFLICT) {
+        commit_done(a, &footer);
+        err = OK;
+    }
+""")]),
+
+    ("lease_trusted", "a drain that holds the lease needs no condition on the head", LAND,
+     [("bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);",
+       "bytes_of(bytes, HEAD_LEN), PUT_ANY, &a->etag);")]),
+
+    ("stale_head", "a batch that was refused is put again with a newer etag, on the head that "
+     "was read before", LAND,
+     [(HEAD_PUT, HEAD_PUT + """    if (err == ERR_CONFLICT) {
+        struct head there;
+        err = chain_head(land->repo, &a->round->project, &there, &a->etag);
+        if (err == OK && there.position <= head.position && there.hlc < head.hlc)
+            err = store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH,
+                            &a->etag);
+        else
+            err = ERR_CONFLICT;
+    }
+""")]),
+
+    ("negative_read", "a head put that cannot be seen is taken as lost, and its tree object as "
+     "garbage", LAND,
+     [(HEAD_PUT, HEAD_PUT + """    if (err == ERR_UNKNOWN) {
+        struct head there;
+        struct key garbage = key_tree(&a->round->project, &tree);
+        if (chain_head(land->repo, &a->round->project, &there, NULL) == OK &&
+            !hash_equal(&there.tree_hash, &tree))
+            (void)!store_delete(land->repo->store, garbage.s);
+    }
+""")]),
+
+    ("negative_read_queue", "a queue put that cannot be seen is told as not taken",
+     "pipeline/repo/intake_put.c",
+     [("            a->unknown = true; /* nobody can tell whose it is */\n",
+       "            a->unknown = found != ERR_NOT_FOUND;\n")]),
+
+    ("queue_deleted_first", "queue objects are deleted before the head put that settles them",
+     STAGE,
+     [("    round_choose(&round, due_hlc);\n", """    round_choose(&round, due_hlc);
+    for (size_t i = 0; i < round.n_queued; i++) {
+        if (round.queued[i]->has_request)
+            (void)!store_delete(land->repo->store, round.queued[i]->key.s);
+    }
+""")]),
+
+    ("answer_before_head", "who waits is answered when the request is in the queue",
+     "api/service/waiters_round.c",
+     [("        bool whole = waiter->n_answered == waiter->n;\n"
+       "        bool over = waiter->deadline_us <= round->now_us;\n"
+       "        if (err != OK || whole || over)\n"
+       "            waiters_detach(waiter);\n"
+       "        else\n",
+       """        for (uint32_t i = 0; i < waiter->n && err == OK; i++) {
+            struct landing landing = {.verdict = VERDICT_LANDED,
+                                      .closes = true,
+                                      .request = waiter->request,
+                                      .session = waiter->sessions[i],
+                                      .owner = waiter->owner,
+                                      .position = base_head(w->bases, &waiter->watch->project)
+                                                      .position + 1 + i};
+            waiter_keep(waiter, i, &landing);
+        }
+        bool whole = waiter->n_answered == waiter->n;
+        bool over = waiter->deadline_us <= round->now_us;
+        if (err != OK || whole || over)
+            waiters_detach(waiter);
+        else
+""")]),
+
+    ("seen_from_head", "what an operation has seen is filled in from the head, not from its base",
+     "api/service/seen_fill.c",
+     [("    int err = base_open(fill->service->bases, &fill->project, position, &base);\n",
+       "    int err = base_open(fill->service->bases, &fill->project, UINT64_MAX, &base);\n")]),
+
+    ("seen_laundered", "an operation's base is the session's, as a rebase has raised it",
+     "api/service/service_sessions.c",
+     [("        if (*base == UINT64_MAX)\n            *base = session->base;\n",
+       "        if (*base == UINT64_MAX || session->base > *base)\n"
+       "            *base = session->base;\n")]),
+
+    ("fold_by_order", "of two copies of a record the one that came first counts",
+     "formats/session_fold.c",
+     [("            merged[count] = *better_copy(&old[i++], more[j++]);\n",
+       "            merged[count] = old[i++];\n            j++;\n")]),
+
+    ("effects_by_order", "of two operations on a path the one with the greater id counts",
+     "formats/session_view.c",
+     [("        order = record_time_compare(left->by, right->by);\n    return order != 0 ? order : "
+       "(int)left->is_target",
+       "        order = id16_compare(&left->by->id, &right->by->id);\n    return order != 0 ? "
+       "order : (int)left->is_target")]),
+
+    ("page_taken_as_empty", "a page that cannot be read is taken as an empty one",
+     "pipeline/repo/dir_pages.c",
+     [("        int err = tree_page(repo, project, &dir->where, &pages.top);\n"
+       "        if (err != 0) {\n            return err;\n        }\n",
+       "        int err = tree_page(repo, project, &dir->where, &pages.top);\n"
+       "        if (err != 0) {\n            *p = (struct dir_pages){.repo = repo};\n"
+       "            return 0;\n        }\n")]),
+
+    ("hlc_from_wall", "a stamp is the wall clock's, whatever was seen", "formats/hlc.c",
+     [("    return next > wall ? next : wall;\n", "    return last == wall ? next : wall;\n")]),
+
+    ("content_unchecked", "inline content is not held against its hash",
+     "api/service/seen_fill.c",
+     [("        if (content_plain(&scratch, content, &plain) == OK)\n            return OK;\n",
+       "        if (content_plain(&scratch, content, &plain) != ERR_INVALID)\n"
+       "            return OK;\n")]),
+
+    ("answers_forgotten", "whether a request has been answered before is not asked", LAND,
+     [("""        a->series_waits = true;
+        return OK;
+    }
+    if (answer.closed)
+        r->work->closed = true;
+""", """        answer = (struct answer){0};
+    }
+    answer = (struct answer){0};
+    if (answer.closed)
+        r->work->closed = true;
+""")]),
+
+    ("lands_what_is_there", "a land lands the records that the drain has, not those it names",
+     LAND,
+     [("            return false;\n        out->records[out->n_records++] = all->records[at];\n"
+       "    }\n    return true;\n",
+       "            continue;\n        out->records[out->n_records++] = all->records[at];\n"
+       "    }\n    return true;\n")]),
+
+    ("lands_all_there_is", "a land lands all records of its session that have come", LAND,
+     [("        out->records[out->n_records++] = all->records[at];\n    }\n    return true;\n",
+       "        out->records[out->n_records++] = all->records[at];\n    }\n    *out = *all;\n"
+       "    return true;\n")]),
+
+    ("later_copy", "of two copies of a record the one with the higher stamp counts",
+     "formats/session_fold.c",
+     [("        return a->hlc < b->hlc ? a : b;\n", "        return a->hlc > b->hlc ? a : b;\n")]),
+
+    ("sources_unchecked", "whether the content that a session names is there is not looked at",
+     LAND,
+     [("        err = contents_check(a, &view, &reason, &detail);\n", "        err = OK;\n")]),
+
+    ("guards_unchecked", "guards are not checked", "pipeline/repo/conflict.c",
+     [("    for (size_t i = 0; i < view->n_guards; i++) {\n        int err = guard_check",
+       "    for (size_t i = 0; i < 0; i++) {\n        int err = guard_check")]),
+
+    ("series_goes_on", "a series goes on behind a session that did not land", LAND,
+     [("    a->series_ended = a->series_ended || r->ends;\n    a->decided++;\n",
+       "    a->decided++;\n")]),
+
+    ("head_before_queue", "a session is read from the chain before the queue",
+     "pipeline/repo/pending.c",
+     [("""    struct found found = {0};
+    int err = queue_find(repo, project, sid, arena, &found);
+    if (err != OK)
+        return err;
+    struct session object;
+""", """    struct found found = {0};
+    int first = answer_find(repo, project, sid, arena, &current.answer);
+    int err = queue_find(repo, project, sid, arena, &found);
+    if (err != OK)
+        return err;
+    struct session object;
+"""), ("    err = answer_find(repo, project, sid, arena, &current.answer);\n",
+       "    err = first;\n")]),
+
+    ("foreign_records", "records of another owner are taken into a session", STAGE,
+     [("        if (!id16_equal(&group->owner, &work->session.owner))\n            continue;\n",
+       "")]),
+]
+
+
+def find(name):
+    for mutation in MUTATIONS:
+        if mutation[0] == name:
+            return mutation
+    sys.exit(f"mutations.py: there is no {name}")
+
+
+def write(name, folder):
+    _, _, path, changes = find(name)
+    text = open(path, encoding="utf-8").read()
+    for old, new in changes:
+        if text.count(old) != 1:
+            sys.exit(f"mutations.py: {name}: {path} has its text {text.count(old)} times")
+        text = text.replace(old, new)
+    target = os.path.join(folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    try:
+        same = open(target, encoding="utf-8").read() == text
+    except OSError:
+        same = False
+    if not same:
+        open(target, "w", encoding="utf-8").write(text)
+    print(target)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["list"]:
+        print("\n".join(f"{name:20} {what}" for name, what, _, _ in MUTATIONS))
+    elif len(sys.argv) == 4 and sys.argv[1] == "write":
+        write(sys.argv[2], sys.argv[3])
+    else:
+        sys.exit(__doc__)
