@@ -48,7 +48,9 @@ void content_cache_add(struct held_cache *cache, const struct id16 *project,
         abort();
     }
     *c = (struct cached){.key = {*project, *hash}, .len = content.len};
-    memcpy(c->content, content.data, content.len);
+    if (content.len > 0) {
+        memcpy(c->content, content.data, content.len);
+    }
     c->held.key = bytes_of(&c->key, sizeof(c->key));
     c->held.bytes = sizeof(*c) + content.len;
     held_cache_drop(cache, held_cache_add(cache, &c->held));
