@@ -50,7 +50,7 @@ static struct entry root_entry(const struct tree *t)
 static int child_find(const struct tree *t, const struct entry *dir, struct bytes name,
                       struct entry *out)
 {
-    const struct page_held *top;
+    const struct page_held *top = NULL;
     int err = tree_page(t->repo, &t->project, &dir->where, &top);
     if (err == 0) {
         err = dir_find(t->repo, &t->project, top, name, out);
