@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import random
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,27 @@ LONG = os.environ.get("MIC_LONG", "") not in ("", "0")
 
 def program(name):
     return os.path.join(BUILD, "bin", name)
+
+
+def free_port():
+    """A port below those that the kernel gives to outgoing connections: while a server that is started again at the same
+    port is down, nobody gets that by chance."""
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(10000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def wait_until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 class Server:

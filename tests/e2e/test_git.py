@@ -404,8 +404,8 @@ def test_killed_forge_comes_back(directory):
     """An import that is under way outlives the forge, and takes up answers that were lost."""
     rng = random.Random(SEED)
     repo = generated(directory, 4000)
-    server = Server("mic-forge", f"{directory}/bucket")
-    port, kills = server.port, 0
+    port, kills = forge.free_port(), 0
+    server = Server("mic-forge", f"{directory}/bucket", port=port)
     assert request(port, "POST", "/projects", {"handle": "phoenix"}).status == 201
     process = start_import(server, repo, "phoenix")
     while process.poll() is None and request(port, "GET", "/projects/phoenix/head").json["position"] == 0:

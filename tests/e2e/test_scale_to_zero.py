@@ -13,7 +13,7 @@ import threading
 import time
 
 import forge
-from forge import request, write
+from forge import request, wait_until, write
 
 
 class Activator(threading.Thread):
@@ -59,13 +59,6 @@ def once(name, directory):
     return subprocess.Popen([forge.program(name), directory, "--once"], stderr=subprocess.PIPE)
 
 
-def wait_for(what, seconds=30):
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it does not happen"
-        time.sleep(0.02)
-
-
 def test_the_first_connection_starts_it(directory):
     api = Activator(directory, "--idle-exit", "300ms")
     try:
@@ -75,13 +68,13 @@ def test_the_first_connection_starts_it(directory):
         assert request(api.port, "GET", "/health").status == 200
         print(f"first answer after {1000 * (time.monotonic() - began):.0f} ms", flush=True)
         assert request(api.port, "POST", "/projects", {"handle": "demo"}).status == 201
-        wait_for(lambda: api.codes)
+        wait_until(lambda: api.codes)
         # It is gone, and what comes next starts it again. Nothing that it accepted is lost.
         for n in range(3):
             body = {"session": {"goal": f"n{n}", "operations": [write(f"f{n}", str(n))]}}
             before = len(api.codes)
             assert request(api.port, "POST", "/projects/demo/land", body).status == 202
-            wait_for(lambda: len(api.codes) > before)
+            wait_until(lambda: len(api.codes) > before)
         runs = [once(name, directory) for name in ("mic-land", "mic-append") * 2]
         assert all(run.wait(60) == 0 for run in runs)
         assert request(api.port, "GET", "/projects/demo/head").json["position"] == 3
