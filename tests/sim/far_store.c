@@ -27,6 +27,7 @@ struct far_end {
     struct effect_watch watch;
     bool calm;
     uint64_t out_until_us;
+    bool out_for_writes; /* reads are answered meanwhile */
     uint64_t calls;
     size_t under_way;
     struct lag *lags;
@@ -127,7 +128,8 @@ static void outage_draw(struct far_end *end, unsigned of_10000)
         return;
     count(COUNT_OUTAGE);
     end->out_until_us = world_now_us() + world_between(1000000, 15000000);
-    trace("the store is out");
+    end->out_for_writes = world_chance(5000);
+    trace("the store is out%s", end->out_for_writes ? " for writes" : "");
 }
 
 void far_end_called(struct far_end *end)
@@ -300,7 +302,9 @@ static enum trouble trouble_draw(struct far_line *line, const struct store_op *o
     if (end->calm)
         return TROUBLE_NONE;
     bool reads = op == NULL || op->verb == STORE_GET;
-    if (end->out_until_us > world_now_us())
+    if (end->out_until_us > world_now_us() && end->out_for_writes && !reads)
+        return TROUBLE_AGAIN;
+    if (end->out_until_us > world_now_us() && !end->out_for_writes)
         return reads || world_chance(8000) ? TROUBLE_AGAIN : TROUBLE_LOST;
     if (reads)
         return world_chance(end->profile->read_odds) ? TROUBLE_AGAIN : TROUBLE_NONE;
@@ -310,7 +314,7 @@ static enum trouble trouble_draw(struct far_line *line, const struct store_op *o
         roll -= end->profile->odds[t];
     /* A store that does not answer one is often about to answer nobody. */
     if (t == TROUBLE_LATE || t == TROUBLE_LOST)
-        outage_draw(end, 100 * end->profile->outage);
+        outage_draw(end, 300 * end->profile->outage);
     return t == TROUBLES ? TROUBLE_NONE : t;
 }
 

@@ -152,8 +152,8 @@ struct flight *flight_begin(struct far_line *line, const struct store_op *op,
         break;
     case TROUBLE_LATE:
         f->reply_us = now + timeout;
-        /* Mostly just behind what the caller does next, now and then minutes behind. */
-        arrive_at(f, f->reply_us + (world_chance(8000) ? world_between(1, 200000)
+        /* Just behind what the caller does next, or minutes behind. */
+        arrive_at(f, f->reply_us + (world_chance(6000) ? world_between(1, 200000)
                                                        : world_between(1, 90000000)));
         break;
     case TROUBLE_TWICE:

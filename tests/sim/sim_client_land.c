@@ -194,7 +194,7 @@ static bool ask_once(struct client *c, struct asked_request *r, struct process *
     if (told.err == OK)
         return r->answered || (!calm && world_chance(2000));
     if (is_passing(&told))
-        return !r->accepted && !calm && world_chance(1200);
+        return !r->accepted && !calm && world_chance(2500);
     return true;
 }
 
