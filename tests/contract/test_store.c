@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "pipeline/store/mem.h"
+#include "pipeline/store/pulse.h"
 #include "pipeline/store/slow.h"
 #include "pipeline/store/trace.h"
 #include "pipeline/sys/clock.h"
@@ -36,6 +37,12 @@ static void open_trace(struct rig *rig)
     rig->store = trace_store_open(rig->below);
 }
 
+static void open_pulse(struct rig *rig)
+{
+    rig->below = mem_store_open();
+    rig->store = pulse_store_open(rig->below, clock_system());
+}
+
 static void open_faulty(struct rig *rig)
 {
     rig->below = mem_store_open();
@@ -45,7 +52,7 @@ static void open_faulty(struct rig *rig)
 int main(void)
 {
     static const store_maker makers[] = {
-        open_fs, open_fs_in_memory, open_mem, open_slow, open_trace, open_faulty,
+        open_fs, open_fs_in_memory, open_mem, open_slow, open_trace, open_pulse, open_faulty,
     };
     return store_contract_run("store", makers, ARRAY_LEN(makers));
 }
