@@ -333,18 +333,21 @@ int probe_store(struct store *store, const struct probe_options *options,
 
 /* ---- the note ---- */
 
-bool probe_remembered(struct store *store, const struct hash *where, uint64_t now_ms,
-                      struct probe_note *out)
+int probe_remembered(struct store *store, const struct hash *where, uint64_t now_ms,
+                     struct probe_note *out)
 {
     AUTO_BUF body = {0};
     struct probe_note note;
-    if (store_get(store, key_probe_note().s, range_all(), &body, NULL, NULL) != OK ||
-        probe_note_decode(buf_bytes(&body), &note) != OK || !hash_equal(&note.where, where) ||
+    int err = store_get(store, key_probe_note().s, range_all(), &body, NULL, NULL);
+    if (err != OK) {
+        return err;
+    }
+    if (probe_note_decode(buf_bytes(&body), &note) != OK || !hash_equal(&note.where, where) ||
         now_ms > note.passed_ms + NOTE_GOOD_MS || note.passed_ms > now_ms + NOTE_AHEAD_MS) {
-        return false;
+        return ERR_NOT_FOUND;
     }
     *out = note;
-    return true;
+    return OK;
 }
 
 int probe_remember(struct store *store, const struct probe_note *note)

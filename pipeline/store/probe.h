@@ -45,9 +45,10 @@ int probe_store(struct store *, const struct probe_options *,
                 struct probe_report *out) MUST_USE;
 
 /* The note of a probe that was passed lies in the store itself and is good for a day. `where`
- * says whom we talk to: for another address the note does not count. True: it is good. */
-bool probe_remembered(struct store *, const struct hash *where, uint64_t now_ms,
-                      struct probe_note *out);
+ * says whom we talk to: for another address the note does not count. OK: it is good;
+ * ERR_NOT_FOUND: there is none that is; else what the store says. */
+int probe_remembered(struct store *, const struct hash *where, uint64_t now_ms,
+                     struct probe_note *out) MUST_USE;
 int probe_remember(struct store *, const struct probe_note *) MUST_USE;
 
 #endif

@@ -225,17 +225,19 @@ START_TEST(a_note_is_good_for_a_day)
     struct probe_note read = {{{0}}, 0, false};
     const struct hash elsewhere = {{2}};
     const uint64_t hour = 60ull * 60 * 1000;
-    ck_assert(!probe_remembered(mem, &note.where, wall_now, &read));
+    ck_assert_int_eq(ERR_NOT_FOUND, probe_remembered(mem, &note.where, wall_now, &read));
     ck_assert_int_eq(probe_remember(mem, &note), OK);
-    ck_assert(probe_remembered(mem, &note.where, wall_now, &read));
+    ck_assert_int_eq(OK, probe_remembered(mem, &note.where, wall_now, &read));
     ck_assert(read.bare_etag);
-    ck_assert(!probe_remembered(mem, &elsewhere, wall_now, &read));
-    ck_assert(probe_remembered(mem, &note.where, wall_now + 24 * hour, &read));
-    ck_assert(!probe_remembered(mem, &note.where, wall_now + 24 * hour + 1, &read));
-    ck_assert(probe_remembered(mem, &note.where, wall_now - hour, &read));
-    ck_assert(!probe_remembered(mem, &note.where, wall_now - hour - 1, &read));
+    ck_assert_int_eq(ERR_NOT_FOUND, probe_remembered(mem, &elsewhere, wall_now, &read));
+    ck_assert_int_eq(OK, probe_remembered(mem, &note.where, wall_now + 24 * hour, &read));
+    ck_assert_int_eq(ERR_NOT_FOUND,
+                     probe_remembered(mem, &note.where, wall_now + 24 * hour + 1, &read));
+    ck_assert_int_eq(OK, probe_remembered(mem, &note.where, wall_now - hour, &read));
+    ck_assert_int_eq(ERR_NOT_FOUND,
+                     probe_remembered(mem, &note.where, wall_now - hour - 1, &read));
     rig_put(mem, "probe/passed", "junk");
-    ck_assert(!probe_remembered(mem, &note.where, wall_now, &read));
+    ck_assert_int_eq(ERR_NOT_FOUND, probe_remembered(mem, &note.where, wall_now, &read));
     store_close(mem);
 }
 END_TEST
