@@ -48,6 +48,8 @@ static void *follow_run(void *arg)
         int did = f->stage->run(f->stage);
         if (did < 0 && did != last)
             log_warn("stage_failed", LOG_STR("stage", f->stage->name), LOG_ERR(did));
+        else if (did >= 0 && last < 0)
+            log_info("stage_well", LOG_STR("stage", f->stage->name));
         last = did < 0 ? did : OK;
         if (did > 0)
             pause_ms = 0;

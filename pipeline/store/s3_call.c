@@ -8,7 +8,8 @@
 #define PAUSE_MOST_MS   2000u    /* a server that wants more rest is the caller's to wait for */
 #define TRY_WITHIN_US   5000000u /* of the first try; what takes longer is the caller's, too */
 #define CLOCKS_APART_MS 5000
-#define SAY_EVERY_US    1000000u
+#define SAY_EVERY_US    1000000u   /* trouble that comes and goes */
+#define SAY_RARELY_US   300000000u /* trouble that stays is told ever more rarely, up to this */
 #define READS           (S3_GET | S3_HEAD | S3_LIST)
 
 /* ---- what went wrong ---- */
@@ -29,11 +30,18 @@ void s3_say(struct s3_store *s3, bool ordinary, const char *verb, const char *na
     }
     (void)pthread_mutex_lock(&s3->lock);
     (void)snprintf(s3->why, sizeof(s3->why), "%s %s: %s", verb, name, what);
-    bool quiet = s3->said_at_us != 0 && now - s3->said_at_us < SAY_EVERY_US;
+    if (!atomic_load(&s3->troubled) || s3->quiet_us == 0) {
+        s3->quiet_us = SAY_EVERY_US;
+    }
+    bool quiet = s3->said_at_us != 0 && now - s3->said_at_us < s3->quiet_us;
     uint64_t left_out = s3->left_out;
     if (!ordinary) {
         s3->left_out = quiet ? left_out + 1 : 0;
         s3->said_at_us = quiet ? s3->said_at_us : now;
+        if (!quiet && s3->quiet_us < SAY_RARELY_US) {
+            s3->quiet_us *= 2;
+        }
+        atomic_store(&s3->troubled, true);
     }
     (void)pthread_mutex_unlock(&s3->lock);
     if (ordinary) {
@@ -276,6 +284,8 @@ int64_t s3_call_end(struct s3_call *call)
     }
     if (is_trouble(call)) {
         say_call(call, &error);
+    } else if (atomic_load(&call->s3->troubled)) {
+        atomic_store(&call->s3->troubled, false);
     }
     return -1;
 }

@@ -32,7 +32,8 @@ struct s3_store {
     struct rng *rng;
     struct http_pool *pool;
     _Atomic bool bare_etag;
-    pthread_mutex_t lock; /* of all that follows */
+    _Atomic bool troubled; /* no request went well since the last that is in the log */
+    pthread_mutex_t lock;  /* of all that follows */
     struct s3_day_key day_key;
     char day[9];         /* that of day_key; "" for none */
     uint64_t date_ms;    /* of the last answer; 0: none yet */
@@ -41,6 +42,7 @@ struct s3_store {
     char server[64]; /* the Server header of an answer */
     char why[S3_WHY_MAX];
     uint64_t said_at_us; /* when a log line was last written */
+    uint64_t quiet_us;   /* how long after it no other is; 0: as long as at first */
     uint64_t left_out;   /* lines since then */
 };
 
