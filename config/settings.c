@@ -127,7 +127,7 @@ const struct setting settings_table[] = {
      .max = 1000000,
      .doc = "How long the intake queue gathers writes of all clients before it puts them as "
             "one object. The window "
-            "grows by itself when the store is slow."},
+            "grows by itself when the store is slow or refuses."},
     {.name = "intake_batch_max",
      .type = SETTING_SIZE,
      .offset = AT(intake_batch_max),

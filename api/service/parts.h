@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "api/service/service.h"
+#include "api/service/store_look.h"
 #include "api/service/waiters.h"
 #include "pipeline/repo/base_tree.h"
 
@@ -14,6 +15,7 @@ struct service {
     struct intake *intake;
     struct base_cache *bases;
     struct waiters *waiters;
+    struct store_look *look; /* NULL without a pulse */
     atomic_uint_fast64_t groups_accepted;
     atomic_uint_fast64_t groups_refused;
 };

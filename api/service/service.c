@@ -15,6 +15,8 @@ int service_open(struct repo *repo, const struct service_options *options, struc
     service->intake = intake_open(repo, &options->intake);
     service->bases = base_cache_open(repo);
     service->waiters = waiters_open(repo, service->bases, options);
+    if (options->pulse != NULL)
+        service->look = store_look_open(repo, options->pulse);
     atomic_init(&service->groups_accepted, 0);
     atomic_init(&service->groups_refused, 0);
     *out = service;
@@ -25,6 +27,8 @@ void service_start(struct service *service)
 {
     waiters_start(service->waiters);
     intake_start(service->intake);
+    if (service->look != NULL)
+        store_look_start(service->look);
 }
 
 void service_stop(struct service *service)
@@ -34,6 +38,8 @@ void service_stop(struct service *service)
     while (intake_flush(service->intake) > 0) {
     }
     waiters_stop(service->waiters);
+    if (service->look != NULL)
+        store_look_stop(service->look);
 }
 
 void service_close(struct service *service)
@@ -43,6 +49,7 @@ void service_close(struct service *service)
     intake_close(service->intake);
     waiters_close(service->waiters);
     base_cache_close(service->bases);
+    store_look_close(service->look);
     free(service);
 }
 
@@ -66,7 +73,7 @@ void service_stats(struct service *service, struct service_stats *out)
 {
     struct waiters_stats waiters;
     waiters_stats(service->waiters, &waiters);
-    size_t groups;
+    struct intake_load load = intake_load(service->intake);
     *out = (struct service_stats){
         .sessions_landed = waiters.landed,
         .sessions_conflicted = waiters.conflicted,
@@ -74,9 +81,34 @@ void service_stats(struct service *service, struct service_stats *out)
         .groups_accepted = atomic_load(&service->groups_accepted),
         .groups_refused = atomic_load(&service->groups_refused),
         .waiters = waiters.waiting,
-        .store_ok = waiters.store_ok,
+        .intake_bytes = load.bytes,
+        .intake_window_us = load.window_us > load.pause_us ? load.window_us : load.pause_us,
+        .store_ok = !service_store_away(service),
     };
-    intake_load(service->intake, &out->intake_bytes, &groups);
+}
+
+static struct pulse pulse_now(struct service *service)
+{
+    return service->look != NULL ? store_look_pulse(service->look) : (struct pulse){0};
+}
+
+bool service_store_away(struct service *service)
+{
+    return pulse_now(service).away;
+}
+
+uint64_t service_retry_s(struct service *service)
+{
+    struct clock *clock = service->repo->clock;
+    struct intake_load load = intake_load(service->intake);
+    struct pulse pulse = pulse_now(service);
+    uint64_t away_s = pulse.away ? away_retry_s(clock->mono_us(clock) - pulse.since_us) : 0;
+    return away_s > load.retry_s ? away_s : load.retry_s;
+}
+
+uint64_t service_wait_us(struct service *service)
+{
+    return intake_wait_us(service->intake);
 }
 
 /* --- problems --- */

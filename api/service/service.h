@@ -17,6 +17,7 @@
 #include "pipeline/repo/project.h"
 #include "pipeline/repo/repo.h"
 #include "pipeline/repo/snapshot.h"
+#include "pipeline/store/pulse.h"
 
 struct service;
 
@@ -26,6 +27,8 @@ struct service_options {
     uint64_t wait_max_ms;
     uint64_t poll_ms; /* how often the heads that somebody waits for are read */
     uint64_t waiters_max;
+    struct store *pulse; /* a layer of pulse.h under the repo's store; NULL: the store is taken
+                            to be well */
 };
 
 int service_open(struct repo *, const struct service_options *, struct service **out) MUST_USE;
@@ -179,8 +182,25 @@ struct service_stats {
     uint64_t groups_accepted, groups_refused;
     uint64_t waiters;
     size_t intake_bytes;
-    bool store_ok; /* the last round with the store went well */
+    uint64_t intake_window_us; /* how long the intake gathers writes, or leaves the store alone
+                                */
+    bool store_ok;             /* it answers, as far as was heard lately */
 };
 void service_stats(struct service *, struct service_stats *);
+
+/* Whether the store is away (pulse.h), so that there is no use in asking it anything: a thread
+ * looks when it is back. Asks nothing itself. */
+bool service_store_away(struct service *);
+/* After how many seconds somebody who is turned away now had better come again: follows how
+ * long the store has been away, or what it takes to put what waits. */
+uint64_t service_retry_s(struct service *);
+/* The part of it that is for a store that has been away for so long. */
+static inline uint64_t away_retry_s(uint64_t away_us)
+{
+    uint64_t seconds = 1 + away_us / 4000000;
+    return seconds < 10 ? seconds : 10;
+}
+/* How long what waits for the next step's puts is to wait for more; 0: no longer. */
+uint64_t service_wait_us(struct service *);
 
 #endif

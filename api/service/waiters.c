@@ -14,7 +14,6 @@ struct waiters *waiters_open(struct repo *repo, struct base_cache *bases,
     w->repo = repo;
     w->bases = bases;
     w->options = *options;
-    w->stats.store_ok = true;
     int err = pthread_mutex_init(&w->lock, NULL);
     assert(err == 0);
     bell_init(&w->bell);

@@ -58,7 +58,6 @@ struct waiters_stats {
     uint64_t conflicted;
     uint64_t refused;
     uint64_t waiting;
-    bool store_ok;
 };
 void waiters_stats(struct waiters *, struct waiters_stats *);
 

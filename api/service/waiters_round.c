@@ -143,18 +143,10 @@ void waiters_project_fail(struct round *round, const struct id16 *project)
 
 static void visits_fail(struct round *round)
 {
-    struct waiters *w = round->waiters;
-    bool ok = true;
     for (size_t i = 0; i < round->n_visits; i++) {
         const struct visit *visit = &round->visits[i];
-        ok = ok && visit->err == OK;
         if (waiters_unreadable(visit->err))
             waiters_project_fail(round, &visit->project);
-    }
-    if (round->n_visits > 0) {
-        (void)pthread_mutex_lock(&w->lock);
-        w->stats.store_ok = ok;
-        (void)pthread_mutex_unlock(&w->lock);
     }
 }
 

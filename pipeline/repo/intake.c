@@ -5,10 +5,9 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/intake_put.h"
+#include "pipeline/repo/intake_window.h"
 #include "pipeline/sys/bell.h"
-
-/* How long after a put its being shared says that there are others now, in windows. */
-#define CROWD_WINDOWS 4u
+#include "pipeline/sys/log.h"
 
 struct intake {
     struct repo *repo;
@@ -21,12 +20,15 @@ struct intake {
     size_t bytes;                 /* that wait, those being put included */
     size_t groups;
     uint64_t seq;
-    bool full; /* an object is sealed: no more waiting */
+    bool waiting;      /* there is something that no flush has taken yet */
+    uint64_t first_us; /* when the oldest of it came */
+    bool full;         /* an object is sealed: no more waiting for others */
     bool stopping;
+    struct intake_window window;
 
     /* Of the flushing thread. */
-    bool crowd; /* the last object was shared by several adds */
-    uint64_t put_us;
+    bool crowd;   /* an object of this flush was shared by several adds */
+    bool failing; /* the last object was not put */
 
     bool threaded;
     pthread_t thread;
@@ -39,6 +41,7 @@ struct intake *intake_open(struct repo *repo, const struct intake_options *optio
         abort();
     intake->repo = repo;
     intake->options = *options;
+    intake->window.base_us = options->window_us;
     intake->open = calloc(repo->bucket.shards, sizeof(struct intake_object *));
     if (intake->open == NULL)
         abort();
@@ -99,15 +102,19 @@ int intake_add(struct intake *intake, const struct queue_group *groups, size_t n
             return ERR_LIMIT;
     }
     uint32_t shard = key_shard(&groups[0].project, intake->repo->bucket.shards);
+    struct clock *clock = intake->repo->clock;
     (void)pthread_mutex_lock(&intake->lock);
     if (intake->stopping ||
         (intake->groups > 0 && intake->bytes + bytes.len > intake->options.queue_max)) {
         (void)pthread_mutex_unlock(&intake->lock);
         return ERR_AGAIN;
     }
-    bool first = intake->groups == 0;
+    bool first = !intake->waiting;
+    bool full = intake->full;
+    if (first)
+        intake->first_us = clock->mono_us(clock);
+    intake->waiting = true;
     struct intake_object *object = object_for(intake, shard, bytes.len);
-    first = first || object->groups == 0;
     buf_append_bytes(&object->bytes, buf_bytes(&bytes));
     intake_object_expect(object, done, arg);
     object->groups += (uint32_t)n;
@@ -115,19 +122,23 @@ int intake_add(struct intake *intake, const struct queue_group *groups, size_t n
     intake->groups += n;
     if (object->bytes.len >= intake->options.batch_max)
         seal(intake, shard);
-    bool ring = first || intake->full;
+    bool ring = first || intake->full != full;
     (void)pthread_mutex_unlock(&intake->lock);
     if (ring)
         bell_ring(&intake->bell);
     return OK;
 }
 
-void intake_load(struct intake *intake, size_t *bytes, size_t *groups)
+struct intake_load intake_load(struct intake *intake)
 {
     (void)pthread_mutex_lock(&intake->lock);
-    *bytes = intake->bytes;
-    *groups = intake->groups;
+    struct intake_load load = {.bytes = intake->bytes,
+                               .groups = intake->groups,
+                               .window_us = intake_window_us(&intake->window),
+                               .pause_us = intake->window.pause_us,
+                               .retry_s = intake_window_retry_s(&intake->window)};
     (void)pthread_mutex_unlock(&intake->lock);
+    return load;
 }
 
 /* --- flushing --- */
@@ -142,6 +153,7 @@ static struct intake_object *take(struct intake *intake)
     }
     struct intake_object *objects = intake->sealed;
     intake->sealed = NULL;
+    intake->waiting = false;
     intake->full = false;
     (void)pthread_mutex_unlock(&intake->lock);
     return objects;
@@ -154,44 +166,62 @@ static void settled(void *arg, const struct intake_object *object)
     intake->bytes -= object->bytes.len - object->header_len;
     intake->groups -= object->groups;
     (void)pthread_mutex_unlock(&intake->lock);
-    if (object->err == OK && intake->options.hint != NULL)
+    bool failing = object->err != OK;
+    if (failing && !intake->failing)
+        log_warn("queue_object_not_put", LOG_U64("shard", object->shard),
+                 LOG_U64("groups", object->groups), LOG_ERR(object->err));
+    else if (!failing && intake->failing)
+        log_info("queue_object_put_again", LOG_U64("shard", object->shard));
+    intake->failing = failing;
+    if (!failing && intake->options.hint != NULL)
         intake->options.hint(intake->options.hint_arg, object->shard);
     intake->crowd = intake->crowd || object->n_expects > 1;
 }
 
+static uint64_t round_made(void *arg, uint64_t took_us, bool taken)
+{
+    struct intake *intake = arg;
+    struct clock *clock = intake->repo->clock;
+    uint64_t now_us = clock->mono_us(clock);
+    (void)pthread_mutex_lock(&intake->lock);
+    if (taken)
+        intake_window_taken(&intake->window, now_us, took_us);
+    else
+        intake_window_refused(&intake->window, now_us);
+    uint64_t pause_us = intake->window.pause_us;
+    (void)pthread_mutex_unlock(&intake->lock);
+    return pause_us;
+}
+
 int intake_flush(struct intake *intake)
 {
+    const struct intake_teller teller = {
+        .settled = settled, .round = round_made, .arg = intake};
     struct intake_object *objects = take(intake);
     if (objects == NULL)
         return 0;
     intake->crowd = false;
-    struct clock *clock = intake->repo->clock;
-    uint32_t groups = intake_put(intake->repo, objects, settled, intake);
-    intake->put_us = clock->mono_us(clock);
+    uint32_t groups = intake_put(intake->repo, objects, &teller);
+    (void)pthread_mutex_lock(&intake->lock);
+    intake->window.crowd = intake->crowd;
+    (void)pthread_mutex_unlock(&intake->lock);
     return (int)groups;
 }
 
-/* --- the thread --- */
-
-/* Lets others join when the object before was shared, too: who writes alone does not wait. */
-static void window_wait(struct intake *intake)
+uint64_t intake_wait_us(struct intake *intake)
 {
     struct clock *clock = intake->repo->clock;
-    uint64_t window_us = intake->options.window_us;
-    uint64_t now = clock->mono_us(clock);
-    if (!intake->crowd || now - intake->put_us > CROWD_WINDOWS * window_us)
-        return;
-    uint64_t until = now + window_us;
-    while (now < until) {
-        (void)pthread_mutex_lock(&intake->lock);
-        bool enough = intake->full || intake->stopping;
-        (void)pthread_mutex_unlock(&intake->lock);
-        if (enough)
-            return;
-        (void)bell_wait(&intake->bell, until - now);
-        now = clock->mono_us(clock);
-    }
+    uint64_t now_us = clock->mono_us(clock);
+    (void)pthread_mutex_lock(&intake->lock);
+    uint64_t due_us =
+        intake->waiting && !intake->stopping
+            ? intake_window_due_us(&intake->window, intake->first_us, intake->full)
+            : now_us;
+    (void)pthread_mutex_unlock(&intake->lock);
+    return due_us > now_us ? due_us - now_us : 0;
 }
+
+/* --- the thread --- */
 
 static void *run(void *arg)
 {
@@ -207,8 +237,11 @@ static void *run(void *arg)
             (void)bell_wait(&intake->bell, BELL_FOR_EVER);
             continue;
         }
-        window_wait(intake);
-        (void)!intake_flush(intake);
+        uint64_t wait_us = intake_wait_us(intake);
+        if (wait_us > 0)
+            (void)bell_wait(&intake->bell, wait_us);
+        else
+            (void)!intake_flush(intake);
     }
 }
 

@@ -2,7 +2,9 @@
  * object per shard, put once; only then are the clients answered.
  *
  * Groups come from any thread; one thread (or the simulator) calls intake_flush. While a put is
- * under way the next object fills, so the window grows with the store's latency by itself. */
+ * under way the next object fills, and how long it goes on filling after that follows what puts
+ * take and what comes of them (intake_window.h). What waits is bounded; when the bound is
+ * reached, new groups are refused before anything is accepted. */
 #ifndef PIPELINE_REPO_INTAKE_H
 #define PIPELINE_REPO_INTAKE_H
 
@@ -12,8 +14,8 @@
 struct intake;
 
 struct intake_options {
-    /* How long the first write of an object waits for others when there are others: when the
-     * object before it, put a moment ago, was of several. 0: not at all. */
+    /* How long the first write of an object waits for others, when there are others and the
+     * store is well and fast. 0: not at all. */
     uint64_t window_us;
     size_t batch_max; /* bytes at which an object is sealed at once */
     size_t queue_max; /* bytes that wait before new ones are refused with ERR_AGAIN */
@@ -37,12 +39,22 @@ int intake_add(struct intake *, const struct queue_group *groups, size_t n,
  * Where the store refuses or does not say, it tries again for about a second before it gives
  * up. */
 int intake_flush(struct intake *) MUST_USE;
+/* How long what waits is to wait for more before the next flush; 0: no longer, or nothing
+ * waits. */
+uint64_t intake_wait_us(struct intake *);
 
 /* Flushes in a thread of its own until intake_stop, which settles what waits. */
 void intake_start(struct intake *);
 void intake_stop(struct intake *);
 
-/* Bytes and groups that wait. */
-void intake_load(struct intake *, size_t *bytes, size_t *groups);
+/* What waits, and how the store takes it. Any thread. */
+struct intake_load {
+    size_t bytes; /* those being put included; never over queue_max, but for one add */
+    size_t groups;
+    uint64_t window_us; /* how long the next object gathers writes when there are several */
+    uint64_t pause_us; /* how long the store is left alone, because it refused; 0: it did not */
+    uint64_t retry_s;  /* when who is refused had better come again */
+};
+struct intake_load intake_load(struct intake *);
 
 #endif

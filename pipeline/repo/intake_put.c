@@ -5,11 +5,10 @@
 #include "formats/key.h"
 #include "pipeline/sys/log.h"
 
-/* Puts that one object gets at most, and the pauses between them: doubling, about a second in
- * all. Longer than that a client had better be told. */
-#define PUTS_MAX       8u
-#define PAUSE_FIRST_US 4000u
-#define PAUSE_MAX_US   250000u
+/* How long one object is tried: longer than that a client had better be told. A put of which
+ * nothing is known is made once more all the same, for that may tell. */
+#define PATIENCE_US 1000000u
+#define PUTS_MAX    16u
 /* Objects that are put side by side. */
 #define PUTS_AT_ONCE 64u
 
@@ -113,16 +112,14 @@ static void attempt_judge(struct repo *repo, struct attempt *a, int err)
             a->unknown = true; /* nobody can tell whose it is */
         }
     }
-    bool again = err == ERR_AGAIN || err == ERR_UNKNOWN || err == ERR_CONFLICT;
-    if (again && a->puts < PUTS_MAX)
+    if (err == ERR_AGAIN || err == ERR_UNKNOWN || err == ERR_CONFLICT)
         return;
-    if (again && !a->unknown)
-        err = ERR_AGAIN;
     /* Whatever the last reply was, an earlier put may still take effect. */
     attempt_settle(a, a->unknown && err != OK ? ERR_UNKNOWN : err);
 }
 
-static void round_put(struct repo *repo, struct attempt *attempts, size_t n)
+/* Puts those that are not settled. Gives whether the store took all of them. */
+static bool round_put(struct repo *repo, struct attempt *attempts, size_t n)
 {
     struct store_op ops[PUTS_AT_ONCE];
     struct attempt *of[PUTS_AT_ONCE];
@@ -138,18 +135,32 @@ static void round_put(struct repo *repo, struct attempt *attempts, size_t n)
                                          .condition = PUT_IF_ABSENT};
     }
     (void)!store_many(repo->store, ops, n_ops); /* each has its own outcome */
-    for (size_t i = 0; i < n_ops; i++)
+    bool taken = true;
+    for (size_t i = 0; i < n_ops; i++) {
         attempt_judge(repo, of[i], ops[i].err);
+        /* Of a name that another has the store says nothing about itself. */
+        taken =
+            taken && (of[i]->settled ? of[i]->object->err == OK : ops[i].err == ERR_CONFLICT);
+    }
+    return taken;
 }
 
-static uint32_t tell(struct intake_object *object,
-                     void (*settled)(void *arg, const struct intake_object *), void *arg)
+/* Settles those of which no more is to be found out: the next put would come when the patience
+ * is over. */
+static void attempts_give_up(struct attempt *attempts, size_t n, bool over)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct attempt *a = &attempts[i];
+        bool last = a->puts >= PUTS_MAX || (over && (!a->unknown || a->puts > 1));
+        if (!a->settled && last)
+            attempt_settle(a, a->unknown ? ERR_UNKNOWN : ERR_AGAIN);
+    }
+}
+
+static uint32_t tell(struct intake_object *object, const struct intake_teller *teller)
 {
     uint32_t groups = object->groups;
-    if (object->err != OK)
-        log_warn("queue_object_not_put", LOG_U64("shard", object->shard),
-                 LOG_U64("groups", groups), LOG_ERR(object->err));
-    settled(arg, object);
+    teller->settled(teller->arg, object);
     for (size_t i = 0; i < object->n_expects; i++)
         object->expects[i].done(object->expects[i].arg, object->err);
     object_free(object);
@@ -158,29 +169,32 @@ static uint32_t tell(struct intake_object *object,
 
 /* Puts up to PUTS_AT_ONCE objects. */
 static uint32_t put_some(struct repo *repo, struct attempt *attempts, size_t n,
-                         void (*settled)(void *arg, const struct intake_object *), void *arg)
+                         const struct intake_teller *teller)
 {
+    struct clock *clock = repo->clock;
+    uint64_t begun_us = clock->mono_us(clock);
     uint32_t groups = 0;
-    uint64_t pause_us = PAUSE_FIRST_US;
     for (size_t left = n; left > 0;) {
-        round_put(repo, attempts, n);
+        uint64_t round_us = clock->mono_us(clock);
+        bool taken = round_put(repo, attempts, n);
+        uint64_t now_us = clock->mono_us(clock);
+        uint64_t pause_us = teller->round(teller->arg, now_us - round_us, taken);
+        attempts_give_up(attempts, n, now_us - begun_us + pause_us > PATIENCE_US);
         for (size_t i = 0; i < n; i++) {
             if (!attempts[i].settled || attempts[i].object == NULL)
                 continue;
-            groups += tell(attempts[i].object, settled, arg);
+            groups += tell(attempts[i].object, teller);
             attempts[i].object = NULL;
             left--;
         }
-        if (left == 0)
-            break;
-        repo->clock->sleep_us(repo->clock, pause_us + rng_below(repo->rng, pause_us));
-        pause_us = pause_us * 2 < PAUSE_MAX_US ? pause_us * 2 : PAUSE_MAX_US;
+        if (left > 0 && pause_us > 0)
+            clock->sleep_us(clock, pause_us + rng_below(repo->rng, pause_us));
     }
     return groups;
 }
 
 uint32_t intake_put(struct repo *repo, struct intake_object *list,
-                    void (*settled)(void *arg, const struct intake_object *), void *arg)
+                    const struct intake_teller *teller)
 {
     uint32_t groups = 0;
     while (list != NULL) {
@@ -193,7 +207,7 @@ uint32_t intake_put(struct repo *repo, struct intake_object *list,
             attempts[n] = (struct attempt){.object = object};
             attempts[n].key = key_queue(object->shard, object->hlc, repo->agent, object->seq);
         }
-        groups += put_some(repo, attempts, n, settled, arg);
+        groups += put_some(repo, attempts, n, teller);
     }
     return groups;
 }

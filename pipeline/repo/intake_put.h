@@ -31,10 +31,19 @@ struct intake_object {
 struct intake_object *intake_object_new(struct repo *, uint32_t shard, uint64_t seq) MUST_USE;
 void intake_object_expect(struct intake_object *, void (*done)(void *arg, int err), void *arg);
 
+/* What the one who puts is told, from within intake_put. */
+struct intake_teller {
+    /* The outcome of an object is known. */
+    void (*settled)(void *arg, const struct intake_object *);
+    /* Some puts have been made side by side. `taken`: the store took all of them. Gives how
+     * long to leave it alone before those that it did not take are put again. */
+    uint64_t (*round)(void *arg, uint64_t took_us, bool taken);
+    void *arg;
+};
+
 /* Puts all objects of the list side by side. As soon as the outcome of one is known, calls
  * `settled`, then tells who expects it and frees it. Gives how many groups that were. */
 uint32_t intake_put(struct repo *, struct intake_object *list,
-                    void (*settled)(void *arg, const struct intake_object *),
-                    void *arg) MUST_USE;
+                    const struct intake_teller *) MUST_USE;
 
 #endif

@@ -142,11 +142,9 @@ START_TEST(many_writes_become_one_object)
     rig_open(&rig, NULL, MIB, MIB);
     for (unsigned i = 0; i < ARRAY_LEN(outcomes); i++)
         ck_assert_int_eq(add_one(&rig, 1, i, &outcomes[i]), OK);
-    size_t bytes;
-    size_t groups;
-    intake_load(rig.intake, &bytes, &groups);
-    ck_assert_uint_eq(groups, 5);
-    ck_assert_uint_gt(bytes, 5 * RECORD_LEN_MIN);
+    struct intake_load load = intake_load(rig.intake);
+    ck_assert_uint_eq(load.groups, 5);
+    ck_assert_uint_gt(load.bytes, 5 * RECORD_LEN_MIN);
     ck_assert_uint_eq(faulty_calls(rig.faulty), 0);
     for (unsigned i = 0; i < ARRAY_LEN(outcomes); i++)
         ck_assert_uint_eq(outcomes[i].told, 0);
@@ -160,9 +158,9 @@ START_TEST(many_writes_become_one_object)
     ck_assert_uint_eq(queue.objects, 1);
     ck_assert_uint_eq(queue.groups, 5);
     ck_assert_uint_eq(rig.hints, 1);
-    intake_load(rig.intake, &bytes, &groups);
-    ck_assert_uint_eq(bytes, 0);
-    ck_assert_uint_eq(groups, 0);
+    load = intake_load(rig.intake);
+    ck_assert_uint_eq(load.bytes, 0);
+    ck_assert_uint_eq(load.groups, 0);
     ck_assert_int_eq(intake_flush(rig.intake), 0);
     rig_close(&rig);
 }
