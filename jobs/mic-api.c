@@ -1,6 +1,6 @@
 /* mic-api: the HTTP front. Takes session writes and landing requests into the queue; lands
  * nothing itself. */
-#include "jobs/shared/process.h"
+#include "jobs/shared/process_front.h"
 
 int main(int argc, char **argv)
 {
@@ -11,19 +11,7 @@ int main(int argc, char **argv)
         .positional_shown = "DIR",
     };
     struct process process;
-    int code = process_open(&process, &program, argc, argv);
-    if (code >= 0)
-        return code;
     struct front front = {0};
-    code = process_service_open(&process, &front, NULL, NULL);
-    if (code < 0) {
-        code = process_listen(&process, &front);
-        if (code < 0)
-            process_wait_front(&process, &front);
-        process_front_stop(&front);
-        process_front_close(&front);
-        code = code < 0 ? 0 : code;
-    }
-    process_close(&process);
-    return code;
+    int code = process_begin(&process, &program, argc, argv);
+    return code >= 0 ? code : front_run(&front, &process);
 }

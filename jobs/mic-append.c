@@ -18,7 +18,9 @@ int main(int argc, char **argv)
         .flags_n = ARRAY_LEN(flags),
     };
     struct process process;
-    int code = process_open(&process, &program, argc, argv);
+    int code = process_begin(&process, &program, argc, argv);
+    if (code < 0)
+        code = process_open(&process, follow || !once);
     if (code >= 0)
         return code;
     struct stage *stage = stage_append_open(&process.repo);

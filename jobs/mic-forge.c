@@ -1,9 +1,11 @@
 /* mic-forge: a whole forge in one process on one directory: the front and every stage. */
-#include "jobs/shared/process.h"
+#include "jobs/shared/process_front.h"
 
 struct forge {
     struct process process;
     struct front front;
+    struct stage *land_stage;
+    struct stage *append_stage;
     struct follow *land;
     struct follow *append;
 };
@@ -22,6 +24,31 @@ static void landed(void *arg, const struct id16 *project)
     service_landed(forge->front.service, project);
 }
 
+static void stages_begin(void *arg)
+{
+    struct forge *forge = arg;
+    struct process *p = &forge->process;
+    const struct settings *s = &p->settings;
+    struct land_options options = process_land_options(p);
+    options.landed = landed;
+    options.landed_arg = forge;
+    /* The forge before it, killed, does not hold this one up. */
+    options.lease_claim = true;
+    forge->land_stage = stage_land_open(&p->repo, &options);
+    forge->append_stage = stage_append_open(&p->repo);
+    forge->land = follow_start(forge->land_stage, s->land_poll_min_ms, s->land_poll_max_ms);
+    forge->append = follow_start(forge->append_stage, s->append_poll_ms, s->append_poll_ms);
+}
+
+static void stages_end(void *arg)
+{
+    struct forge *forge = arg;
+    follow_stop(forge->land);
+    follow_stop(forge->append);
+    forge->land_stage->close(forge->land_stage);
+    forge->append_stage->close(forge->append_stage);
+}
+
 int main(int argc, char **argv)
 {
     const struct settings_program program = {
@@ -32,34 +59,8 @@ int main(int argc, char **argv)
         .positional_shown = "DIR",
     };
     struct forge forge = {0};
-    struct process *p = &forge.process;
-    int code = process_open(p, &program, argc, argv);
-    if (code >= 0)
-        return code;
-    struct land_options options = process_land_options(p);
-    options.landed = landed;
-    options.landed_arg = &forge;
-    /* The forge before it, killed, does not hold this one up. */
-    options.lease_claim = true;
-    struct stage *land = stage_land_open(&p->repo, &options);
-    struct stage *append = stage_append_open(&p->repo);
-    code = process_service_open(p, &forge.front, queued, &forge);
-    if (code < 0) {
-        forge.land =
-            follow_start(land, p->settings.land_poll_min_ms, p->settings.land_poll_max_ms);
-        forge.append =
-            follow_start(append, p->settings.append_poll_ms, p->settings.append_poll_ms);
-        code = process_listen(p, &forge.front);
-        if (code < 0)
-            process_wait_front(p, &forge.front);
-        process_front_stop(&forge.front);
-        follow_stop(forge.land);
-        follow_stop(forge.append);
-        process_front_close(&forge.front);
-        code = code < 0 ? 0 : code;
-    }
-    land->close(land);
-    append->close(append);
-    process_close(p);
-    return code;
+    forge.front = (struct front){
+        .queued = queued, .begin = stages_begin, .end = stages_end, .arg = &forge};
+    int code = process_begin(&forge.process, &program, argc, argv);
+    return code >= 0 ? code : front_run(&forge.front, &forge.process);
 }

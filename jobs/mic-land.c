@@ -19,7 +19,9 @@ int main(int argc, char **argv)
         .flags_n = ARRAY_LEN(flags),
     };
     struct process process;
-    int code = process_open(&process, &program, argc, argv);
+    int code = process_begin(&process, &program, argc, argv);
+    if (code < 0)
+        code = process_open(&process, follow || !once);
     if (code >= 0)
         return code;
     struct land_options options = process_land_options(&process);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/http/http_values.h"
+#include "api/http/server_inside.h"
 #include "formats/base/limits.h"
 #include "formats/path.h"
 
@@ -140,6 +141,24 @@ unsigned problem_status(const struct problem *p)
     return 500;
 }
 
+bool request_store_away(struct request *r)
+{
+    return r->service == NULL || service_store_away(r->service);
+}
+
+uint64_t request_hlc(struct request *r)
+{
+    struct clock *clock = r->server->options.clock;
+    return r->repo != NULL ? repo_hlc(r->repo) : hlc_next(0, clock->wall_ms(clock));
+}
+
+static uint64_t retry_s(struct request *r)
+{
+    struct clock *clock = r->server->options.clock;
+    return r->service != NULL ? service_retry_s(r->service)
+                              : away_retry_s(clock->mono_us(clock) - r->server->opened_us);
+}
+
 static void error_write(struct request *r, unsigned status, const char *code,
                         const char *message, const char *field)
 {
@@ -154,7 +173,7 @@ static void error_write(struct request *r, unsigned status, const char *code,
     jwr_object_end(&w);
     jwr_object_end(&w);
     if (status == 503)
-        respond_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+        respond_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "%llu", (unsigned long long)retry_s(r));
 }
 
 void respond_problem(struct request *r, const struct problem *p)

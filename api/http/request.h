@@ -33,7 +33,7 @@ struct answer_header {
 
 struct request {
     struct http_server *server;
-    struct service *service;
+    struct service *service; /* NULL, and no repo: the server has none yet */
     struct repo *repo;
     struct MHD_Connection *connection;
     const struct route *route;
@@ -111,6 +111,11 @@ void respond_source(struct request *, const char *type, const char *etag, bool i
 /* Whether the client has this content already; then that is the answer. Headers are the
  * caller's. */
 bool respond_not_modified(struct request *, const char *etag);
+
+/* The store is away: nothing that needs it can be answered. */
+bool request_store_away(struct request *);
+/* The server's time, or that of its wall clock as long as it has no bucket. */
+uint64_t request_hlc(struct request *);
 
 /* The status that an error is. */
 unsigned problem_status(const struct problem *);

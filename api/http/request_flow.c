@@ -28,8 +28,8 @@ void *request_url(void *arg, const char *url, struct MHD_Connection *connection)
     if (r == NULL)
         abort();
     r->server = server;
-    r->service = server->service;
-    r->repo = service_repo(server->service);
+    r->service = atomic_load(&server->service);
+    r->repo = r->service != NULL ? service_repo(r->service) : NULL;
     r->connection = connection;
     r->url_cut = url_has_nul(url);
     atomic_fetch_add(&server->under_way, 1);
@@ -57,7 +57,7 @@ void request_end(void *arg, struct MHD_Connection *connection, void **context,
     atomic_fetch_sub(&server->held, r->held);
     if (r->dispatched)
         atomic_fetch_sub(&server->unanswered, 1);
-    struct clock *clock = r->repo->clock;
+    struct clock *clock = server->options.clock;
     free(r);
     *context = NULL;
     atomic_store(&server->idle_since_us, clock->mono_us(clock));
@@ -129,6 +129,16 @@ static bool body_fits(struct request *r, const char *method)
     return true;
 }
 
+/* While the store is away nobody waits for it in vain, and it is not asked more than it can
+ * answer. */
+static bool store_there(struct request *r)
+{
+    if ((r->route->flags & ROUTE_STORELESS) != 0 || !request_store_away(r))
+        return true;
+    respond_error(r, 503, "store_away", NULL, "the store does not answer; try again later");
+    return false;
+}
+
 /* Who asks, and what the client has seen. */
 static bool caller_read(struct request *r)
 {
@@ -195,7 +205,7 @@ static void request_begin(struct request *r, const char *method, const char *url
     }
     struct problem problem;
     if (!body_length(r, &r->length) || !route_of(r, method, url, &project) ||
-        !body_fits(r, method) || !caller_read(r))
+        !body_fits(r, method) || !store_there(r) || !caller_read(r))
         return;
     if (project.len > 0 &&
         service_project_find(r->service, project, &r->project, &problem) != OK) {
@@ -292,7 +302,7 @@ static enum MHD_Result answer_queue(struct request *r)
     if (r->unframed || atomic_load(&r->server->leaving))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     char hlc[24];
-    snprintf(hlc, sizeof(hlc), "%llu", (unsigned long long)repo_hlc(r->repo));
+    snprintf(hlc, sizeof(hlc), "%llu", (unsigned long long)request_hlc(r));
     MHD_add_response_header(response, "Mic-Hlc", hlc);
     enum MHD_Result result = MHD_queue_response(r->connection, r->status, response);
     MHD_destroy_response(response);

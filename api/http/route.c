@@ -3,8 +3,9 @@
 #define BASE "/api/mic"
 
 const struct route routes[] = {
-    {"GET", "/health", handle_health, ROUTE_NO_BODY},
-    {"GET", "/metrics", handle_metrics, ROUTE_NO_BODY},
+    {"GET", "/health", handle_health, ROUTE_NO_BODY | ROUTE_STORELESS},
+    {"GET", "/ready", handle_ready, ROUTE_NO_BODY | ROUTE_STORELESS},
+    {"GET", "/metrics", handle_metrics, ROUTE_NO_BODY | ROUTE_STORELESS},
     {"POST", "/projects", handle_project_create, ROUTE_WRITES},
     {"GET", "/projects", handle_project_list, ROUTE_NO_BODY},
     {"GET", "/projects/:id", handle_project, ROUTE_NO_BODY},

@@ -6,10 +6,11 @@
 #include "api/http/request.h"
 
 enum route_flags {
-    ROUTE_WRITES = 1,   /* needs an author; refused while the clock is off */
-    ROUTE_STREAMS = 2,  /* the body is an upload */
-    ROUTE_NO_BODY = 4,  /* the body, if any, is passed over */
-    ROUTE_EMPTY_OK = 8, /* a body may be left out */
+    ROUTE_WRITES = 1,     /* needs an author; refused while the clock is off */
+    ROUTE_STREAMS = 2,    /* the body is an upload */
+    ROUTE_NO_BODY = 4,    /* the body, if any, is passed over */
+    ROUTE_EMPTY_OK = 8,   /* a body may be left out */
+    ROUTE_STORELESS = 16, /* answered without the store, and without a service */
 };
 
 struct route {
@@ -36,6 +37,7 @@ const char *route_methods(unsigned methods);
 
 /* The handlers, by file. */
 void handle_health(struct request *);
+void handle_ready(struct request *);
 void handle_metrics(struct request *);
 void handle_project_create(struct request *);
 void handle_project_list(struct request *);

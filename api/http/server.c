@@ -82,7 +82,7 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http_server *server = arg;
-    struct clock *clock = service_repo(server->service)->clock;
+    struct clock *clock = server->options.clock;
     (void)connection;
     (void)context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
@@ -113,8 +113,7 @@ __attribute__((format(printf, 2, 0))) static void on_complaint(void *arg, const 
     log_debug("http", LOG_STR("message", text));
 }
 
-int http_server_open(struct service *service, const struct http_options *options,
-                     struct http_server **out)
+int http_server_open(const struct http_options *options, struct http_server **out)
 {
     struct sockaddr_storage address;
     bool given = options->listen_fd >= 0;
@@ -127,8 +126,10 @@ int http_server_open(struct service *service, const struct http_options *options
     struct http_server *server = calloc(1, sizeof(*server));
     if (server == NULL)
         abort();
-    server->service = service;
     server->options = *options;
+    atomic_store(&server->service, options->service);
+    server->opened_us = options->clock->mono_us(options->clock);
+    atomic_store(&server->idle_since_us, server->opened_us);
     files_allow(options->connections_max);
     struct MHD_OptionItem where[] = {
         given ? (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, options->listen_fd, NULL}
@@ -154,10 +155,14 @@ int http_server_open(struct service *service, const struct http_options *options
         free(server);
         return err;
     }
-    struct clock *clock = service_repo(service)->clock;
-    atomic_store(&server->idle_since_us, clock->mono_us(clock));
     *out = server;
     return OK;
+}
+
+void http_server_serve(struct http_server *server, struct service *service)
+{
+    assert(atomic_load(&server->service) == NULL);
+    atomic_store(&server->service, service);
 }
 
 unsigned http_server_port(const struct http_server *server)
@@ -170,7 +175,7 @@ unsigned http_server_port(const struct http_server *server)
 
 uint64_t http_server_idle_ms(struct http_server *server)
 {
-    struct clock *clock = service_repo(server->service)->clock;
+    struct clock *clock = server->options.clock;
     uint64_t since = atomic_load(&server->idle_since_us);
     uint64_t now = clock->mono_us(clock);
     bool busy = atomic_load(&server->under_way) > 0;

@@ -8,9 +8,11 @@
 struct http_server;
 
 struct http_options {
-    const char *address; /* "127.0.0.1:7420", "[::1]:0"; port 0: a free one */
-    int listen_fd;       /* a socket that listens already, instead of `address`; -1: none */
-    unsigned threads;    /* at least 1; more than there are cores makes waits longer */
+    struct clock *clock;
+    struct service *service; /* started, outlives the server; NULL: there is none yet */
+    const char *address;     /* "127.0.0.1:7420", "[::1]:0"; port 0: a free one */
+    int listen_fd;           /* a socket that listens already, instead of `address`; -1: none */
+    unsigned threads;        /* at least 1; more than there are cores makes waits longer */
     unsigned connections_max;
     size_t request_max;       /* bytes of a body, but for uploads */
     uint64_t idle_timeout_ms; /* a connection that says nothing for so long is closed */
@@ -19,11 +21,14 @@ struct http_options {
     struct store *trace; /* counts requests to the store, for /metrics; may be NULL */
 };
 
+/* A server without a service tells how it is (/health, /ready, /metrics), and answers 503 to
+ * all else. */
+
 /* ERR_DENIED for an address that is not loopback: there are no accounts. ERR_CONFLICT: the port
- * is taken. The service must be started, and outlive it. A `listen_fd` is the
- * server's from here on. */
-int http_server_open(struct service *, const struct http_options *,
-                     struct http_server **out) MUST_USE;
+ * is taken. A `listen_fd` is the server's from here on. */
+int http_server_open(const struct http_options *, struct http_server **out) MUST_USE;
+/* Gives it the service that it had not. Requests that have begun before get none. */
+void http_server_serve(struct http_server *, struct service *);
 unsigned http_server_port(const struct http_server *);
 /* How long no request has been under way; since the start when there was none yet. */
 uint64_t http_server_idle_ms(struct http_server *);

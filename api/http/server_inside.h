@@ -8,8 +8,9 @@
 #include "api/http/request.h"
 
 struct http_server {
-    struct service *service;
+    _Atomic(struct service *) service; /* NULL: none yet */
     struct http_options options;
+    uint64_t opened_us;
     struct MHD_Daemon *daemon;
     _Atomic uint64_t held; /* bytes that requests hold, as request_hold counts them */
     _Atomic uint64_t

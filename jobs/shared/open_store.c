@@ -55,26 +55,34 @@ int open_store(const char *program, const struct settings *s, struct store **out
     return 1;
 }
 
-void say_not_passed(const char *program, const char *dir, const struct probe_report *report)
+static void not_passed(const char *dir, struct probe_report *report)
 {
-    fprintf(stderr, "%s: %s %s: %s\n", program, dir,
-            report->refused ? "cannot be used" : "cannot be tried", report->says);
+    AUTO_BUF says = {0};
+    buf_printf(&says, "%s %s: %s", dir, report->refused ? "cannot be used" : "cannot be tried",
+               report->says);
+    size_t len = says.len < PROBE_SAYS_MAX ? says.len : PROBE_SAYS_MAX - 1;
+    memcpy(report->says, says.data, len);
+    report->says[len] = '\0';
 }
 
-int open_probed_store(const char *program, const struct settings *s, struct store **out)
+void say_not_passed(const char *program, const char *dir, const struct probe_report *report)
 {
-    int code = open_store(program, s, out);
-    if (code >= 0 || !is_s3_place(s->dir))
-        return code;
-    struct probe_report report;
-    int err = s3_store_probe(*out, false, &report);
-    if (err == OK) {
+    struct probe_report said = *report;
+    not_passed(dir, &said);
+    fprintf(stderr, "%s: %s\n", program, said.says);
+}
+
+int probe_opened_store(const struct settings *s, struct store *store,
+                       struct probe_report *report)
+{
+    if (!is_s3_place(s->dir))
+        return OK;
+    int err = s3_store_probe(store, false, report);
+    if (err == OK)
         log_info("bucket_passed", LOG_STR("bucket", s->dir),
-                 LOG_STR("provider", s3_store_provider(*out)->name),
-                 LOG_STR("etags", report.quoted ? "quoted" : "bare"));
-        return -1;
-    }
-    say_not_passed(program, s->dir, &report);
-    store_close(*out);
-    return 1;
+                 LOG_STR("provider", s3_store_provider(store)->name),
+                 LOG_STR("etags", report->quoted ? "quoted" : "bare"));
+    else
+        not_passed(s->dir, report);
+    return err;
 }

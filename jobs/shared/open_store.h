@@ -8,8 +8,9 @@
 /* Opens what settings->dir names; asks nothing of a server. `program` begins what is said on
  * stderr. Gives -1 to go on, else what main is to return. */
 int open_store(const char *program, const struct settings *, struct store **out);
-/* Opens it, and probes it when it is a bucket that has not passed within a day. */
-int open_probed_store(const char *program, const struct settings *, struct store **out);
+/* Probes it when it is a bucket that has not passed within a day. Gives what the probe gives;
+ * what is wrong is a whole sentence in the report then. */
+int probe_opened_store(const struct settings *, struct store *, struct probe_report *) MUST_USE;
 
 /* Says on stderr that the probe was not passed, and why. */
 void say_not_passed(const char *program, const char *dir, const struct probe_report *);

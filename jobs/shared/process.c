@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "jobs/shared/open_store.h"
+#include "jobs/shared/opening.h"
 #include "pipeline/store/trace.h"
 #include "pipeline/sys/log.h"
 
@@ -14,94 +15,85 @@
  * not keep a timer's job for ever. */
 #define ONCE_ROUNDS_MAX 10000u
 
-int process_open(struct process *p, const struct settings_program *program, int argc,
-                 char **argv)
+int process_begin(struct process *p, const struct settings_program *program, int argc,
+                  char **argv)
 {
-    *p = (struct process){0};
+    *p = (struct process){.program = program->name};
     int code;
     if (!settings_start(program, argc, argv, environ, &p->settings, &code))
         return code;
     log_setup((enum log_level)p->settings.log_level, p->settings.log_json);
     process_block_signals();
-    code = open_probed_store(program->name, &p->settings, &p->disk);
+    code = open_store(program->name, &p->settings, &p->disk);
     if (code >= 0) {
         settings_release(&p->settings);
         return code;
     }
-    p->store = trace_store_open(p->disk);
-    struct repo_options options = {.page_cache_bytes = (size_t)p->settings.page_cache_bytes,
-                                   .content_cache_bytes =
-                                       (size_t)p->settings.content_cache_bytes,
-                                   .shards = (uint32_t)p->settings.shards,
-                                   .chunk_size = (uint32_t)p->settings.chunk_size};
-    int err = repo_open(&p->repo, p->store, clock_system(), rng_system(), &options);
-    if (err == OK)
-        return -1;
-    fprintf(stderr, "%s: cannot open the bucket in %s: %s\n", program->name, p->settings.dir,
-            err_name(err));
+    p->pulse = pulse_store_open(p->disk, clock_system());
+    p->store = trace_store_open(p->pulse);
+    return -1;
+}
+
+static void process_end(struct process *p)
+{
     store_close(p->store);
+    store_close(p->pulse);
     store_close(p->disk);
     settings_release(&p->settings);
-    return 1;
+}
+
+void process_leave(int code)
+{
+    (void)fflush(NULL);
+    _exit(code);
+}
+
+int process_open(struct process *p, bool wait)
+{
+    struct opening opening;
+    int code;
+    opening_start(&opening, p, wait);
+    while ((code = opening_code(&opening)) == OPENING_UNDER_WAY) {
+        /* It may be in the middle of a request, and has nothing that is worth a wait. */
+        if (!process_pause(UINT64_MAX))
+            process_leave(wait ? 0 : 1);
+    }
+    if (code >= 0)
+        process_end(p);
+    return code;
 }
 
 void process_close(struct process *p)
 {
     repo_close(&p->repo);
-    store_close(p->store);
-    store_close(p->disk);
-    settings_release(&p->settings);
+    process_end(p);
 }
 
-static void ending_signals(sigset_t *set)
+/* SIGUSR1 is what a thread of this process wakes the main thread with. */
+static void own_signals(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    sigaddset(set, SIGUSR1);
 }
 
 void process_block_signals(void)
 {
     sigset_t set;
-    ending_signals(&set);
+    own_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-void process_wait_signal(void)
-{
-    sigset_t set;
-    int which;
-    ending_signals(&set);
-    sigwait(&set, &which);
-}
-
-void process_wait_front(const struct process *p, const struct front *front)
-{
-    const struct timespec pause = {.tv_nsec = 100000000};
-    sigset_t set;
-    ending_signals(&set);
-    if (p->settings.idle_exit == 0) {
-        process_wait_signal();
-        return;
-    }
-    while (sigtimedwait(&set, NULL, &pause) < 0) {
-        if (http_server_idle_ms(front->server) >= p->settings.idle_exit) {
-            log_info("idle", LOG_U64("for_ms", p->settings.idle_exit));
-            http_server_leave(front->server);
-            return;
-        }
-    }
-}
-
-/* Whether the program is to go on after it. */
-static bool pause_ms(uint64_t ms)
+bool process_pause(uint64_t ms)
 {
     const struct timespec pause = {.tv_sec = (time_t)(ms / 1000),
                                    .tv_nsec = (long)(ms % 1000) * 1000000};
     sigset_t set;
-    ending_signals(&set);
-    return sigtimedwait(&set, NULL, &pause) < 0;
+    own_signals(&set);
+    int which = ms == UINT64_MAX ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &pause);
+    return which < 0 || which == SIGUSR1;
 }
 
 /* Until there is nothing to do, and what was left to another process is done by that, or has
@@ -120,7 +112,7 @@ static int stage_run_once(struct stage *stage, uint64_t pause_min_ms, uint64_t p
                 return OK;
             continue;
         }
-        if (!stage->waits || !pause_ms(pause))
+        if (!stage->waits || !process_pause(pause))
             return OK;
         pause = pause * 2 > pause_max_ms ? pause_max_ms : pause * 2;
     }
@@ -137,7 +129,8 @@ int process_run_stage(struct process *p, struct stage *stage, bool once, uint64_
             log_error("stage_failed", LOG_STR("stage", stage->name), LOG_ERR(err));
     } else {
         struct follow *follow = follow_start(stage, pause_min_ms, pause_max_ms);
-        process_wait_signal();
+        while (process_pause(UINT64_MAX)) {
+        }
         follow_stop(follow);
     }
     stage->close(stage);
@@ -151,86 +144,4 @@ struct land_options process_land_options(const struct process *p)
                                  .fold_after_ms = p->settings.fold_after_ms,
                                  .missing_after_ms = p->settings.missing_after_ms,
                                  .lease_ms = (uint32_t)p->settings.lease_ms};
-}
-
-int process_service_open(struct process *p, struct front *front,
-                         void (*hint)(void *, uint32_t shard), void *hint_arg)
-{
-    const struct settings *s = &p->settings;
-    struct service_options service = {
-        .intake = {.window_us = s->intake_window_us,
-                   .batch_max = (size_t)s->intake_batch_max,
-                   .queue_max = (size_t)s->intake_queue_max,
-                   .hint = hint,
-                   .hint_arg = hint_arg},
-        .wait_max_ms = s->wait_max_ms,
-        .poll_ms = s->wait_poll_ms,
-        .waiters_max = s->http_connections_max,
-    };
-    int err = service_open(&p->repo, &service, &front->service);
-    if (err != OK) {
-        fprintf(stderr, "cannot start the service: %s\n", err_name(err));
-        return 1;
-    }
-    return -1;
-}
-
-/* The socket that systemd, or who does as it does, has handed over; -1: none. */
-static int listen_fd(void)
-{
-    const char *pid = getenv("LISTEN_PID");
-    const char *fds = getenv("LISTEN_FDS");
-    bool ours = pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid() &&
-                strtol(fds, NULL, 10) > 0;
-    return ours ? 3 : -1;
-}
-
-int process_listen(struct process *p, struct front *front)
-{
-    const struct settings *s = &p->settings;
-    service_start(front->service);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    char address[80];
-    bool v6 = strchr(s->listen.host, ':') != NULL;
-    snprintf(address, sizeof(address), v6 ? "[%s]:%u" : "%s:%u", s->listen.host,
-             (unsigned)s->listen.port);
-    struct http_options http = {.address = address,
-                                .listen_fd = listen_fd(),
-                                .threads = s->http_threads > 0
-                                               ? (unsigned)s->http_threads
-                                               : (unsigned)(cores > 0 ? cores : 1),
-                                .connections_max = (unsigned)s->http_connections_max,
-                                .request_max = (size_t)s->request_max,
-                                .idle_timeout_ms = s->http_idle_ms,
-                                .wait_max_ms = s->wait_max_ms,
-                                .version = MIC_VERSION,
-                                .trace = p->store};
-    int err = http_server_open(front->service, &http, &front->server);
-    if (err != OK) {
-        fprintf(stderr, "cannot listen on %s: %s\n", address,
-                err == ERR_CONFLICT ? "the port is taken" : err_name(err));
-        return 1;
-    }
-    if (http.listen_fd >= 0)
-        printf("listening on a socket that was handed over, port %u\n",
-               http_server_port(front->server));
-    else
-        printf(v6 ? "listening on http://[%s]:%u\n" : "listening on http://%s:%u\n",
-               s->listen.host, http_server_port(front->server));
-    fflush(stdout);
-    return -1;
-}
-
-void process_front_stop(struct front *front)
-{
-    if (front->server != NULL)
-        http_server_quiesce(front->server);
-    service_stop(front->service);
-}
-
-void process_front_close(struct front *front)
-{
-    if (front->server != NULL)
-        http_server_close(front->server);
-    service_close(front->service);
 }

@@ -2,34 +2,35 @@
 #ifndef JOBS_SHARED_PROCESS_H
 #define JOBS_SHARED_PROCESS_H
 
-#include "api/http/server.h"
 #include "config/settings.h"
 #include "pipeline/repo/repo.h"
 #include "pipeline/stages/follow.h"
+#include "pipeline/store/pulse.h"
 
 struct process {
+    const char *program;
     struct settings settings;
     struct store *disk;
-    struct store *store; /* counts what goes to `disk` */
+    struct store *pulse; /* remembers whether `disk` answers */
+    struct store *store; /* counts what goes there */
     struct repo repo;
 };
 
-/* The front of this process. */
-struct front {
-    struct service *service;
-    struct http_server *server;
-};
-
-/* Reads the settings and opens the bucket. Gives -1 to go on, else what main is to return: help
- * was shown, or what is wrong was said. */
-int process_open(struct process *, const struct settings_program *, int argc, char **argv);
+/* Reads the settings, and makes the store without asking it anything. Gives -1 to go on, else
+ * what main is to return: help was shown, or what is wrong was said. */
+int process_begin(struct process *, const struct settings_program *, int argc, char **argv);
+/* Opens the bucket; `wait`: for as long as the store is away. Gives -1 to go on, else what main
+ * is to return. A signal to end ends the program meanwhile. */
+int process_open(struct process *, bool wait);
 void process_close(struct process *);
 
-/* Blocks the signals that end a program, in all threads that start later; waits for one. */
+/* Blocks the signals that this program waits for, in all threads that start later. */
 void process_block_signals(void);
-void process_wait_signal(void);
-/* The same for a front, which may also end by itself when nobody asks it anything. */
-void process_wait_front(const struct process *, const struct front *);
+/* Waits so long (UINT64_MAX: for ever), less when a thread sends SIGUSR1; false: a signal to
+ * end came. */
+bool process_pause(uint64_t ms);
+/* Ends the program at once, while its threads may be in the middle of something. */
+void process_leave(int code) __attribute__((noreturn));
 
 /* A stage once (until it finds nothing to do and has left nothing to another), or for ever,
  * until a signal. Gives what main is to return. Closes the stage. */
@@ -37,16 +38,5 @@ int process_run_stage(struct process *, struct stage *, bool once, uint64_t paus
                       uint64_t pause_max_ms);
 
 struct land_options process_land_options(const struct process *);
-
-/* Opens the service, not started. `hint` is called when something became durable in the queue;
- * may be NULL. This and the next give -1 to go on, else what main is to return. */
-int process_service_open(struct process *, struct front *, void (*hint)(void *, uint32_t shard),
-                         void *hint_arg);
-/* Starts the service and listens, on the socket that was handed over to the process if there is
- * one (systemd's protocol: LISTEN_PID and LISTEN_FDS); says on stdout where. */
-int process_listen(struct process *, struct front *);
-/* Stops accepting, and settles what waits. */
-void process_front_stop(struct front *);
-void process_front_close(struct front *);
 
 #endif
