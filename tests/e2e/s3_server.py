@@ -1,14 +1,17 @@
-"""A small S3 server in memory that may lie, and a proxy that speaks TLS: for tests of what looks at servers. It checks no
+"""A small S3 server in memory that may lie or refuse, and a proxy that speaks TLS: for tests of what looks at servers. It checks no
 signatures, and knows only what the store of the programs asks for."""
 
+import collections
 import email.utils
 import hashlib
 import http.server
+import re
 import select
 import socket
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 from xml.sax.saxutils import escape
 
@@ -32,14 +35,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def key(self):
         return urllib.parse.unquote(self.path.split("?")[0]).split("/", 2)[2]
 
+    def refuses(self):
+        """What is said to come too soon, or to a server that is busy, did not happen."""
+        server = self.server
+        time.sleep(server.delay)
+        now = time.monotonic()
+        with server.lock:
+            name = "?" if "?" in self.path else re.sub("[0-9a-f]{4,}.*", "", self.key())
+            server.requests[self.command, name] += 1
+            early = self.command == "PUT" and now - server.put_at.get(self.key(), -server.interval) < server.interval
+            status = 503 if server.busy else 429 if early else 0
+            if early:
+                server.early.append(self.key())
+        if status:
+            self.answer(status, b"<Error><Code>SlowDown</Code><Message>no</Message></Error>", Retry_After="1")
+        return status != 0
+
     def do_GET(self):
+        if self.refuses():
+            return None
         if "?" in self.path:
             return self.list()
         with self.server.lock:
             body = self.server.objects.get(self.key())
         if body is None:
             return self.error(404, "NoSuchKey")
-        return self.answer(200, body, ETag=etag(body))
+        found = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers["Range"] or "")
+        if not found:
+            return self.answer(200, body, ETag=etag(body))
+        first, last = (int(n) if n else None for n in found.groups())
+        first, last = (max(0, len(body) - last), len(body) - 1) if first is None else (first, len(body) - 1 if last is None else last)
+        if first >= len(body):
+            return self.error(416, "InvalidRange")
+        part = body[first:last + 1]
+        return self.answer(206, part, ETag=etag(body), Content_Range=f"bytes {first}-{first + len(part) - 1}/{len(body)}")
 
     do_HEAD = do_GET
 
@@ -55,6 +84,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.refuses():
+            return None
         match, none = self.headers["If-Match"], self.headers["If-None-Match"]
         with self.server.lock:
             old = self.server.objects.get(self.key())
@@ -68,9 +99,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.server.used.add(match)
             if not fails:
                 self.server.objects[self.key()] = body
+                self.server.put_at[self.key()] = time.monotonic()
         return self.error(412, "PreconditionFailed") if fails else self.answer(200, ETag=etag(body))
 
     def do_DELETE(self):
+        if self.refuses():
+            return
         with self.server.lock:
             self.server.objects.pop(self.key(), None)
         self.answer(204)
@@ -84,13 +118,18 @@ def etag(body):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """`lie` is "", "no conditions" or "two winners"."""
+    """`lie` is "", "no conditions" or "two winners". While it is `busy` it answers 503 to all; a second put to a key
+    within `interval` seconds is answered 429, and the key is noted in `early`. Every request takes `delay` seconds.
+    `requests` counts them by method and the first words of the key, "?" for lists."""
 
     request_queue_size = 128
 
-    def __init__(self, lie=""):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lie, self.lock, self.objects, self.used = lie, threading.Lock(), {}, set()
+    def __init__(self, lie="", port=0, objects=None):
+        super().__init__(("127.0.0.1", port), Handler)
+        self.lie, self.lock, self.used = lie, threading.Lock(), set()
+        self.objects = {} if objects is None else objects
+        self.busy, self.delay, self.interval, self.put_at, self.early = False, 0, 0, {}, []
+        self.requests, self.connections = collections.Counter(), set()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -98,8 +137,22 @@ class Server(http.server.ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_):
+        """Gone, with the connections that stand."""
         self.shutdown()
         self.server_close()
+        with self.lock:
+            for connection in self.connections:
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request, client_address):
+        with self.lock:
+            self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        with self.lock:
+            self.connections.discard(request)
+        super().shutdown_request(request)
 
 
 class TlsProxy:

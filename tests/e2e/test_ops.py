@@ -50,6 +50,11 @@ def test_kubernetes_example(_):
     assert "HorizontalPodAutoscaler" in kinds and "Deployment" in kinds, kinds
     config = next(d for d in documents if d["kind"] == "ConfigMap")["data"]
     assert set(yaml.safe_load(config["micelio.yaml"])) <= settings()
+    probes = {name: probe["httpGet"]["path"] for d in documents if d["kind"] == "Deployment"
+              for container in d["spec"]["template"]["spec"]["containers"]
+              for name, probe in container.items() if name.endswith("Probe")}
+    assert probes == {"livenessProbe": "/api/mic/health", "readinessProbe": "/api/mic/ready"}, probes
+    assert all(f"location = {path} " in config["nginx.conf"] for path in probes.values())
     commands = re.findall(r"command: \[([\w-]+)", read("kubernetes", "micelio.yaml"))
     assert commands and all(os.path.exists(forge.program(c)) for c in commands), commands
 
