@@ -54,6 +54,11 @@ static uint64_t overlay_date_ms(struct store *store)
     return store_date_ms(overlay_of(store)->below);
 }
 
+static uint32_t overlay_put_interval_ms(struct store *store)
+{
+    return store_put_interval_ms(overlay_of(store)->below);
+}
+
 static void overlay_close(struct store *store UNUSED)
 {
 }
@@ -64,6 +69,7 @@ static const struct store_calls overlay_calls = {
     .many = overlay_many,
     .list = overlay_list,
     .date_ms = overlay_date_ms,
+    .put_interval_ms = overlay_put_interval_ms,
     .close = overlay_close,
 };
 

@@ -126,6 +126,11 @@ static uint64_t date_ms(struct store *store)
     return s3_date_ms(s3_of(store));
 }
 
+static uint32_t put_interval_ms(struct store *store)
+{
+    return s3_store_provider(store)->put_interval_ms;
+}
+
 static void s3_close(struct store *store)
 {
     struct s3_store *s3 = s3_of(store);
@@ -141,6 +146,7 @@ const struct store_calls s3_calls = {
     .many = s3_many,
     .list = s3_list,
     .date_ms = date_ms,
+    .put_interval_ms = put_interval_ms,
     .close = s3_close,
 };
 

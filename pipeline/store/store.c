@@ -135,6 +135,11 @@ uint64_t store_date_ms(struct store *store)
     return store->calls->date_ms(store);
 }
 
+uint32_t store_put_interval_ms(struct store *store)
+{
+    return store->calls->put_interval_ms == NULL ? 0 : store->calls->put_interval_ms(store);
+}
+
 void store_close(struct store *store)
 {
     if (store != NULL) {

@@ -117,6 +117,9 @@ struct store_calls {
     /* What the store's own clock shows now, in milliseconds since 1970, as far as its answers
      * tell; 0 when it has not answered yet. */
     uint64_t (*date_ms)(struct store *);
+    /* See store_put_interval_ms. NULL: no bound is known. A layer gives that of the store
+     * below. */
+    uint32_t (*put_interval_ms)(struct store *);
     void (*close)(struct store *);
 };
 
@@ -147,6 +150,11 @@ int store_many(struct store *, struct store_op *ops, size_t n) MUST_USE;
 int store_list(struct store *, struct arena *, const char *prefix, const char *after,
                size_t max, struct store_list *out) MUST_USE;
 uint64_t store_date_ms(struct store *);
+/* The store takes one put to a key in so many milliseconds, and answers more with ERR_AGAIN; 0:
+ * no such bound is known. Who puts a key again and again keeps that distance, for every put
+ * that is refused is a request for nothing. It may be known only once the store has
+ * answered. */
+uint32_t store_put_interval_ms(struct store *);
 void store_close(struct store *);
 
 /* Whether `key` is one that a store takes. */

@@ -166,6 +166,11 @@ static uint64_t trace_date_ms(struct store *store)
     return store_date_ms(trace_of(store)->below);
 }
 
+static uint32_t trace_put_interval_ms(struct store *store)
+{
+    return store_put_interval_ms(trace_of(store)->below);
+}
+
 static void trace_close(struct store *store)
 {
     struct trace_store *trace = trace_of(store);
@@ -181,6 +186,7 @@ struct store *trace_store_open(struct store *below)
         .many = trace_many,
         .list = trace_list,
         .date_ms = trace_date_ms,
+        .put_interval_ms = trace_put_interval_ms,
         .close = trace_close,
     };
     struct trace_store *trace = calloc(1, sizeof(*trace));

@@ -28,7 +28,8 @@ static void open_mem(struct rig *rig)
 static void open_slow(struct rig *rig)
 {
     rig->below = mem_store_open();
-    rig->store = slow_store_open(rig->below, clock_system(), 20);
+    const struct slow_options options = {.clock = clock_system(), .delay_us = 20};
+    rig->store = slow_store_open(rig->below, &options);
 }
 
 static void open_trace(struct rig *rig)

@@ -309,6 +309,11 @@ static uint64_t faulty_date_ms(struct store *store)
     return store_date_ms(faulty_of(store)->below);
 }
 
+static uint32_t faulty_put_interval_ms(struct store *store)
+{
+    return store_put_interval_ms(faulty_of(store)->below);
+}
+
 static void faulty_close(struct store *store)
 {
     struct faulty_store *faulty = faulty_of(store);
@@ -329,6 +334,7 @@ struct store *faulty_store_open(struct store *below)
         .many = faulty_many,
         .list = faulty_list,
         .date_ms = faulty_date_ms,
+        .put_interval_ms = faulty_put_interval_ms,
         .close = faulty_close,
     };
     struct faulty_store *faulty = must_have(calloc(1, sizeof(*faulty)));

@@ -212,6 +212,11 @@ static uint64_t liar_date_ms(struct store *store)
     return store_date_ms(liar_of(store)->below);
 }
 
+static uint32_t liar_put_interval_ms(struct store *store)
+{
+    return store_put_interval_ms(liar_of(store)->below);
+}
+
 static void liar_close(struct store *store)
 {
     struct liar *liar = liar_of(store);
@@ -228,6 +233,7 @@ struct store *liar_open(struct store *below_it, enum lie lie)
         .many = liar_many,
         .list = liar_list,
         .date_ms = liar_date_ms,
+        .put_interval_ms = liar_put_interval_ms,
         .close = liar_close,
     };
     struct liar *liar = calloc(1, sizeof(*liar));
