@@ -166,7 +166,10 @@ $(replays): $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay_ma
 $(fuzzers): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libsupport.a $(libs)
 	$(link) -fsanitize=fuzzer $(test_libs)
 $(benches): $(B)/bench/%: $(B)/obj/ops/bench/%.o $(libs)
-	$(link) $(lib_libs)
+	$(link) $(wrapped) $(lib_libs)
+# It is mic-forge, but for the store that it opens.
+$(B)/bench/slow_forge: $(call obj,jobs/mic-forge.c $(shared_src))
+$(B)/bench/slow_forge: wrapped := -Wl,--wrap=open_probed_store,--wrap=process_close
 
 # Written only when its content changes, so that what depends on it is made only then.
 $(B)/%.list: force

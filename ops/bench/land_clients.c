@@ -3,15 +3,15 @@
  *
  *   land_clients setup HOST:PORT PROJECT  makes the project and lands the hot tree's files
  *   land_clients files DIR                writes the same files below DIR
- *   land_clients run HOST:PORT PROJECT CLIENTS SECONDS [PID]
+ *   land_clients run HOST:PORT PROJECT CLIENTS SECONDS [PID [WARM]]
  *
  * The hot tree has 1,000 files of about 2 KB in 32 directories. Client c works in directory c %
- * 32, on files that no other client touches. Every landing is one session that writes the next
- * three of its files; `seen` is what the client wrote there itself before, and the base is the
- * position of its last answer.
+ * 32, on files that no other client touches; more clients than the tree has files for make some
+ * of their own. Every landing is one session that writes the next three of its files; `seen` is
+ * what the client wrote there itself before, and the base is the position of its last answer.
  *
- * `run` counts for SECONDS after a second of warming up and prints one line of JSON. With PID
- * it adds the CPU time that this process used meanwhile, and its greatest memory. */
+ * `run` counts for SECONDS after WARM seconds (1) of warming up and prints one line of JSON.
+ * With PID it adds the CPU time that this process used meanwhile, and its greatest memory. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -33,14 +33,13 @@
 #define POOL         2048u /* contents to choose from */
 #define CLIENTS_MAX  4096u
 #define ANSWER_MAX   (64u * KIB)
-#define WARM_US      1000000u
 #define RETRY_US     10000u
 #define OWN_MAX      (FILES / DIRS + 1)
 #define TEXT_LEN_MIN 1900u
 
 struct file {
-    uint32_t number; /* in the hot tree */
-    struct hash hash;
+    uint32_t number;  /* in the hot tree */
+    struct hash hash; /* zero: it is not there */
     struct hash next; /* under way */
 };
 
@@ -216,7 +215,8 @@ static void request_make(struct client *c)
         while (hash_equal(&content->hash, &file->hash));
         file->next = content->hash;
         file_path(file->number, paths[i]);
-        records[1 + i] = record_file(c->base, paths[i], &file->hash, content);
+        const struct hash *seen = hash_is_zero(&file->hash) ? NULL : &file->hash;
+        records[1 + i] = record_file(c->base, paths[i], seen, content);
     }
     struct session session = {.records = records, .n_records = ARRAY_LEN(records)};
     sessions_post(&c->out, author, &session);
@@ -439,6 +439,7 @@ static void files_write(const char *dir)
 static struct client *clients_open(uint32_t n)
 {
     struct client *clients = calloc(n, sizeof(*clients));
+    uint32_t files = (n + DIRS) * WRITES > FILES ? (n + DIRS) * WRITES : FILES;
     bench.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (clients == NULL || bench.epoll < 0)
         fail("memory");
@@ -446,10 +447,12 @@ static struct client *clients_open(uint32_t n)
         struct client *c = &clients[i];
         *c = (struct client){.fd = connect_new(), .number = i, .base = 1};
         uint32_t sharing = (n - i % DIRS + DIRS - 1) / DIRS; /* clients in its directory */
-        for (uint32_t f = i; f < FILES; f += DIRS * sharing)
-            c->own[c->n_own++] = (struct file){.number = f, .hash = bench.pool[f].hash};
-        if (c->n_own < WRITES)
-            fail("too many clients for the hot tree");
+        for (uint32_t f = i; f < files; f += DIRS * sharing) {
+            struct file *own = &c->own[c->n_own++];
+            own->number = f;
+            if (f < FILES)
+                own->hash = bench.pool[f].hash;
+        }
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(bench.epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
             fail("epoll_ctl");
@@ -524,10 +527,10 @@ static int number_order(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void run(uint32_t n, uint64_t seconds, long pid)
+static void run(uint32_t n, uint64_t seconds, long pid, uint64_t warm)
 {
     struct client *clients = clients_open(n);
-    clients_run(clients, n, now_us() + WARM_US);
+    clients_run(clients, n, now_us() + warm * 1000000);
     uint64_t cpu = pid > 0 ? process_cpu_us(pid) : 0;
     uint64_t own_cpu = process_cpu_us(getpid());
     uint64_t began = now_us();
@@ -562,14 +565,15 @@ static void run(uint32_t n, uint64_t seconds, long pid)
 
 int main(int argc, char **argv)
 {
-    bool is_run = (argc == 6 || argc == 7) && strcmp(argv[1], "run") == 0;
+    bool is_run = argc >= 6 && argc <= 8 && strcmp(argv[1], "run") == 0;
     bool is_setup = argc == 4 && strcmp(argv[1], "setup") == 0;
     bool is_files = argc == 3 && strcmp(argv[1], "files") == 0;
     uint32_t clients = is_run ? (uint32_t)strtoul(argv[4], NULL, 10) : 1;
     if ((!is_run && !is_setup && !is_files) || clients == 0 || clients > CLIENTS_MAX) {
-        fprintf(stderr, "usage: land_clients setup HOST:PORT PROJECT\n"
-                        "       land_clients files DIR\n"
-                        "       land_clients run HOST:PORT PROJECT CLIENTS SECONDS [PID]\n");
+        fprintf(stderr,
+                "usage: land_clients setup HOST:PORT PROJECT\n"
+                "       land_clients files DIR\n"
+                "       land_clients run HOST:PORT PROJECT CLIENTS SECONDS [PID [WARM]]\n");
         return 2;
     }
     pool_make();
@@ -584,7 +588,8 @@ int main(int argc, char **argv)
     if (is_run) {
         bench.boot = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
         bench.chance ^= bench.boot;
-        run(clients, strtoull(argv[5], NULL, 10), argc == 7 ? strtol(argv[6], NULL, 10) : 0);
+        run(clients, strtoull(argv[5], NULL, 10), argc > 6 ? strtol(argv[6], NULL, 10) : 0,
+            argc > 7 ? strtoull(argv[7], NULL, 10) : 1);
     }
     arena_release(&bench.texts);
     return 0;

@@ -154,6 +154,20 @@ class Rig:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def http_get(port, path):
+    """The bytes of a server's answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", path, headers={"Mic-Author": "bench"})
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"GET {path}: {answer.status} {body[:300]!r}")
+    return body
+
+
 class Listening:
     """A server that says `listening on http://HOST:PORT` on its stdout."""
 
@@ -187,16 +201,7 @@ class Forge(Listening):
 
     def get(self, path):
         """The bytes of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("GET", f"/api/mic{path}", headers={"Mic-Author": "bench"})
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise RuntimeError(f"GET {path}: {answer.status} {body[:300]!r}")
-        return body
+        return http_get(self.port, f"/api/mic{path}")
 
     def json(self, path):
         return json.loads(self.get(path))
