@@ -44,13 +44,15 @@ static void *follow_run(void *arg)
     struct follow *f = arg;
     uint64_t pause_ms = 0;
     int last = OK;
-    while (follow_pause(f, pause_ms)) {
+    uint64_t again_ms = 0;
+    while (follow_pause(f, again_ms > 0 && again_ms < pause_ms ? again_ms : pause_ms)) {
         int did = f->stage->run(f->stage);
         if (did < 0 && did != last)
             log_warn("stage_failed", LOG_STR("stage", f->stage->name), LOG_ERR(did));
         else if (did >= 0 && last < 0)
             log_info("stage_well", LOG_STR("stage", f->stage->name));
         last = did < 0 ? did : OK;
+        again_ms = f->stage->again_ms;
         if (did > 0)
             pause_ms = 0;
         else if (pause_ms == 0)

@@ -1,5 +1,6 @@
 /* Runs a stage over and over in a thread: at once while there is work, else after a pause that
- * doubles from the least to the greatest; a wake ends the pause. */
+ * doubles from the least to the greatest, and ends when the stage wants to run again; a wake
+ * ends it, too. */
 #ifndef PIPELINE_STAGES_FOLLOW_H
 #define PIPELINE_STAGES_FOLLOW_H
 

@@ -8,6 +8,7 @@
 #include "formats/queue_object.h"
 #include "formats/session.h"
 #include "pipeline/repo/answered.h"
+#include "pipeline/stages/land_pace.h"
 #include "pipeline/stages/shard_lease.h"
 #include "pipeline/stages/stages.h"
 
@@ -81,6 +82,7 @@ struct work {
     unsigned puts;
     bool folded;  /* its records were put into its object, in this round */
     bool lost;    /* what the chain says of it cannot be read */
+    bool put_off; /* its object rests, land_pace.h */
     bool settled; /* its records need nothing more in the queue */
 };
 
@@ -127,6 +129,7 @@ struct land {
     struct repo *repo;
     struct land_options options;
     struct shard_leases *leases;
+    struct land_pace pace;
     struct queued **queued; /* of all shards, sorted by key */
     size_t n_queued;
     struct project_memory *memory;

@@ -501,6 +501,7 @@ static int commit(struct attempt *a, bool *sealing)
     key = key_head(&a->round->project);
     err =
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
+    land_pace_note(&land->pace, key.s);
     if (err == OK)
         commit_done(a, &footer);
     return err;
@@ -572,10 +573,13 @@ static int attempt_run(struct land *land, struct project_round *round, size_t *d
 static int batches_run(struct land *land, struct project_round *round)
 {
     size_t decided_max = land->options.batch_max;
+    struct key head = key_head(&round->project);
     bool done = false;
     /* Also without a request: folding asks what the chain has answered up to now. */
     for (unsigned attempts = 0; !done; attempts++) {
         uint32_t before = round->decided;
+        if (round->n_requests > 0 && land_pace_put_off(&land->pace, head.s))
+            return OK;
         int err = attempt_run(land, round, &decided_max, &done);
         if (err != OK)
             return err;

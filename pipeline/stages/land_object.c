@@ -209,6 +209,12 @@ static bool object_prepare(struct wave *wave, struct work *work)
     work->err = err;
     if (!put || err != OK)
         return false;
+    struct key key = key_session(&work->project, &work->id);
+    work->put_off = land_pace_put_off(&wave->land->pace, key.s);
+    if (work->put_off) {
+        work->err = ERR_AGAIN;
+        return false;
+    }
     struct store_op *op = wave_add(wave, work, STORE_PUT);
     wave->bodies[wave->n - 1] = bytes;
     wave->bytes += bytes.len;
@@ -229,6 +235,7 @@ static size_t wave_put(struct wave *wave, struct work **left)
     for (size_t i = 0; i < wave->n; i++) {
         struct work *work = wave->works[i];
         int err = wave->ops[i].err;
+        land_pace_note(&wave->land->pace, wave->keys[i].s);
         work->err = err;
         work->puts++;
         work->folded = work->folded || work->todo == TODO_FOLD;

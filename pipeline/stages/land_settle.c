@@ -103,6 +103,8 @@ static int work_settle(struct land *land, struct work *work)
         return OK;
     }
     work->settled = err == OK;
+    if (work->put_off)
+        return OK;
     if (err != OK)
         log_warn("session_not_settled", LOG_STR("session", id16_hex(&work->id).s),
                  LOG_ERR(err));

@@ -9,6 +9,9 @@
 
 /* A lease is put anew so often in its length, and released after one such part without work. */
 #define RENEWALS 3u
+/* A lease is at least so many times as long as the store lets a key rest between two puts: one
+ * that cannot be put anew in time runs out under its holder. */
+#define INTERVALS 4u
 /* Another's lease is looked at so often in the length of one's own, while there is work. */
 #define LOOKS 10u
 /* Others may be faster so often; then the next round tries again. */
@@ -32,6 +35,7 @@ struct shard_lease {
     uint64_t seen_us;   /* when this version was first read */
     uint64_t length_us; /* that it has */
     uint64_t put_us;    /* when this drain's last successful put of it began */
+    uint64_t done_us;   /* when its last one was over */
     uint64_t work_us;   /* when there was work last */
     bool failing;
     /* For shard_lease_watch. */
@@ -80,6 +84,9 @@ struct shard_leases *shard_leases_open(struct repo *repo, uint32_t first, uint32
     struct shard_leases *all = calloc(1, sizeof(*all));
     if (all == NULL)
         abort();
+    uint64_t least_ms = (uint64_t)INTERVALS * store_put_interval_ms(repo->store);
+    if (length_ms > 0 && length_ms < least_ms)
+        length_ms = least_ms < LEASE_MS_MAX ? (uint32_t)least_ms : LEASE_MS_MAX;
     *all = (struct shard_leases){.repo = repo,
                                  .first = first,
                                  .n = length_ms == 0 ? 0 : end - first,
@@ -164,6 +171,7 @@ static int lease_put(struct shard_leases *all, uint32_t shard, uint32_t length_m
     uint64_t began = now_us(all);
     int err = store_put(all->repo->store, key.s, buf_bytes(&bytes),
                         l->there ? PUT_IF_MATCH : PUT_IF_ABSENT, &etag);
+    l->done_us = now_us(all);
     if (err == OK) {
         l->there = true;
         l->etag = etag;
@@ -241,13 +249,25 @@ void shard_lease_failing(struct shard_leases *all, uint32_t shard, bool failing)
         lease_of(all, shard)->failing = failing;
 }
 
+/* Where a key has to rest between two puts: or the release would be refused, and the next drain
+ * would wait for the lease to run out. */
+static void lease_rest(const struct shard_leases *all, const struct shard_lease *l)
+{
+    uint64_t interval = (uint64_t)store_put_interval_ms(all->repo->store) * 1000;
+    uint64_t since = now_us(all) - l->done_us;
+    if (since < interval)
+        all->repo->clock->sleep_us(all->repo->clock, interval - since);
+}
+
 void shard_leases_close(struct shard_leases *all)
 {
     int err = OK;
     /* A store that refuses would be asked for each of them. */
     for (uint32_t i = 0; i < all->n && (err == OK || err == ERR_CONFLICT); i++) {
-        if (all->leases[i].holder == HOLDER_SELF)
-            err = lease_put(all, all->first + i, 0);
+        if (all->leases[i].holder != HOLDER_SELF)
+            continue;
+        lease_rest(all, &all->leases[i]);
+        err = lease_put(all, all->first + i, 0);
     }
     free(all->leases);
     free(all);

@@ -16,7 +16,8 @@
 struct shard_leases;
 
 /* For the shards [first, end). A length of 0: there are no leases, and every shard is
- * everybody's. `claim`: what another holds at the first look is taken, too: for a drain that is
+ * everybody's; one that is too short for how often the store lets a key be put is
+ * longer. `claim`: what another holds at the first look is taken, too: for a drain that is
  * mostly alone, so that it does not wait for the one before it, which was killed. */
 struct shard_leases *shard_leases_open(struct repo *, uint32_t first, uint32_t end,
                                        uint32_t length_ms, bool claim) MUST_USE;

@@ -357,10 +357,23 @@ static void works_collect(struct land *land, struct project_round *round, struct
     qsort(round->works, round->n_works, sizeof(*round->works), work_order);
 }
 
+/* Whether somebody asks for an answer while the head rests. What comes meanwhile is taken
+ * along. */
+static bool project_rests(struct land *land, struct group **groups, size_t n)
+{
+    bool asks = false;
+    for (size_t i = 0; i < n && !asks; i++)
+        asks = groups[i]->from->has_request;
+    struct key head = key_head(&groups[0]->group->project);
+    return asks && land_pace_put_off(&land->pace, head.s);
+}
+
 /* Works through the groups [0, n) of one project. */
 static int project_run(struct land *land, struct group **groups, size_t n, uint32_t *decided)
 {
     struct project_round round = {.project = groups[0]->group->project};
+    if (project_rests(land, groups, n))
+        return OK;
     works_collect(land, &round, groups, n);
     requests_collect(land, &round);
     int err = land_project(land, &round);
@@ -457,6 +470,7 @@ static int stage_land_run(struct stage *stage)
         return err;
     int total = 0;
     stage->waits = false;
+    land->pace.least_us = 0;
     for (uint32_t shard = land->options.shard_first; shard < land->options.shard_end; shard++) {
         land->round++;
         int did = shard_run(land, shard);
@@ -467,6 +481,8 @@ static int stage_land_run(struct stage *stage)
         else
             total += did;
     }
+    stage->again_ms = (land->pace.least_us + 999) / 1000;
+    stage->waits = stage->waits || stage->again_ms > 0;
     return total > 0 ? total : err;
 }
 
@@ -478,6 +494,7 @@ static void stage_land_close(struct stage *stage)
         land_queued_free(land->queued[i]);
     for (size_t i = 0; i < land->n_memory; i++)
         answered_close(land->memory[i].answered);
+    put_times_release(&land->pace.times);
     free(land->queued);
     free(land->memory);
     arena_release(&land->arena);
@@ -493,6 +510,7 @@ struct stage *stage_land_open(struct repo *repo, const struct land_options *opti
     land->stage =
         (struct stage){.name = "land", .run = stage_land_run, .close = stage_land_close};
     land->repo = repo;
+    land->pace.repo = repo;
     land->options = *options;
     land->leases = shard_leases_open(repo, options->shard_first, options->shard_end,
                                      options->lease_ms, options->lease_claim);

@@ -11,9 +11,12 @@
  * on. */
 struct stage {
     const char *name;
-    /* After a run: it has left work to another process, and a job that ends when all is done
-     * looks again. */
+    /* After a run: it has left work to another process, or for later, and a job that ends when
+     * all is done looks again. */
     bool waits;
+    /* After a run: what it has left is to be done after so many milliseconds; 0: it does not
+     * know. */
+    uint64_t again_ms;
     int (*run)(struct stage *);
     void (*close)(struct stage *);
 };
