@@ -18,10 +18,10 @@ static void queued(void *arg, uint32_t shard)
     follow_wake(forge->land);
 }
 
-static void landed(void *arg, const struct id16 *project)
+static void landed(void *arg, const struct id16 *project, const struct head *head)
 {
     struct forge *forge = arg;
-    service_landed(forge->front.service, project);
+    service_landed(forge->front.service, project, head);
 }
 
 static void stages_begin(void *arg)

@@ -64,9 +64,10 @@ struct repo *service_repo(struct service *service)
     return service->repo;
 }
 
-void service_landed(struct service *service, const struct id16 *project)
+void service_landed(struct service *service, const struct id16 *project,
+                    const struct head *head)
 {
-    waiters_hint(service->waiters, project);
+    waiters_hint(service->waiters, project, head);
 }
 
 void service_stats(struct service *service, struct service_stats *out)

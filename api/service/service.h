@@ -40,8 +40,9 @@ void service_close(struct service *);
 /* One round of intake and of waiters, without threads. */
 int service_step(struct service *) MUST_USE;
 struct repo *service_repo(struct service *);
-/* A project's head has moved: for a drain in the same process. Never needed for correctness. */
-void service_landed(struct service *, const struct id16 *project);
+/* A project's head has moved to `head`: for a drain in the same process, which has put it.
+ * Saves reading it; never needed for correctness. */
+void service_landed(struct service *, const struct id16 *project, const struct head *head);
 
 /* Who asks. */
 struct caller {

@@ -54,13 +54,14 @@ struct watch *waiters_watch(struct waiters *w, const struct id16 *project)
 }
 
 static struct watch *watch_new(struct waiters *w, const struct id16 *project,
-                               const struct hash *tip)
+                               const struct head *tip)
 {
     struct watch *watch = calloc(1, sizeof(*watch));
     if (watch == NULL)
         abort();
     watch->project = *project;
-    watch->tip = *tip;
+    watch->tip = tip->tree_hash;
+    watch->tip_hlc = tip->hlc;
     watch->young = true;
     watch->well_us = w->repo->clock->mono_us(w->repo->clock);
     watch->next = w->all;
@@ -123,7 +124,7 @@ static struct waiter *waiter_new(struct waiters *w, const struct wait_request *r
 
 /* Under the lock. */
 static void waiter_attach(struct waiters *w, struct waiter *waiter,
-                          const struct wait_request *request, const struct hash *tip)
+                          const struct wait_request *request, const struct head *tip)
 {
     struct watch *watch = waiters_watch(w, &request->project);
     if (watch == NULL)
@@ -276,20 +277,15 @@ struct waiter *waiters_ready_take(struct waiters *w)
 
 /* From which batch on answers are new to this project's waiters: the newest that this process
  * knows. */
-static int tip_of(struct waiters *w, const struct id16 *project, struct hash *out)
+static int tip_of(struct waiters *w, const struct id16 *project, struct head *out)
 {
-    struct head head = base_head(w->bases, project);
-    int err = OK;
-    if (hash_is_zero(&head.tree_hash))
-        err = base_head_read(w->bases, project, &head);
-    if (err == OK)
-        *out = head.tree_hash;
-    return err;
+    *out = base_head(w->bases, project);
+    return hash_is_zero(&out->tree_hash) ? base_head_read(w->bases, project, out) : OK;
 }
 
 int waiters_add(struct waiters *w, const struct wait_request *request, struct waiter **out)
 {
-    struct hash tip;
+    struct head tip;
     int err = tip_of(w, &request->project, &tip);
     if (err != OK)
         return err;
@@ -344,6 +340,8 @@ void waiters_taken(void *arg, int err)
             waiter->watch->taken++;
             waiter->watch->pause_us = PAUSE_FIRST_US;
             waiter->watch->poll_us = now + PAUSE_FIRST_US;
+            if (waiter->watch->poll_us < waiter->watch->rest_us)
+                waiter->watch->poll_us = waiter->watch->rest_us;
         }
     }
     bool last = waiter_unused(waiter);
@@ -370,10 +368,12 @@ int waiters_answer(struct waiters *w, const struct wait_request *request,
     return OK;
 }
 
-void waiters_hint(struct waiters *w, const struct id16 *project)
+void waiters_hint(struct waiters *w, const struct id16 *project, const struct head *head)
 {
     (void)pthread_mutex_lock(&w->lock);
     struct watch *watch = waiters_watch(w, project);
+    if (watch != NULL && (!watch->hinted || head->hlc > watch->hint.hlc))
+        watch->hint = *head;
     if (watch != NULL)
         watch->hinted = true;
     (void)pthread_mutex_unlock(&w->lock);
@@ -438,7 +438,8 @@ void waiters_stop(struct waiters *w)
         w->threaded = false;
     }
     uint64_t pause_us;
-    (void)waiters_round(w, true, &pause_us);
+    (void)waiters_round(w, true, &pause_us); /* with what it was told */
+    (void)waiters_round(w, true, &pause_us); /* and what is there now */
     struct waiter *waiter;
     while ((waiter = waiters_any(w)) != NULL)
         waiters_finish(waiter, NULL, true);

@@ -26,7 +26,8 @@ void waiters_start(struct waiters *);
 void waiters_stop(struct waiters *);
 /* One round over all projects, without the thread. Gives how many it answered. */
 int waiters_step(struct waiters *);
-void waiters_hint(struct waiters *, const struct id16 *project);
+/* The project's head is, or was a moment ago, `head`. */
+void waiters_hint(struct waiters *, const struct id16 *project, const struct head *head);
 
 struct wait_request {
     struct id16 project;

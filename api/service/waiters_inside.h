@@ -63,13 +63,16 @@ struct watch {
     struct watch *prev;  /* of all */
     struct watch *next;
     struct id16 project;
-    struct hash tip; /* the newest batch that was looked through; zero: none yet */
-    bool young;      /* the first look may begin anywhere */
+    struct hash tip;  /* the newest batch that was looked through; zero: none yet */
+    uint64_t tip_hlc; /* of the head that named it */
+    bool young;       /* the first look may begin anywhere */
     bool hinted;
+    struct head hint; /* where the head is, when it is hinted */
     struct waiter *first;
     size_t taken; /* waiters whose request is in the queue */
     uint64_t poll_us;
     uint64_t pause_us;
+    uint64_t rest_us; /* no look before this: the last one took so long */
     uint64_t
         well_us; /* when the project was last seen to be readable: it moved, or was asked */
 };
@@ -99,7 +102,9 @@ struct visit {
     struct hash tip;
     bool young;
     int err;
+    bool hinted;      /* `head` is known */
     struct head head; /* when err is OK */
+    uint64_t took_us; /* reading it */
     struct hash new_tip;
     const struct batch **batches; /* newest first; held */
     size_t n;

@@ -30,8 +30,14 @@ static void visits_choose(struct round *round, bool all)
     for (struct watch *watch = w->all; watch != NULL; watch = watch->next) {
         if (!is_due(watch, all, round->now_us))
             continue;
-        round->visits[round->n_visits++] =
-            (struct visit){.project = watch->project, .tip = watch->tip, .young = watch->young};
+        /* A look may have found a newer head meanwhile: back from an older one there is no way
+         * to the tip. */
+        bool hinted = watch->hinted && watch->hint.hlc > watch->tip_hlc;
+        round->visits[round->n_visits++] = (struct visit){.project = watch->project,
+                                                          .tip = watch->tip,
+                                                          .young = watch->young,
+                                                          .hinted = hinted,
+                                                          .head = watch->hint};
         watch->hinted = false;
     }
 }
@@ -58,7 +64,11 @@ static void visit_run(struct round *round, struct visit *visit)
 {
     struct waiters *w = round->waiters;
     const struct head *head = &visit->head;
-    visit->err = chain_head(w->repo, &visit->project, &visit->head, NULL);
+    if (!visit->hinted) {
+        uint64_t began_us = w->repo->clock->mono_us(w->repo->clock);
+        visit->err = chain_head(w->repo, &visit->project, &visit->head, NULL);
+        visit->took_us = w->repo->clock->mono_us(w->repo->clock) - began_us;
+    }
     if (visit->err != OK || hash_equal(&head->tree_hash, &visit->tip)) {
         visit->new_tip = visit->tip;
         return;
@@ -81,14 +91,22 @@ static void visit_run(struct round *round, struct visit *visit)
     }
 }
 
-static void pause_set(struct round *round, struct watch *watch, bool moved)
+/* Where a look takes long, at most half of the time goes into looks: a hint that comes
+ * meanwhile waits for its end. */
+static void pause_set(struct round *round, struct watch *watch, const struct visit *visit)
 {
+    struct clock *clock = round->waiters->repo->clock;
     uint64_t max_us = round->waiters->options.poll_ms * 1000;
+    bool moved = visit->n > 0;
     uint64_t pause_us = watch->pause_us * 2;
     if (moved || pause_us == 0)
         pause_us = PAUSE_FIRST_US;
     watch->pause_us = pause_us < max_us ? pause_us : max_us;
     watch->poll_us = round->now_us + watch->pause_us;
+    if (!visit->hinted)
+        watch->rest_us = clock->mono_us(clock) + visit->took_us;
+    if (watch->poll_us < watch->rest_us)
+        watch->poll_us = watch->rest_us;
 }
 
 /* Under the lock. */
@@ -99,11 +117,12 @@ static void visits_match(struct round *round)
         const struct visit *visit = &round->visits[i];
         struct watch *watch = waiters_watch(w, &visit->project);
         if (watch != NULL)
-            pause_set(round, watch, visit->n > 0);
+            pause_set(round, watch, visit);
         if (visit->err != OK)
             continue;
         if (watch != NULL) {
             watch->tip = visit->new_tip;
+            watch->tip_hlc = visit->head.hlc;
             watch->young = false;
             watch->well_us = visit->n > 0 ? round->now_us : watch->well_us;
         }

@@ -455,7 +455,7 @@ static void commit_remember(struct attempt *a, const struct hash *tree,
     tree_edit_publish(a->edit, tree);
 }
 
-static void commit_done(struct attempt *a, const struct footer *footer)
+static void commit_done(struct attempt *a, const struct head *head)
 {
     struct land *land = a->land;
     for (size_t i = 0; i < a->round->n_requests; i++) {
@@ -468,9 +468,9 @@ static void commit_done(struct attempt *a, const struct footer *footer)
     a->round->landed += (uint32_t)a->landed;
     a->round->decided += (uint32_t)a->decided;
     log_debug("landed", LOG_STR("project", id16_hex(&a->round->project).s),
-              LOG_U64("position", footer->position), LOG_U64("answers", a->decided));
+              LOG_U64("position", head->position), LOG_U64("answers", a->decided));
     if (land->options.landed != NULL)
-        land->options.landed(land->options.landed_arg, &a->round->project);
+        land->options.landed(land->options.landed_arg, &a->round->project, head);
 }
 
 /* 0 when the head names this batch. What keeps it from becoming a tree object, a page that only
@@ -503,7 +503,7 @@ static int commit(struct attempt *a, bool *sealing)
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
     land_pace_note(&land->pace, key.s);
     if (err == OK)
-        commit_done(a, &footer);
+        commit_done(a, &head);
     return err;
 }
 

@@ -5,6 +5,7 @@
 #ifndef PIPELINE_STAGES_STAGES_H
 #define PIPELINE_STAGES_STAGES_H
 
+#include "formats/head.h"
 #include "pipeline/repo/repo.h"
 
 /* Gives how many items it did (0: nothing to do), or a negative enum err when it could not go
@@ -30,9 +31,9 @@ struct land_options {
     uint64_t missing_after_ms; /* a land whose records have not all come by then is refused */
     uint32_t lease_ms;         /* shard_lease.h; 0: it drains whoever else does */
     bool lease_claim;
-    /* Called with each project whose head has moved: wakes waiters in this process. May be
-     * NULL. */
-    void (*landed)(void *arg, const struct id16 *project);
+    /* Called with each project whose head has moved, and where to: wakes waiters in this
+     * process. May be NULL. */
+    void (*landed)(void *arg, const struct id16 *project, const struct head *head);
     void *landed_arg;
 };
 

@@ -43,9 +43,9 @@ MUTATIONS = [
     ("settle_before_head", "what a batch answers is put away though its head put was refused",
      LAND,
      [("""    if (err == OK)
-        commit_done(a, &footer);
+        commit_done(a, &head);
 """, """    if (err == OK || err == ERR_CONFLICT) {
-        commit_done(a, &footer);
+        commit_done(a, &head);
         err = OK;
     }
 """)]),

@@ -49,12 +49,12 @@ static void queued_hint(void *arg, uint32_t shard)
     task_wake(p->drainer);
 }
 
-void front_landed_hint(void *arg, const struct id16 *project)
+void front_landed_hint(void *arg, const struct id16 *project, const struct head *head)
 {
     struct process *p = arg;
     if (p->service == NULL)
         return;
-    service_landed(p->service, project);
+    service_landed(p->service, project, head);
     task_wake(p->fetcher);
 }
 

@@ -11,6 +11,6 @@ void front_end(struct process *);
 /* The process is dead: nobody will answer. */
 void front_calls_lose(struct process *);
 /* A drain in the same process has moved a head; `arg` is the process. */
-void front_landed_hint(void *arg, const struct id16 *project);
+void front_landed_hint(void *arg, const struct id16 *project, const struct head *head);
 
 #endif

@@ -533,6 +533,92 @@ START_TEST(budget_of_a_landing_request)
 }
 END_TEST
 
+/* How many hints come yet. */
+static int hints;
+
+static void landed(void *arg, const struct id16 *project, const struct head *head)
+{
+    (void)arg;
+    if (hints-- > 0)
+        service_landed(front.service, project, head);
+}
+
+static void hints_come(int n)
+{
+    hints = n;
+    forge.land->close(forge.land);
+    forge.land_options.landed = landed;
+    forge.land = stage_land_open(&forge.repo, &forge.land_options);
+}
+
+static void one_waits(const char *key, struct reply *reply)
+{
+    struct asked asked = asked_open(&front, key, 0);
+    asked_write(&asked, key, key);
+    front_land(&front, "ann", &asked, 1, 30000, reply);
+    (void)!service_step(front.service);
+    ck_assert_uint_eq(reply->calls, 0);
+}
+
+/* A drain of this process says where the head is: nothing is read for the answers. */
+START_TEST(a_hint_saves_reading_the_head)
+{
+    setup();
+    hints_come(1);
+    struct reply reply;
+    one_waits("one", &reply);
+    (void)forge_drain(&forge);
+    (void)trace_store_counts(forge.trace, true);
+    ck_assert_int_eq(service_step(front.service), 1);
+    struct trace_counts counts = trace_store_counts(forge.trace, true);
+    ck_assert_uint_eq(counts.gets[TRACE_HEAD] + counts.gets[TRACE_TREE], 0);
+    ck_assert_uint_eq(reply.calls, 1);
+    ck_assert_uint_eq(reply.positions[0], 1);
+    teardown();
+}
+END_TEST
+
+/* A hint may come after a round that has read a newer head: then it says nothing, and the next
+ * round reads the head as ever. */
+START_TEST(a_hint_of_an_older_head_is_none)
+{
+    setup();
+    given("base", "base", "base");
+    struct head older;
+    ck_assert_int_eq(chain_head(&forge.repo, &front.project, &older, NULL), OK);
+    struct reply replies[2];
+    one_waits("one", &replies[0]);
+    one_waits("two", &replies[1]);
+    (void)forge_drain(&forge);
+    service_landed(front.service, &front.project, &older);
+    (void)trace_store_counts(forge.trace, true);
+    ck_assert_int_eq(service_step(front.service), 2);
+    struct trace_counts counts = trace_store_counts(forge.trace, true);
+    ck_assert_uint_eq(counts.gets[TRACE_HEAD], 1);
+    teardown();
+}
+END_TEST
+
+/* At the end those are answered, too, of whose answers no hint has told. */
+START_TEST(the_last_round_reads_the_head)
+{
+    setup();
+    forge.land_options.batch_max = 1;
+    hints_come(1);
+    struct reply replies[2];
+    one_waits("one", &replies[0]);
+    one_waits("two", &replies[1]);
+    (void)forge_drain(&forge);
+    ck_assert_int_eq(hints, -1);
+    service_stop(front.service);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_uint_eq(replies[i].calls, 1);
+        ck_assert(!replies[i].pending);
+    }
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -553,6 +639,9 @@ int main(void)
         a_stamp_from_the_future_is_refused,
         a_damaged_project_is_said_to_be,
         budget_of_a_landing_request,
+        a_hint_saves_reading_the_head,
+        a_hint_of_an_older_head_is_none,
+        the_last_round_reads_the_head,
     };
     return suite_run("service_land", tests, ARRAY_LEN(tests));
 }

@@ -107,10 +107,10 @@ static void *drain(void *arg)
     return NULL;
 }
 
-static void landed(void *arg, const struct id16 *project)
+static void landed(void *arg, const struct id16 *project, const struct head *head)
 {
     struct rig *rig = arg;
-    service_landed(rig->service, project);
+    service_landed(rig->service, project, head);
 }
 
 static void rig_open(struct rig *rig, bool hints)
