@@ -143,5 +143,6 @@ struct land_options process_land_options(const struct process *p)
                                  .batch_max = (uint32_t)p->settings.land_batch_max,
                                  .fold_after_ms = p->settings.fold_after_ms,
                                  .missing_after_ms = p->settings.missing_after_ms,
-                                 .lease_ms = (uint32_t)p->settings.lease_ms};
+                                 .lease_ms = (uint32_t)p->settings.lease_ms,
+                                 .delete_late = true};
 }

@@ -9,6 +9,22 @@
 /* Footer, root page and ids of most batches are shorter. */
 #define SUFFIX_LEN (64u * KIB)
 
+int chain_head_decode(struct repo *repo, const struct id16 *project, struct bytes bytes,
+                      struct head *out)
+{
+    struct key key = key_head(project);
+    struct head head;
+    int err = head_decode(bytes, &head);
+    if (err != OK)
+        return damage_of(repo, key.s, err);
+    /* A damaged head must not carry our clock away: one that is far ahead is adopted only when
+     * its footer says the same, in chain_tip. */
+    if (!hlc_too_far(head.hlc, repo->clock->wall_ms(repo->clock), CLOCK_SKEW_MAX_MS))
+        repo_hlc_seen(repo, head.hlc);
+    *out = head;
+    return OK;
+}
+
 int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
                struct etag *etag)
 {
@@ -21,19 +37,12 @@ int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
         err = store_get(repo->store, info.s, range_none(), NULL, NULL, NULL);
         return err == OK ? damage_of(repo, key.s, ERR_NOT_FOUND) : err;
     }
-    struct head head;
-    if (err == OK)
-        err = head_decode(buf_bytes(&bytes), &head);
     if (err != OK)
         return damage_of(repo, key.s, err);
-    /* A damaged head must not carry our clock away: one that is far ahead is adopted only when
-     * its footer says the same, in chain_tip. */
-    if (!hlc_too_far(head.hlc, repo->clock->wall_ms(repo->clock), CLOCK_SKEW_MAX_MS))
-        repo_hlc_seen(repo, head.hlc);
-    *out = head;
-    if (etag != NULL)
+    err = chain_head_decode(repo, project, buf_bytes(&bytes), out);
+    if (err == OK && etag != NULL)
         *etag = version;
-    return OK;
+    return err;
 }
 
 /* ---- reading one batch ---- */

@@ -29,6 +29,10 @@ struct batch {
 int chain_head(struct repo *, const struct id16 *project, struct head *,
                struct etag *) MUST_USE;
 
+/* The bytes of a head that was read by other means. ERR_CORRUPT when they are damaged. */
+int chain_head_decode(struct repo *, const struct id16 *project, struct bytes,
+                      struct head *) MUST_USE;
+
 /* The batch that `tree_hash` names. One suffix read when it is not cached, which brings its
  * root page into the page cache; a second for a long tail. A missing object is ERR_CORRUPT. */
 int chain_batch(struct repo *, const struct id16 *project, const struct hash *tree_hash,

@@ -25,6 +25,7 @@ struct queued {
     struct queue_object object;
     bool read;           /* `object` is decoded */
     bool damaged;        /* it cannot be: it stays, for an operator */
+    bool settled;        /* nothing in it is needed any more: it is to be deleted */
     bool has_request;    /* a land or abandon is among its records */
     uint64_t oldest_hlc; /* of its records */
     size_t named;        /* sessions that its groups are about or its lands name, at most */
@@ -122,6 +123,12 @@ struct project_memory {
     struct id16 project;
     struct answered *answered;
     uint64_t used; /* round of its last use */
+    /* Its head was put by the round before: the next one, if it has anything to read, reads the
+     * head along with that. */
+    bool ahead;
+    uint64_t head_round; /* the round that has read it so, and has not used it yet */
+    struct head head;
+    struct etag etag;
 };
 
 struct land {
@@ -162,8 +169,14 @@ struct shard_list {
 
 /* land_queue: lists a shard. What it gives is good until the next list. */
 int land_queue_list(struct land *, uint32_t shard, struct shard_list *out) MUST_USE;
-/* Reads what is new of it. Gives all that is read, in order of keys. */
-void land_queue_read(struct land *, const struct shard_list *, struct queued ***out, size_t *n);
+/* Reads what is new of it, and side by side with that the heads that are likely to be needed;
+ * deletes what is settled. Gives all that is read and not settled, in order of keys. */
+void land_queue_read(struct land *, uint32_t shard, const struct shard_list *,
+                     struct queued ***out, size_t *n);
+/* There is nothing to do in the shard: deletes what is settled, and expects no more. */
+int land_queue_rest(struct land *, uint32_t shard, const struct shard_list *) MUST_USE;
+/* Deletes what is settled in all shards. */
+void land_queue_end(struct land *);
 void land_queued_free(struct queued *);
 
 /* land_batch: answers all requests of the project that can be answered. On return requests say
@@ -171,6 +184,8 @@ void land_queued_free(struct queued *);
  * up no other. ERR_CORRUPT: the project's head, footer or root cannot be read. */
 int land_project(struct land *, struct project_round *) MUST_USE;
 
+/* What is kept about a project; good until that of another is asked for. */
+struct project_memory *land_memory(struct land *, const struct id16 *project);
 /* The window of answers of a project. */
 struct answered *land_answered(struct land *, const struct id16 *project);
 

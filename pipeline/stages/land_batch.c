@@ -57,7 +57,15 @@ static int tip_take(struct attempt *a)
     const struct id16 *project = &a->round->project;
     chain_drop(repo, a->tip);
     a->tip = NULL;
-    int err = chain_head(repo, project, &a->head, &a->etag);
+    struct project_memory *memory = land_memory(a->land, project);
+    int err = OK;
+    if (memory->head_round == a->land->round) {
+        a->head = memory->head;
+        a->etag = memory->etag;
+        memory->head_round = 0;
+    } else {
+        err = chain_head(repo, project, &a->head, &a->etag);
+    }
     if (err == OK)
         err = chain_tip(repo, project, &a->head, &a->tip);
     return err == OK ? answered_advance(a->answered, a->tip) : err;
@@ -465,6 +473,7 @@ static void commit_done(struct attempt *a, const struct head *head)
         if (r->decided && !r->work->closed)
             r->work->fold = true;
     }
+    land_memory(land, &a->round->project)->ahead = true;
     a->round->landed += (uint32_t)a->landed;
     a->round->decided += (uint32_t)a->decided;
     log_debug("landed", LOG_STR("project", id16_hex(&a->round->project).s),

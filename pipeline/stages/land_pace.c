@@ -10,6 +10,11 @@ static uint64_t now_us(const struct land_pace *pace)
     return pace->repo->clock->mono_us(pace->repo->clock);
 }
 
+bool land_pace_rests(const struct land_pace *pace, const char *key)
+{
+    return put_times_wait_us(&pace->times, key, now_us(pace), interval_us(pace)) > 0;
+}
+
 bool land_pace_put_off(struct land_pace *pace, const char *key)
 {
     uint64_t wait = put_times_wait_us(&pace->times, key, now_us(pace), interval_us(pace));

@@ -16,7 +16,9 @@ struct land_pace {
     uint64_t least_us; /* of what was put off in this run: the shortest time; 0: nothing was */
 };
 
-/* True when the key has to rest; then it is noted that there is something left to do. */
+/* Whether the key has to rest. */
+bool land_pace_rests(const struct land_pace *, const char *key);
+/* The same; then it is noted that there is something left to do. */
 bool land_pace_put_off(struct land_pace *, const char *key);
 /* The key was put just now, whatever came of it. */
 void land_pace_note(struct land_pace *, const char *key);

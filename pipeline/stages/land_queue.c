@@ -12,6 +12,8 @@
 #define LISTS_MAX 64u
 /* Bytes of queue objects that one round takes, but for the first. */
 #define ROUND_BYTES_MAX (128u * MIB)
+/* Heads that one round reads ahead. */
+#define AHEAD_MAX 16u
 
 void land_queued_free(struct queued *q)
 {
@@ -132,25 +134,118 @@ static void queued_decode(struct land *land, struct queued *q)
         repo_hlc_seen(land->repo, newest);
 }
 
-/* One that cannot be read now is left for a later round: another drain may have settled it. */
-static void queued_fetch(struct land *land, struct queued **fetch, size_t n)
+/* --- what one round reads, side by side --- */
+
+struct reads {
+    struct store_op *ops;
+    size_t n;
+    struct queued **fetch; /* the first operations are of these */
+    size_t n_fetch;
+    struct project_memory *heads[AHEAD_MAX]; /* the next ones of these */
+    struct key keys[AHEAD_MAX];
+    struct buf bodies[AHEAD_MAX];
+    size_t n_heads;
+};
+
+static void reads_fetch(struct reads *reads, struct queued *q)
 {
-    struct store_op *ops = arena_array(&land->arena, n, struct store_op);
-    for (size_t i = 0; i < n; i++) {
-        buf_clear(&fetch[i]->bytes);
-        ops[i] = (struct store_op){.verb = STORE_GET,
-                                   .key = fetch[i]->key.s,
-                                   .range = range_all(),
-                                   .body = &fetch[i]->bytes};
-    }
-    int first = store_many(land->repo->store, ops, n);
-    if (first != OK && first != ERR_NOT_FOUND)
-        log_warn("queue_object_unread", LOG_ERR(first));
-    for (size_t i = 0; i < n; i++) {
-        if (ops[i].err == OK)
-            queued_decode(land, fetch[i]);
+    buf_clear(&q->bytes);
+    reads->fetch[reads->n_fetch++] = q;
+    reads->ops[reads->n++] = (struct store_op){
+        .verb = STORE_GET, .key = q->key.s, .range = range_all(), .body = &q->bytes};
+}
+
+/* Heads that the round before has put: under load there is more to land. Whatever has become of
+ * such a head since, its etag says when it is put. */
+static void reads_heads(struct land *land, uint32_t shard, struct reads *reads)
+{
+    for (size_t i = 0; i < land->n_memory; i++) {
+        struct project_memory *m = &land->memory[i];
+        if (!m->ahead || key_shard(&m->project, land->repo->bucket.shards) != shard)
+            continue;
+        m->ahead = false;
+        size_t n = reads->n_heads;
+        struct key key = key_head(&m->project);
+        if (reads->n_fetch == 0 || n == AHEAD_MAX || land_pace_rests(&land->pace, key.s))
+            continue;
+        reads->keys[n] = key;
+        reads->bodies[n] = (struct buf){0};
+        reads->heads[n] = m;
+        reads->ops[reads->n++] = (struct store_op){.verb = STORE_GET,
+                                                   .key = reads->keys[n].s,
+                                                   .range = range_all(),
+                                                   .body = &reads->bodies[n]};
+        reads->n_heads++;
     }
 }
+
+static void reads_deletes(struct reads *reads, const struct shard_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->queued[i]->settled)
+            reads->ops[reads->n++] =
+                (struct store_op){.verb = STORE_DELETE, .key = list->queued[i]->key.s};
+    }
+}
+
+/* A head that could not be read so is read when it is needed. */
+static void head_take(struct land *land, struct project_memory *m, const struct store_op *op)
+{
+    int err = op->err;
+    if (err == OK)
+        err = chain_head_decode(land->repo, &m->project, buf_bytes(op->body), &m->head);
+    if (err != OK)
+        return;
+    m->etag = op->etag;
+    m->head_round = land->round;
+}
+
+/* One that cannot be read now is left for a later round: another drain may have settled it. One
+ * that cannot be deleted is tried again. */
+static void reads_run(struct land *land, struct reads *reads)
+{
+    int first = OK;
+    (void)!store_many(land->repo->store, reads->ops, reads->n); /* each has its own outcome */
+    for (size_t i = 0; i < reads->n_fetch; i++) {
+        int err = reads->ops[i].err;
+        if (err == OK)
+            queued_decode(land, reads->fetch[i]);
+        else if (err != ERR_NOT_FOUND && first == OK)
+            first = err;
+    }
+    if (first != OK)
+        log_warn("queue_object_unread", LOG_ERR(first));
+    for (size_t i = 0; i < reads->n_heads; i++) {
+        head_take(land, reads->heads[i], &reads->ops[reads->n_fetch + i]);
+        buf_release(&reads->bodies[i]);
+    }
+}
+
+static int settled_delete(struct land *land, const struct shard_list *list)
+{
+    struct reads reads = {.ops = arena_array(&land->arena, list->n, struct store_op)};
+    reads_deletes(&reads, list);
+    return reads.n == 0 ? OK : store_many(land->repo->store, reads.ops, reads.n);
+}
+
+int land_queue_rest(struct land *land, uint32_t shard, const struct shard_list *list)
+{
+    for (size_t i = 0; i < land->n_memory; i++) {
+        struct project_memory *m = &land->memory[i];
+        if (key_shard(&m->project, land->repo->bucket.shards) == shard)
+            m->ahead = false;
+    }
+    return settled_delete(land, list);
+}
+
+void land_queue_end(struct land *land)
+{
+    const struct shard_list all = {.queued = land->queued, .n = land->n_queued};
+    if (land->options.delete_late)
+        (void)!settled_delete(land, &all); /* what stays the next drain finds settled */
+}
+
+/* --- the list --- */
 
 /* Whether it is known by now that nothing can be made of the object. */
 static bool queued_is_damaged(const struct land *land, const char *key)
@@ -206,21 +301,25 @@ int land_queue_list(struct land *land, uint32_t shard, struct shard_list *out)
     return OK;
 }
 
-void land_queue_read(struct land *land, const struct shard_list *list, struct queued ***out,
-                     size_t *n)
+void land_queue_read(struct land *land, uint32_t shard, const struct shard_list *list,
+                     struct queued ***out, size_t *n)
 {
-    struct queued **fetch = arena_array(&land->arena, list->n, struct queued *);
-    size_t n_fetch = 0;
+    struct reads reads = {
+        .ops = arena_array(&land->arena, 2 * list->n + AHEAD_MAX, struct store_op),
+        .fetch = arena_array(&land->arena, list->n, struct queued *)};
     uint64_t bytes = 0;
     for (size_t i = 0; i < list->n; i++) {
         struct queued *q = list->queued[i];
-        if (q->damaged)
+        if (q->damaged || q->settled)
             continue;
         bytes += q->size;
-        if (!q->read && (n_fetch == 0 || bytes <= ROUND_BYTES_MAX))
-            fetch[n_fetch++] = q;
+        if (!q->read && (reads.n_fetch == 0 || bytes <= ROUND_BYTES_MAX))
+            reads_fetch(&reads, q);
     }
-    queued_fetch(land, fetch, n_fetch);
+    reads_heads(land, shard, &reads);
+    reads_deletes(&reads, list);
+    if (reads.n > 0)
+        reads_run(land, &reads);
     *out = arena_array(&land->arena, list->n, struct queued *);
     *n = 0;
     /* One that is gone since the list may have been put together with others: listed by the
@@ -229,7 +328,7 @@ void land_queue_read(struct land *land, const struct shard_list *list, struct qu
     for (size_t i = 0; i < list->n; i++) {
         struct queued *q = list->queued[i];
         land->complete = land->complete && (q->read || q->damaged);
-        if (q->read)
+        if (q->read && !q->settled)
             (*out)[(*n)++] = q;
     }
 }

@@ -363,7 +363,10 @@ int land_settle_queue(struct land *land, uint32_t shard, struct queued **queued,
     struct store_op *ops = arena_array(&land->arena, n, struct store_op);
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!left[i].waits || (merged && left[i].merge))
+        if (left[i].waits && !(merged && left[i].merge))
+            continue;
+        left[i].queued->settled = true;
+        if (!land->options.delete_late)
             ops[n_ops++] =
                 (struct store_op){.verb = STORE_DELETE, .key = left[i].queued->key.s};
     }

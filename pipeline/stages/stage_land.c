@@ -11,14 +11,14 @@
 /* Projects whose answers a drain remembers. */
 #define MEMORY_MAX 256u
 
-struct answered *land_answered(struct land *land, const struct id16 *project)
+struct project_memory *land_memory(struct land *land, const struct id16 *project)
 {
     struct project_memory *oldest = NULL;
     for (size_t i = 0; i < land->n_memory; i++) {
         struct project_memory *m = &land->memory[i];
         if (id16_equal(&m->project, project)) {
             m->used = land->round;
-            return m->answered;
+            return m;
         }
         if (oldest == NULL || m->used < oldest->used)
             oldest = m;
@@ -32,7 +32,12 @@ struct answered *land_answered(struct land *land, const struct id16 *project)
     *oldest = (struct project_memory){.project = *project,
                                       .answered = answered_open(land->repo, project),
                                       .used = land->round};
-    return oldest->answered;
+    return oldest;
+}
+
+struct answered *land_answered(struct land *land, const struct id16 *project)
+{
+    return land_memory(land, project)->answered;
 }
 
 /* --- which sessions a round works on --- */
@@ -401,7 +406,7 @@ static bool shard_is_ours(struct land *land, uint32_t shard, const struct shard_
     uint64_t newest = 0;
     for (size_t i = 0; i < list->n; i++) {
         const struct queued *q = list->queued[i];
-        if (q->damaged)
+        if (q->damaged || q->settled)
             continue;
         work = work || !q->read || queued_asks(q, due_hlc);
         n_read += q->read;
@@ -432,8 +437,8 @@ static int shard_run(struct land *land, uint32_t shard)
     uint64_t fold_after = land->options.fold_after_ms;
     uint64_t due_hlc = now > fold_after ? hlc_make(now - fold_after, 0) : 0;
     if (!shard_is_ours(land, shard, &list, due_hlc))
-        return 0;
-    land_queue_read(land, &list, &round.queued, &round.n_queued);
+        return land_queue_rest(land, shard, &list);
+    land_queue_read(land, shard, &list, &round.queued, &round.n_queued);
     if (!round_has_work(&round, due_hlc) && round.n_queued <= LAND_WAITING_MAX)
         return 0;
     round_choose(&round, due_hlc);
@@ -489,6 +494,7 @@ static int stage_land_run(struct stage *stage)
 static void stage_land_close(struct stage *stage)
 {
     struct land *land = (struct land *)stage;
+    land_queue_end(land);
     shard_leases_close(land->leases);
     for (size_t i = 0; i < land->n_queued; i++)
         land_queued_free(land->queued[i]);

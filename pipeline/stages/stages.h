@@ -31,6 +31,10 @@ struct land_options {
     uint64_t missing_after_ms; /* a land whose records have not all come by then is refused */
     uint32_t lease_ms;         /* shard_lease.h; 0: it drains whoever else does */
     bool lease_claim;
+    /* Queue objects that are settled are deleted side by side with what the next round reads,
+     * and not by the round that settles them: a round trip less for who runs the stage until it
+     * finds nothing to do. */
+    bool delete_late;
     /* Called with each project whose head has moved, and where to: wakes waiters in this
      * process. May be NULL. */
     void (*landed)(void *arg, const struct id16 *project, const struct head *head);

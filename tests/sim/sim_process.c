@@ -135,6 +135,7 @@ static struct stage *stage_open(struct process *p)
                                          .batch_max = p->profile->batch_max,
                                          .fold_after_ms = p->profile->fold_after_ms,
                                          .missing_after_ms = p->profile->missing_after_ms,
+                                         .delete_late = true,
                                          .landed = p->drains ? front_landed_hint : NULL,
                                          .landed_arg = p};
     return stage_land_open(p->repo, &options);
