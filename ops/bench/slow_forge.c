@@ -26,10 +26,10 @@ int __wrap_open_probed_store(const char *program, const struct settings *s, stru
     int code = __real_open_probed_store(program, s, &disk);
     if (code >= 0)
         return code;
-    const struct slow_options options = {
-        .clock = clock_system(),
-        .delay_us = number("SLOW_DELAY_MS") * 1000,
-        .put_interval_ms = (uint32_t)number("SLOW_PUT_INTERVAL_MS")};
+    const struct slow_options options = {.clock = clock_system(),
+                                         .delay_us = number("SLOW_DELAY_MS") * 1000,
+                                         .put_interval_ms =
+                                             (uint32_t)number("SLOW_PUT_INTERVAL_MS")};
     *out = slow_store_open(disk, &options);
     return code;
 }
