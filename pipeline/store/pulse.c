@@ -85,6 +85,11 @@ static uint64_t pulse_date_ms(struct store *store)
     return store_date_ms(pulse_of(store)->below);
 }
 
+static uint32_t pulse_put_interval_ms(struct store *store)
+{
+    return store_put_interval_ms(pulse_of(store)->below);
+}
+
 static void pulse_close(struct store *store)
 {
     struct pulse_store *mine = pulse_of(store);
@@ -100,6 +105,7 @@ struct store *pulse_store_open(struct store *below, struct clock *clock)
         .many = pulse_many,
         .list = pulse_list,
         .date_ms = pulse_date_ms,
+        .put_interval_ms = pulse_put_interval_ms,
         .close = pulse_close,
     };
     struct pulse_store *mine = calloc(1, sizeof(*mine));

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "pipeline/store/mem.h"
+#include "pipeline/store/pulse.h"
 #include "pipeline/store/put_times.h"
 #include "pipeline/store/s3.h"
 #include "pipeline/store/slow.h"
@@ -140,9 +141,12 @@ START_TEST(a_store_says_its_interval)
     ck_assert_uint_eq(store_put_interval_ms(slow), INTERVAL_MS);
     ck_assert_uint_eq(store_put_interval_ms(trace), INTERVAL_MS);
     const struct slow_options options = {.clock = &manual.clock, .put_interval_ms = 1};
-    struct store *slower = slow_store_open(trace, &options);
+    struct store *pulse = pulse_store_open(trace, &manual.clock);
+    ck_assert_uint_eq(store_put_interval_ms(pulse), INTERVAL_MS);
+    struct store *slower = slow_store_open(pulse, &options);
     ck_assert_uint_eq(store_put_interval_ms(slower), INTERVAL_MS);
     store_close(slower);
+    store_close(pulse);
     store_close(trace);
     struct s3_options s3 = {.bucket = "bucket",
                             .endpoint = "http://127.0.0.1:1",
