@@ -74,6 +74,7 @@ struct work {
     int object_err;      /* what kept it from being read the last time */
     bool object_damaged; /* it cannot be decoded */
     bool has_object;
+    bool object_has; /* there is one, with all that the queue has */
     struct etag object;
     bool closed;  /* answered for good: its records need nothing more */
     bool closing; /* by the batch under way */
@@ -81,7 +82,7 @@ struct work {
     enum todo todo;
     int err; /* what became of that */
     unsigned puts;
-    bool folded;  /* its records were put into its object, in this round */
+    bool folded;  /* its records are in its object, since this round or longer */
     bool lost;    /* what the chain says of it cannot be read */
     bool put_off; /* its object rests, land_pace.h */
     bool settled; /* its records need nothing more in the queue */

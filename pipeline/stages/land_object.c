@@ -52,11 +52,22 @@ static int object_decode(struct land *land, const struct work *work, struct byte
     return good ? OK : ERR_CORRUPT;
 }
 
+/* Whether the object has all that the queue has, which is merged into `all` by now. */
+static bool object_has(const struct session *object, const struct session *all)
+{
+    bool has = object->n_records == all->n_records;
+    for (size_t i = 0; i < all->n_records && has; i++)
+        has = id16_equal(&object->records[i].id, &all->records[i].id) &&
+              object->records[i].hlc == all->records[i].hlc;
+    return has;
+}
+
 static void object_take(struct land *land, struct work *work, const struct store_op *op)
 {
     int err = op->err;
     struct session object;
     work->has_object = err == OK;
+    work->object_has = false;
     work->object = op->etag;
     if (err == OK)
         err = object_decode(land, work, buf_bytes(op->body), &object);
@@ -77,6 +88,7 @@ static void object_take(struct land *land, struct work *work, const struct store
     work->session.state = object.state;
     work->session.version = object.version;
     session_merge(&work->session, &land->arena, object.records, object.n_records);
+    work->object_has = object_has(&object, &work->session);
 }
 
 static void wave_read(struct wave *wave)
@@ -170,6 +182,10 @@ static int fold_prepare(struct work *work, bool *put)
         return OK;
     if (work->session.n_records > SESSION_RECORDS_MAX)
         return ERR_LIMIT;
+    /* Who has put it may not have come as far as to look whether it was answered meanwhile. */
+    work->folded = work->folded || (work->has_object && work->object_has);
+    if (work->has_object && work->object_has)
+        return OK;
     work->session.state = SESSION_OPEN;
     *put = true;
     return OK;
@@ -235,7 +251,10 @@ static size_t wave_put(struct wave *wave, struct work **left)
     for (size_t i = 0; i < wave->n; i++) {
         struct work *work = wave->works[i];
         int err = wave->ops[i].err;
-        land_pace_note(&wave->land->pace, wave->keys[i].s);
+        /* A condition that did not hold has used up nothing, and the next put needs its turn.
+         */
+        if (err != ERR_CONFLICT)
+            land_pace_note(&wave->land->pace, wave->keys[i].s);
         work->err = err;
         work->puts++;
         work->folded = work->folded || work->todo == TODO_FOLD;

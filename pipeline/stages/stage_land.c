@@ -460,10 +460,11 @@ static int shard_run(struct land *land, uint32_t shard)
     err = err == OK ? err_queue : err;
     first = first == OK ? err : first;
     /* What could not be put away is found again by the next round: no progress, or a store that
-     * refuses would be asked without a pause. */
+     * refuses would be asked without a pause, and so would one while a part of an object waits.
+     */
     int settled = 0;
     for (size_t i = 0; i < round.n_groups && err == OK; i++)
-        settled += round.groups[i].fate == FATE_SETTLED;
+        settled += round.groups[i].from->settled && round.groups[i].fate == FATE_SETTLED;
     return settled > 0 || decided > 0 ? settled + (int)decided : first;
 }
 

@@ -354,6 +354,91 @@ START_TEST(test_objects_of_a_round_go_together)
 }
 END_TEST
 
+/* --- what is done already --- */
+
+/* One of two sessions in a queue object is folded, and the start of the other has not come: the
+ * object stays, every round looks at it again, and nothing is put again. A round that gets
+ * nothing further says so, for it would be run again at once. */
+START_TEST(test_what_is_folded_is_not_put_again)
+{
+    struct draft d[2];
+    struct queue_group groups[2];
+    for (int i = 0; i < 2; i++) {
+        d[i] = draft_open(&rig.f, "ann", i == 0 ? "whole" : "half", 0);
+        draft_write(&d[i], "a", "1", NULL);
+        groups[i] = (struct queue_group){.project = rig.f.project,
+                                         .session = d[i].session.id,
+                                         .owner = d[i].session.owner,
+                                         .records = d[i].session.records + i,
+                                         .n = 2 - (uint32_t)i};
+    }
+    forge_queue(&rig.f, groups, 2);
+    drain_rig_pass(&rig, 31000);
+    (void)trace_store_counts(rig.f.trace, true);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(rig.drain.land->run(rig.drain.land), 0);
+    struct trace_counts c = trace_store_counts(rig.f.trace, true);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 1);
+    ck_assert_int_eq(drain_rig_state(&rig, &d[0]), SESSION_OPEN);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 1);
+    struct queue_group start = groups[1];
+    start.records = d[1].session.records;
+    start.n = 1;
+    forge_queue(&rig.f, &start, 1);
+    drain_rig_run(&rig);
+    c = trace_store_counts(rig.f.trace, true);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 1);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* `crossed` is folded, and its records are in the queue once more, stamped `earlier`. */
+static void fold_and_write_again(uint64_t earlier)
+{
+    crossed = draft_open(&rig.f, "ann", "crossed", 0);
+    draft_write(&crossed, "a", "1", NULL);
+    struct draft written = crossed;
+    forge_write(&rig.f, &written);
+    drain_rig_pass(&rig, 31000);
+    drain_rig_run(&rig);
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_OPEN);
+    for (size_t i = 0; i < crossed.session.n_records; i++)
+        crossed.session.records[i].hlc -= earlier;
+    written = crossed;
+    forge_write(&rig.f, &written);
+    (void)trace_store_counts(rig.f.trace, true);
+}
+
+/* Whoever folded it may have died before it looked whether the session was answered meanwhile:
+ * who finds it folded looks, too. */
+START_TEST(test_what_is_folded_may_have_been_answered)
+{
+    fold_and_write_again(0);
+    struct key key = key_session(&rig.f.project, &crossed.session.id);
+    rig.meanwhile = other_drain_lands_it_whole;
+    drain_rig_refuse(&rig, STORE_GET, key.s);
+    drain_rig_run(&rig);
+    ck_assert_ptr_null(rig.meanwhile);
+    ck_assert_int_eq(drain_rig_state(&rig, &crossed), SESSION_SETTLED);
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+END_TEST
+
+/* Of two copies of a record the lower stamp counts: an object with the higher one is put
+ * again. */
+START_TEST(test_an_earlier_copy_is_folded)
+{
+    fold_and_write_again(1);
+    drain_rig_run(&rig);
+    struct trace_counts c = trace_store_counts(rig.f.trace, true);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 1);
+    fold_and_write_again(0);
+    drain_rig_run(&rig);
+    c = trace_store_counts(rig.f.trace, true);
+    ck_assert_uint_eq(c.puts[TRACE_SESSION], 0);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -367,6 +452,9 @@ int main(void)
         test_requests_of_a_young_session,
         test_requests_of_two_requests,
         test_objects_of_a_round_go_together,
+        test_what_is_folded_is_not_put_again,
+        test_what_is_folded_may_have_been_answered,
+        test_an_earlier_copy_is_folded,
     };
     Suite *suite = suite_create("land_fold");
     TCase *tcase = tcase_create("land_fold");

@@ -224,6 +224,37 @@ START_TEST(a_session_rests_between_its_puts)
 }
 END_TEST
 
+/* An object that the first put did not expect does not rest: that put has changed nothing. */
+START_TEST(a_put_that_found_another_object_is_made_again)
+{
+    setup(0);
+    struct draft d = draft_open(&f, "ann", "open", 1);
+    draft_write(&d, "o", "1", NULL);
+    struct id16 ids[2] = {d.session.records[0].id, d.session.records[1].id};
+    if (id16_compare(&ids[0], &ids[1]) > 0) {
+        struct id16 other = ids[0];
+        ids[0] = ids[1];
+        ids[1] = other;
+    }
+    forge_write(&f, &d);
+    struct store_list list;
+    AUTO_BUF kept = {0};
+    ck_assert_int_eq(store_list(f.mem, &f.arena, "queue/", "", 10, &list), OK);
+    ck_assert_int_eq(store_get(f.mem, list.keys[0].key, range_all(), &kept, NULL, NULL), OK);
+    ck_assert_int_gt(second.land->run(second.land), 0); /* folds it */
+    pass(INTERVAL_MS);
+    ck_assert_int_eq(store_put(f.mem, list.keys[0].key, buf_bytes(&kept), PUT_IF_ABSENT, NULL),
+                     OK);
+    struct id16 request = forge_land(&f, &d, ids, 2);
+    ck_assert_int_gt(first.land->run(first.land), 0);
+    ck_assert_uint_eq(first.land->again_ms, 0);
+    ck_assert_uint_eq(forge_answers(&f, &d.session.id, &request), 1);
+    ck_assert_uint_eq(forge_count(&f, "queue/"), 0);
+    ck_assert_uint_eq(slow_store_refused(slow), 0);
+    teardown();
+}
+END_TEST
+
 /* A lease that is too short for the store is longer, and one that was put just now is released
  * all the same. */
 START_TEST(a_lease_rests_between_its_puts)
@@ -263,6 +294,7 @@ int main(void)
         a_full_batch_leaves_the_rest,
         two_drains_lose_nothing,
         a_session_rests_between_its_puts,
+        a_put_that_found_another_object_is_made_again,
         a_lease_rests_between_its_puts,
     };
     return suite_run("land_pace", tests, ARRAY_LEN(tests));
