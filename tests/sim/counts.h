@@ -28,6 +28,8 @@
     X(TWICE_HEAD, "one's own head put told as conflict")             \
     X(SLOW, "a call that took seconds")                              \
     X(OUTAGE, "a store that is out for seconds")                     \
+    X(EARLY_PUT, "a put that came too early for its key")            \
+    X(RESTED, "a round of a drain that left a head to rest")         \
     X(STALE_LIST, "a list that was behind")                          \
     X(HELD, "a process stopped for longer than a minute")            \
     X(CLOCK_OFF, "a clock more than 30 s off")                       \

@@ -6,6 +6,7 @@
 #include "formats/base/hex.h"
 #include "formats/key.h"
 #include "pipeline/store/mem.h"
+#include "pipeline/store/put_times.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/flight.h"
 #include "tests/sim/sim.h"
@@ -28,6 +29,7 @@ struct far_end {
     bool calm;
     uint64_t out_until_us;
     bool out_for_writes; /* reads are answered meanwhile */
+    struct put_times put_times;
     uint64_t calls;
     size_t under_way;
     struct lag *lags;
@@ -215,6 +217,18 @@ static void list_lag(struct far_end *end, struct arena *arena, const char *prefi
 
 /* --- effects --- */
 
+static uint64_t interval_us(const struct far_end *end)
+{
+    return (uint64_t)end->profile->put_interval_ms * 1000;
+}
+
+/* Whether the key takes no put yet. */
+static bool is_early(const struct far_end *end, const struct store_op *op)
+{
+    return op != NULL && op->verb == STORE_PUT &&
+           put_times_wait_us(&end->put_times, op->key, world_now_us(), interval_us(end)) > 0;
+}
+
 static int write_effect(struct far_end *end, struct store_op *op)
 {
     AUTO_BUF old = {0};
@@ -228,6 +242,8 @@ static int write_effect(struct far_end *end, struct store_op *op)
         lag_add(end, op->key, old.len, true);
     if (op->verb == STORE_PUT && !there && may_lag(end, op->key))
         lag_add(end, op->key, op->data.len, false);
+    if (op->verb == STORE_PUT && end->profile->put_interval_ms > 0)
+        put_times_note(&end->put_times, op->key, world_now_us(), interval_us(end));
     if (op->verb == STORE_PUT)
         end->watch.put(end->watch.arg, op->key, buf_bytes(&old), op->data);
     return OK;
@@ -299,6 +315,10 @@ static enum trouble trouble_draw(struct far_line *line, const struct store_op *o
     enum trouble planned = line->plan == NULL ? TROUBLES : line->plan(line->process, op);
     if (planned != TROUBLES)
         return planned;
+    if (is_early(end, op)) {
+        count(COUNT_EARLY_PUT);
+        return TROUBLE_AGAIN;
+    }
     if (end->calm)
         return TROUBLE_NONE;
     bool reads = op == NULL || op->verb == STORE_GET;
@@ -382,6 +402,11 @@ static uint64_t far_date_ms(struct store *store)
     return sim_date_ms();
 }
 
+static uint32_t far_put_interval_ms(struct store *store)
+{
+    return ((struct far_line *)store)->end->profile->put_interval_ms;
+}
+
 static void far_close(struct store *store)
 {
     (void)store;
@@ -395,6 +420,7 @@ void far_line_open(struct far_line *line, struct far_end *end, void *process)
         .many = far_many,
         .list = far_list,
         .date_ms = far_date_ms,
+        .put_interval_ms = far_put_interval_ms,
         .close = far_close,
     };
     *line = (struct far_line){.store = {.calls = &calls}, .end = end, .process = process};

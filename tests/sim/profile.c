@@ -93,6 +93,7 @@ void profile_draw(struct profile *p)
     fates_draw(p);
     stages_draw(p);
     work_draw(p);
+    p->put_interval_ms = world_chance(2000) ? 1000 : 0;
     if (world_chance(300))
         make_import(p);
     else if (world_chance(800))

@@ -31,12 +31,13 @@ struct profile {
     unsigned odds[TROUBLES]; /* of 10,000 writes, how many go wrong so */
     unsigned read_odds;      /* and of 10,000 reads */
     unsigned crash;          /* of 10,000 calls, how many does the caller not survive */
-    unsigned hold;    /* of 10,000 calls, at how many is the caller stopped for a while */
-    unsigned outage;  /* of 10,000 calls, how many begin an outage of the store */
-    unsigned stop;    /* of 100 rounds of a process, after how many does it end */
-    uint64_t lag_us;  /* lists may be so far behind; 0: never */
-    uint64_t skew_ms; /* clocks are so far off at most, to either side */
-    bool clock_off;   /* now and then one is off by more than is allowed */
+    unsigned hold;   /* of 10,000 calls, at how many is the caller stopped for a while */
+    unsigned outage; /* of 10,000 calls, how many begin an outage of the store */
+    unsigned stop;   /* of 100 rounds of a process, after how many does it end */
+    uint64_t lag_us; /* lists may be so far behind; 0: never */
+    uint32_t put_interval_ms; /* a key takes one put in so long; 0: any number */
+    uint64_t skew_ms;         /* clocks are so far off at most, to either side */
+    bool clock_off;           /* now and then one is off by more than is allowed */
 
     uint64_t fold_after_ms;
     uint64_t missing_after_ms;

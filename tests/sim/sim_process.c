@@ -111,6 +111,8 @@ static void process_end(struct process *p, uint64_t down_us)
 static int stage_round(struct process *p)
 {
     int did = p->stage->run(p->stage);
+    if (p->stage->again_ms > 0)
+        count(COUNT_RESTED);
     p->runs++;
     p->last = did;
     p->idle = did <= 0 ? p->idle + 1 : 0;
