@@ -2,10 +2,11 @@
 
 #include <stdlib.h>
 
+#include "pipeline/repo/chain_cache.h"
 #include "pipeline/repo/landlog.h"
 
-/* A window with more answers is begun anew: each takes about 100 bytes. */
-#define ANSWERS_MAX 250000u
+/* Of a window with more answers the older half is forgotten: each takes about 100 bytes. */
+#define ANSWERS_MAX 50000u
 /* Batches that one step of a look-up reads where the log is damaged. */
 #define STEP_BATCHES 64u
 
@@ -114,12 +115,38 @@ int answered_advance(struct answered *a, const struct batch *tip)
     return OK;
 }
 
+/* Takes the batch before the oldest in the window into it. */
+static void window_extend(struct answered *a, const struct batch *batch)
+{
+    window_add(a, batch->ids, batch->footer.n_records);
+    a->below = batch->footer.prev;
+    a->floor = batch->footer.first;
+}
+
+/* The batch before the oldest, for a window that has room for it and where it is in memory. */
+static const struct batch *window_older(const struct answered *a)
+{
+    if (a->index.n >= ANSWERS_MAX / 2 || hash_is_zero(&a->below))
+        return NULL;
+    return chain_cache_find(a->repo->chain, &a->project, &a->below);
+}
+
 void answered_trim(struct answered *a)
 {
     if (a->index.n <= ANSWERS_MAX || a->look.n > 0)
         return;
-    answer_index_release(&a->index);
-    a->has_tip = false;
+    const struct batch *batch = chain_cache_find(a->repo->chain, &a->project, &a->tip);
+    if (batch == NULL) {
+        answer_index_release(&a->index);
+        a->has_tip = false;
+        return;
+    }
+    window_begin(a, batch);
+    chain_drop(a->repo, batch);
+    while ((batch = window_older(a)) != NULL) {
+        window_extend(a, batch);
+        chain_drop(a->repo, batch);
+    }
 }
 
 /* An answer that landed nothing lies in a batch that ends where it began: at the base, at the
@@ -145,9 +172,7 @@ static int reach(struct answered *a, uint64_t base, unsigned *reads)
         int err = chain_batch(a->repo, &a->project, &a->below, &batch);
         if (err != OK)
             return err;
-        window_add(a, batch->ids, batch->footer.n_records);
-        a->below = batch->footer.prev;
-        a->floor = batch->footer.first;
+        window_extend(a, batch);
         chain_drop(a->repo, batch);
     }
     return OK;

@@ -21,8 +21,9 @@ void answered_close(struct answered *);
  * the first time, nothing else may be asked. */
 int answered_advance(struct answered *, const struct batch *tip) MUST_USE;
 
-/* Forgets a window that has grown too large. Not between a look-up and its use: the look-up is
- * forgotten, too, unless it is under way. */
+/* Of a window that has grown too large, forgets the older half, or more where the batches of
+ * the newer one have left the cache; it asks the store for nothing. Not between a look-up and
+ * its use: the look-up is forgotten, too, unless it is under way. */
 void answered_trim(struct answered *);
 
 /* What the chain up to the window's tip says of `session` and of `request` about it. False when

@@ -307,6 +307,53 @@ START_TEST(test_trim)
 }
 END_TEST
 
+/* Of a chain that goes on the newest answers stay, without a read. */
+START_TEST(test_trim_keeps_the_newest)
+{
+    enum { n = 10000, batches = 8 };
+    struct head head;
+    struct answer answer;
+    struct footer footer = {.n_records = n};
+    struct tree_id *ids = arena_array(&f->arena, n, struct tree_id);
+    advance();
+    ck_assert_int_eq(chain_head(fresh, &f->project, &head, NULL), OK);
+    footer.prev = head.tree_hash;
+    for (unsigned b = 0; b < batches; b++) {
+        struct hash tree = {{0xee, (uint8_t)b}};
+        footer.batch = 1000 + b;
+        footer.first = head.position + (uint64_t)b * n;
+        footer.position = footer.first + n;
+        for (unsigned i = 0; i < n; i++)
+            ids[i] = (struct tree_id){.session = id_of((uint8_t)(0xe0 + b), i),
+                                      .request = id_of(2, i),
+                                      .verdict = VERDICT_LANDED,
+                                      .closes = true};
+        chain_remember(fresh, &f->project, &tree, &footer, ids, (struct bytes){0});
+        footer.prev = tree;
+    }
+    const struct batch *tip;
+    ck_assert_int_eq(chain_batch(fresh, &f->project, &footer.prev, &tip), OK);
+    ck_assert_int_eq(answered_advance(answered, tip), OK);
+    chain_drop(fresh, tip);
+    trace_store_counts(f->trace, true);
+    answered_trim(answered);
+    for (unsigned b = 0; b < batches; b++) {
+        struct id16 session = id_of((uint8_t)(0xe0 + b), n - 1);
+        struct id16 request = id_of(2, n - 1);
+        (void)!answered_find(answered, &session, &request, &answer);
+        /* As many as half of what there may be, and the batch that this ends in. */
+        ck_assert(answer.answered == (b >= batches - 3));
+    }
+    struct trace_counts c = trace_store_counts(f->trace, true);
+    ck_assert_uint_eq(c.gets[TRACE_TREE], 0);
+    /* And what they say of others is complete from there on, no further back. */
+    struct draft young = draft_at("young", head.position + (batches - 3) * n + 1);
+    struct draft old = draft_at("old", head.position + (batches - 3) * n);
+    ck_assert(tells(&young, (struct id16){0}, &answer) && !answer.closed);
+    ck_assert(!tells(&old, (struct id16){0}, &answer));
+}
+END_TEST
+
 /* Damage to the log: the chain tells, in steps. To both: nobody can. */
 START_TEST(test_look_up_in_a_damaged_log)
 {
@@ -358,6 +405,7 @@ int main(void)
         test_look_up_in_steps,
         test_look_up_step_below_many_answers,
         test_trim,
+        test_trim_keeps_the_newest,
         test_look_up_in_a_damaged_log,
         test_look_up_in_damaged_history,
     };
