@@ -1,10 +1,15 @@
-/* What one landing costs by the size of its project, for `make bench` part b: the intake and
- * the landing stage on a directory store, without HTTP.
+/* What one landing costs by the size of its project, for `make bench` part b, and by the length
+ * of its history, for part h: the intake and the landing stage on a directory store, without
+ * HTTP.
  *
  *   landing_cost fill DIR FILES
  *       makes the project; prints the bytes of its tree
  *   landing_cost land DIR FILES BATCH ROUNDS near|deep
  *       lands on it; prints one line of JSON
+ *   landing_cost long DIR FILES BATCH LANDINGS
+ *       lands so often in one run, with the log stage beside it, and counts some thousands by
+ *       themselves: after the very first one the next five, one in each tenth, and the last
+ *       five. Prints a line of JSON for each
  *
  * The project has FILES files (at least 1,000), and every directory has 10 entries (fewer only
  * where the files run out). Nine of the root's directories are the same in a project of any
@@ -32,7 +37,10 @@
 #define TOUCHED   900u /* files that landings write to, in directories of FAN */
 #define WRITES    3u
 #define BATCH_MAX 64u
-#define WARM      8u /* rounds before counting */
+#define WARM      8u    /* rounds before counting */
+#define WINDOW    1000u /* landings that `long` counts together */
+#define AT_ENDS   5u    /* windows that it counts at either end */
+#define APPEND_AT 5u    /* windows between two runs of the log stage */
 #define TEXT_LEN  2048u
 
 struct touched {
@@ -281,7 +289,7 @@ static void touched_find(bool deep)
     arena_release(&arena);
 }
 
-static void land(unsigned batch, unsigned rounds, bool deep)
+static void stages_open(bool deep)
 {
     struct intake_options intake = {.batch_max = 16 * MIB, .queue_max = 256 * MIB};
     struct land_options options = {
@@ -290,6 +298,17 @@ static void land(unsigned batch, unsigned rounds, bool deep)
     bench.sequence = bench.position << 16;
     bench.intake = intake_open(&bench.repo, &intake);
     bench.land = stage_land_open(&bench.repo, &options);
+}
+
+static void stages_close(void)
+{
+    bench.land->close(bench.land);
+    intake_close(bench.intake);
+}
+
+static void land(unsigned batch, unsigned rounds, bool deep)
+{
+    stages_open(deep);
     for (unsigned i = 0; i < WARM + rounds; i++)
         round_run(batch, i, i >= WARM);
     double landings = (double)rounds * batch;
@@ -298,22 +317,74 @@ static void land(unsigned batch, unsigned rounds, bool deep)
            bench.files, batch, landings, (double)spent_us / landings,
            (double)sum.lists / landings, (double)sum.bytes_in / landings,
            (double)sum.bytes_out / landings);
-    bench.land->close(bench.land);
-    intake_close(bench.intake);
+    stages_close();
+}
+
+/* --- a long history --- */
+
+/* Memory of this process now, KiB, without what maps a file. */
+static uint64_t resident_kib(void)
+{
+    char line[256];
+    uint64_t kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        if (strncmp(line, "RssAnon:", 8) == 0)
+            kib = strtoull(line + 8, NULL, 10);
+    }
+    if (f != NULL)
+        fclose(f);
+    return kib;
+}
+
+static void window_print(uint64_t after, uint64_t n)
+{
+    double landings = (double)n;
+    printf("{\"after\":%" PRIu64 ",\"landings\":%" PRIu64 ",\"cpu_us\":%.2f,"
+           "\"requests\":%.3f,\"bytes_written\":%.1f,\"bytes_read\":%.1f,"
+           "\"resident_kib\":%" PRIu64 "}\n",
+           after, n, (double)spent_us / landings, (double)sum.lists / landings,
+           (double)sum.bytes_in / landings, (double)sum.bytes_out / landings, resident_kib());
+    spent_us = 0;
+    sum = (struct trace_counts){0};
+}
+
+static void land_long(unsigned batch, uint64_t landings)
+{
+    stages_open(false);
+    struct stage *append = stage_append_open(&bench.repo);
+    unsigned rounds = WINDOW / batch;
+    uint64_t windows = landings / WINDOW;
+    for (uint64_t w = 0; w < windows; w++) {
+        bool counts = (w > 0 && w <= AT_ENDS) || w % (windows / 10) == windows / 10 - 1 ||
+                      w + AT_ENDS >= windows;
+        uint64_t after = bench.position;
+        for (unsigned i = 0; i < rounds; i++)
+            round_run(batch, (unsigned)w * rounds + i, counts);
+        if (counts)
+            window_print(after, bench.position - after);
+        int did = w % APPEND_AT == 0 ? append->run(append) : 0;
+        must(did < 0 ? did : OK, "the log stage");
+    }
+    append->close(append);
+    stages_close();
 }
 
 int main(int argc, char **argv)
 {
     bool is_fill = argc == 4 && strcmp(argv[1], "fill") == 0;
     bool is_land = argc == 7 && strcmp(argv[1], "land") == 0;
-    bench.files = is_fill || is_land ? strtoull(argv[3], NULL, 10) : 0;
-    unsigned batch = is_land ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    bool is_long = argc == 6 && strcmp(argv[1], "long") == 0;
+    bench.files = is_fill || is_land || is_long ? strtoull(argv[3], NULL, 10) : 0;
+    unsigned batch = is_land || is_long ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    uint64_t landings = is_long ? strtoull(argv[5], NULL, 10) : 10 * WINDOW;
     unsigned rounds = is_land ? (unsigned)strtoul(argv[5], NULL, 10) : 1;
     bool deep = is_land && strcmp(argv[6], "deep") == 0;
     if (bench.files < NEAR + FAN || batch == 0 || batch > BATCH_MAX || rounds == 0 ||
-        (deep && bench.files < 20 * TOUCHED)) {
+        (deep && bench.files < 20 * TOUCHED) || landings < 10 * WINDOW) {
         fprintf(stderr, "usage: landing_cost fill DIR FILES\n"
-                        "       landing_cost land DIR FILES BATCH ROUNDS near|deep\n");
+                        "       landing_cost land DIR FILES BATCH ROUNDS near|deep\n"
+                        "       landing_cost long DIR FILES BATCH LANDINGS\n");
         return 2;
     }
     struct repo_options options = {
@@ -324,6 +395,8 @@ int main(int argc, char **argv)
          "the bucket");
     if (is_fill)
         project_fill();
+    else if (is_long)
+        land_long(batch, landings);
     else
         land(batch, rounds, deep);
     repo_close(&bench.repo);
