@@ -12,20 +12,13 @@
  *
  * `run` counts for SECONDS after WARM seconds (1) of warming up and prints one line of JSON.
  * With PID it adds the CPU time that this process used meanwhile, and its greatest memory. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "formats/base/hash.h"
 #include "formats/base/wire.h"
 #include "formats/session.h"
+#include "ops/bench/load.h"
 
 #define DIRS         32u
 #define FILES        1000u
@@ -79,19 +72,6 @@ static struct {
     size_t latency_cap;
     size_t body_len;
 } bench = {.chance = 88172645463325252u};
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "land_clients: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static uint64_t chance(uint64_t below)
 {
@@ -225,27 +205,6 @@ static void request_make(struct client *c)
 
 /* --- answers --- */
 
-struct answer {
-    unsigned status;
-    const char *body;
-};
-
-/* Whether a whole answer is in `in`. */
-static bool answer_read(struct client *c, struct answer *out)
-{
-    c->in[c->in_len] = '\0';
-    char *end = strstr(c->in, "\r\n\r\n");
-    if (end == NULL)
-        return false;
-    const char *length = strcasestr(c->in, "\r\ncontent-length:");
-    size_t len = length == NULL || length > end ? 0 : strtoul(length + 17, NULL, 10);
-    if (c->in_len < (size_t)(end + 4 - c->in) + len)
-        return false;
-    out->status = (unsigned)strtoul(c->in + 9, NULL, 10);
-    out->body = end + 4;
-    return true;
-}
-
 static void latency_add(uint64_t us)
 {
     if (bench.landed == bench.latency_cap) {
@@ -335,7 +294,7 @@ static void client_receive(struct client *c)
         fail(n == 0 ? "the server closed a connection" : "recv");
     c->in_len += (size_t)n;
     struct answer answer;
-    if (answer_read(c, &answer))
+    if (answer_read(c->in, c->in_len, &answer))
         client_answered(c, &answer);
     else if (c->in_len == ANSWER_MAX)
         fail("an answer is too long");
@@ -343,36 +302,12 @@ static void client_receive(struct client *c)
 
 /* --- connections --- */
 
-static void address_parse(const char *text)
-{
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
-        fail("the address is not HOST:PORT");
-    snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
-    bench.address = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10))};
-    if (inet_pton(AF_INET, host, &bench.address.sin_addr) != 1)
-        fail("the address is not one of IPv4");
-}
-
-static int connect_new(void)
-{
-    int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        connect(fd, (const struct sockaddr *)&bench.address, sizeof(bench.address)) != 0)
-        fail("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return fd;
-}
-
 /* --- the hot tree --- */
 
 /* Sends one request and waits for its answer, which must be a good one. */
 static void ask(struct client *c)
 {
-    c->fd = connect_new();
+    c->fd = connect_new(&bench.address);
     for (c->sent = 0; c->sent < c->out.len;) {
         ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
         if (n <= 0)
@@ -386,7 +321,7 @@ static void ask(struct client *c)
         if (n <= 0)
             fail("recv");
         c->in_len += (size_t)n;
-    } while (!answer_read(c, &answer));
+    } while (!answer_read(c->in, c->in_len, &answer));
     close(c->fd);
     if (answer.status < 300 && answer.status != 202)
         return;
@@ -445,7 +380,7 @@ static struct client *clients_open(uint32_t n)
         fail("memory");
     for (uint32_t i = 0; i < n; i++) {
         struct client *c = &clients[i];
-        *c = (struct client){.fd = connect_new(), .number = i, .base = 1};
+        *c = (struct client){.fd = connect_new(&bench.address), .number = i, .base = 1};
         uint32_t sharing = (n - i % DIRS + DIRS - 1) / DIRS; /* clients in its directory */
         for (uint32_t f = i; f < files; f += DIRS * sharing) {
             struct file *own = &c->own[c->n_own++];
@@ -479,52 +414,6 @@ static void clients_run(struct client *clients, uint32_t n, uint64_t until_us)
                 client_begin(&clients[i]);
         }
     }
-}
-
-/* A figure of /proc/PID/status, such as "VmHWM:". */
-static uint64_t status_figure(long pid, const char *name)
-{
-    char path[64];
-    char line[256];
-    uint64_t figure = 0;
-    snprintf(path, sizeof(path), "/proc/%ld/status", pid);
-    FILE *f = fopen(path, "r");
-    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, name, strlen(name)) == 0)
-            figure = strtoull(line + strlen(name), NULL, 10);
-    }
-    if (f != NULL)
-        fclose(f);
-    return figure;
-}
-
-/* CPU time of a process, microseconds. */
-static uint64_t process_cpu_us(long pid)
-{
-    char path[64];
-    char line[1024] = "";
-    snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (f == NULL || fgets(line, sizeof(line), f) == NULL)
-        fail(path);
-    fclose(f);
-    /* Behind the name, which may hold anything: the state, ten numbers, and the two. */
-    char *at = strrchr(line, ')');
-    if (at == NULL || strlen(at) < 4)
-        fail(path);
-    at += 3;
-    for (unsigned i = 0; i < 10; i++)
-        (void)strtol(at, &at, 10);
-    unsigned long user = strtoul(at, &at, 10);
-    unsigned long system = strtoul(at, &at, 10);
-    return (uint64_t)(user + system) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-}
-
-static int number_order(const void *a, const void *b)
-{
-    uint32_t left = *(const uint32_t *)a;
-    uint32_t right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
 }
 
 static void run(uint32_t n, uint64_t seconds, long pid, uint64_t warm)
@@ -580,7 +469,7 @@ int main(int argc, char **argv)
     if (is_files) {
         files_write(argv[2]);
     } else {
-        address_parse(argv[2]);
+        bench.address = address_parse(argv[2]);
         bench.project = argv[3];
     }
     if (is_setup)
