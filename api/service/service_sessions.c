@@ -1,8 +1,12 @@
 /* Writes to open sessions. */
 #include <stdlib.h>
 
+#include "api/service/open_memory.h"
 #include "api/service/parts.h"
 #include "api/service/seen_fill.h"
+
+/* What the service adds to a record, at most: stamp, id, and what its paths were seen as. */
+#define RECORD_FILLED_MAX 256u
 
 /* One write on its way through the intake. Lives in its own arena. */
 struct write {
@@ -72,6 +76,38 @@ static struct id16 id_of(const struct record *record, const struct id16 *owner,
     return record_id(owner, session, key, buf_bytes(&payload));
 }
 
+static void load_add(struct session_load *load, const struct record *record,
+                     struct buf *scratch)
+{
+    load->records++;
+    if (record->kind == RECORD_OPERATION && record->operation.op != OP_DELETE)
+        load->content += record->operation.content.data.len;
+    scratch->len = 0;
+    record_write(scratch, record);
+    load->bytes += scratch->len;
+}
+
+/* At the most: with what is filled in of each. */
+static struct session_load load_of(const struct record *records, size_t n)
+{
+    AUTO_BUF scratch = {0};
+    struct session_load load = {.bytes = n * RECORD_FILLED_MAX};
+    for (size_t i = 0; i < n; i++)
+        load_add(&load, &records[i], &scratch);
+    return load;
+}
+
+/* Under a key that was drawn just now nobody has begun it before. */
+static void begun_remember(struct service *service, const struct caller *caller,
+                           const struct queue_group *group)
+{
+    struct hash tip;
+    if (chain_head_lately(service->repo, &group->project, caller->hlc, &tip) != OK)
+        return;
+    struct session_load load = load_of(group->records, group->n);
+    open_remember(service->repo, &group->project, &group->session, &caller->owner, &tip, &load);
+}
+
 int service_session_start(struct service *service, const struct caller *caller,
                           const struct id16 *project, const struct session_start *start,
                           written_fn done, void *arg, struct problem *problem)
@@ -98,6 +134,8 @@ int service_session_start(struct service *service, const struct caller *caller,
                                 .owner = caller->owner,
                                 .records = &record,
                                 .n = 1};
+    if (start->key.len == 0)
+        begun_remember(service, caller, &group);
     return write_send(service, &group, done, arg, problem);
 }
 
@@ -158,23 +196,6 @@ static int records_check(const struct record *records, size_t n, struct problem 
     return OK;
 }
 
-/* What a session takes up. */
-struct load {
-    size_t records;
-    size_t content; /* inline */
-    size_t bytes;   /* of the records, encoded */
-};
-
-static void load_add(struct load *load, const struct record *record, struct buf *scratch)
-{
-    load->records++;
-    if (record->kind == RECORD_OPERATION && record->operation.op != OP_DELETE)
-        load->content += record->operation.content.data.len;
-    scratch->len = 0;
-    record_write(scratch, record);
-    load->bytes += scratch->len;
-}
-
 static int record_order(const void *a, const void *b)
 {
     const struct record *left = a;
@@ -182,13 +203,13 @@ static int record_order(const void *a, const void *b)
     return id16_compare(&left->id, &right->id);
 }
 
-/* Whether the session has room for the records. One that it has already, sent again, takes
- * none. */
+/* Whether the session has room for the records, and what it has with them. One that it has
+ * already, sent again, takes none. */
 static int room_check(const struct session *session, const struct record *records, size_t n,
-                      struct problem *problem)
+                      struct session_load *out, struct problem *problem)
 {
     AUTO_BUF scratch = {0};
-    struct load load = {0};
+    struct session_load load = {0};
     for (size_t i = 0; i < session->n_records; i++)
         load_add(&load, &session->records[i], &scratch);
     for (size_t i = 0; i < n; i++) {
@@ -209,7 +230,21 @@ static int room_check(const struct session *session, const struct record *record
         return problem_set(problem, ERR_LIMIT, "session_full", NULL,
                            "the records of an open session have at most %u bytes",
                            SESSION_OPEN_MAX);
+    *out = load;
     return OK;
+}
+
+/* The caller's session, which has no answer for good. */
+static int session_open_read(struct service *service, const struct caller *caller,
+                             const struct id16 *project, const struct id16 *sid,
+                             struct arena *arena, struct session_current *out,
+                             struct problem *problem)
+{
+    int err = service_session_open(service, caller, project, sid, arena, out, problem);
+    if (err == OK && out->session.state != SESSION_OPEN)
+        err = problem_set(problem, ERR_CONFLICT, "session_closed", NULL,
+                          "the session has its answer; it takes nothing more");
+    return err;
 }
 
 int service_session_write(struct service *service, const struct caller *caller,
@@ -218,15 +253,17 @@ int service_session_write(struct service *service, const struct caller *caller,
                           written_fn done, void *arg, struct problem *problem)
 {
     AUTO(arena_release) struct arena arena = {0};
-    struct session_current current;
+    struct session_current current = {.session = {.project = *project}};
     int err = service_admit(service, caller, problem);
     if (err == OK && n == 0)
         err = problem_set(problem, ERR_INVALID, "records_empty", NULL, "nothing to write");
-    if (err == OK)
-        err = service_session_open(service, caller, project, sid, &arena, &current, problem);
-    if (err == OK && current.session.state != SESSION_OPEN)
-        err = problem_set(problem, ERR_CONFLICT, "session_closed", NULL,
-                          "the session has its answer; it takes nothing more");
+    if (err != OK)
+        return err;
+    struct session_load load = load_of(records, n);
+    bool known = open_stand_alone(records, n) &&
+                 open_admits(service->repo, project, sid, &caller->owner, caller->hlc, &load);
+    if (!known)
+        err = session_open_read(service, caller, project, sid, &arena, &current, problem);
     if (err == OK)
         err = bases_settle(service, &current.session, records, n, problem);
     if (err == OK)
@@ -237,12 +274,15 @@ int service_session_write(struct service *service, const struct caller *caller,
     for (size_t i = 0; i < n; i++)
         records[i].id =
             id_of(&records[i], &caller->owner, sid, service_key(service, keys[i], &arena));
-    err = room_check(&current.session, records, n, problem);
+    if (!known)
+        err = room_check(&current.session, records, n, &load, problem);
     if (err != OK)
         return err;
+    if (!known && !current.answered && !current.partial)
+        open_remember(service->repo, project, sid, &caller->owner, &current.tip, &load);
     struct seen_fill fill;
     seen_fill_init(&fill, service, project, &arena);
-    fill.view = &current.view;
+    fill.view = known ? NULL : &current.view;
     err = seen_fill_records(&fill, records, n, problem);
     seen_fill_release(&fill);
     if (err != OK)

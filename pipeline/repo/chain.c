@@ -5,9 +5,62 @@
 #include "formats/key.h"
 #include "pipeline/repo/chain_cache.h"
 #include "pipeline/repo/damage.h"
+#include "pipeline/repo/known.h"
 
 /* Footer, root page and ids of most batches are shorter. */
 #define SUFFIX_LEN (64u * KIB)
+/* How long a head that was read counts as read lately. */
+#define LATELY_US 10000u
+
+/* The greatest stamp that this process has given or seen. */
+static uint64_t stamp_known(struct repo *repo)
+{
+    (void)pthread_mutex_lock(&repo->hlc_lock);
+    uint64_t hlc = repo->hlc;
+    (void)pthread_mutex_unlock(&repo->hlc_lock);
+    return hlc;
+}
+
+static struct hash lately_name(const struct id16 *project)
+{
+    return known_name("head lately", project, (struct bytes){0});
+}
+
+/* Until when it is good, and the stamp that was known when its read began, lie in `id`. */
+static void head_remember(struct repo *repo, const struct id16 *project,
+                          const struct head *head, uint64_t began_us, uint64_t stamp)
+{
+    uint64_t now = repo->clock->mono_us(repo->clock);
+    uint64_t took = now - began_us;
+    uint64_t until = began_us + took + (took > LATELY_US ? took : LATELY_US);
+    struct fact fact = {.hash = head->tree_hash, .number = head->hlc};
+    struct hash name = lately_name(project);
+    memcpy(fact.id.b, &until, sizeof(until));
+    memcpy(fact.id.b + sizeof(until), &stamp, sizeof(stamp));
+    known_raise(repo->known, &name, &fact);
+}
+
+int chain_head_lately(struct repo *repo, const struct id16 *project, uint64_t hlc,
+                      struct hash *tree_hash)
+{
+    struct fact fact;
+    struct hash name = lately_name(project);
+    if (known_find(repo->known, &name, &fact)) {
+        uint64_t until;
+        uint64_t stamp;
+        memcpy(&until, fact.id.b, sizeof(until));
+        memcpy(&stamp, fact.id.b + sizeof(until), sizeof(stamp));
+        if (repo->clock->mono_us(repo->clock) < until && hlc <= stamp) {
+            *tree_hash = fact.hash;
+            return OK;
+        }
+    }
+    struct head head;
+    int err = chain_head(repo, project, &head, NULL);
+    if (err == OK)
+        *tree_hash = head.tree_hash;
+    return err;
+}
 
 int chain_head_decode(struct repo *repo, const struct id16 *project, struct bytes bytes,
                       struct head *out)
@@ -29,6 +82,8 @@ int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
                struct etag *etag)
 {
     AUTO_BUF bytes = {0};
+    uint64_t began_us = repo->clock->mono_us(repo->clock);
+    uint64_t stamp = stamp_known(repo);
     struct key key = key_head(project);
     struct etag version;
     int err = store_get(repo->store, key.s, range_all(), &bytes, &version, NULL);
@@ -40,6 +95,8 @@ int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
     if (err != OK)
         return damage_of(repo, key.s, err);
     err = chain_head_decode(repo, project, buf_bytes(&bytes), out);
+    if (err == OK)
+        head_remember(repo, project, out, began_us, stamp);
     if (err == OK && etag != NULL)
         *etag = version;
     return err;

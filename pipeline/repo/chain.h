@@ -33,6 +33,13 @@ int chain_head(struct repo *, const struct id16 *project, struct head *,
 int chain_head_decode(struct repo *, const struct id16 *project, struct bytes,
                       struct head *) MUST_USE;
 
+/* The tree hash of a head that is as new as anything that this process has told of it, for who
+ * can bear that the head has moved a moment ago: at most 10 ms, or the time that reading it
+ * takes. It is read where the last read is older than that, or began before this process knew
+ * of the stamp `hlc`. */
+int chain_head_lately(struct repo *, const struct id16 *project, uint64_t hlc,
+                      struct hash *tree_hash) MUST_USE;
+
 /* The batch that `tree_hash` names. One suffix read when it is not cached, which brings its
  * root page into the page cache; a second for a long tail. A missing object is ERR_CORRUPT. */
 int chain_batch(struct repo *, const struct id16 *project, const struct hash *tree_hash,

@@ -1,6 +1,7 @@
 #include "pipeline/repo/known.h"
 
-#include "formats/base/arena.h"
+#include <stdlib.h>
+
 #include "formats/base/hash.h"
 #include <pthread.h>
 
@@ -16,21 +17,29 @@ struct slot {
 
 struct known {
     pthread_mutex_t lock;
-    struct arena arena;
     struct slot *slots;
     size_t sets;
     uint64_t now; /* counts uses */
 };
 
+/* What is not used of it takes no memory. */
+static struct slot *slots_new(size_t sets)
+{
+    struct slot *slots = calloc(sets * WAYS, sizeof(*slots));
+    if (slots == NULL)
+        abort();
+    return slots;
+}
+
 struct known *known_open(size_t facts_max)
 {
-    struct arena arena = {0};
-    struct known *known = arena_new(&arena, struct known);
+    struct known *known = calloc(1, sizeof(*known));
+    if (known == NULL)
+        abort();
     known->sets = facts_max / WAYS + 1;
-    known->slots = arena_array(&arena, known->sets * WAYS, struct slot);
+    known->slots = slots_new(known->sets);
     int err = pthread_mutex_init(&known->lock, NULL);
     assert(err == 0);
-    known->arena = arena;
     return known;
 }
 
@@ -39,8 +48,8 @@ void known_close(struct known *known)
     if (known == NULL)
         return;
     (void)pthread_mutex_destroy(&known->lock);
-    struct arena arena = known->arena;
-    arena_release(&arena);
+    free(known->slots);
+    free(known);
 }
 
 struct hash known_name(const char *domain, const struct id16 *project, struct bytes name)
@@ -79,23 +88,33 @@ bool known_find(struct known *known, const struct hash *name, struct fact *out)
     return found;
 }
 
-void known_add(struct known *known, const struct hash *name, const struct fact *fact)
+static void add(struct known *known, const struct hash *name, const struct fact *fact,
+                bool raises)
 {
     if (known == NULL)
         return;
     (void)pthread_mutex_lock(&known->lock);
     struct slot *set = set_of(known, name);
     struct slot *place = &set[0];
-    for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].used != 0 && hash_equal(&set[i].name, name)) {
-            place = &set[i];
-            break;
-        }
-        if (set[i].used < place->used)
+    bool there = false;
+    for (unsigned i = 0; i < WAYS && !there; i++) {
+        there = set[i].used != 0 && hash_equal(&set[i].name, name);
+        if (there || set[i].used < place->used)
             place = &set[i];
     }
-    *place = (struct slot){.name = *name, .fact = *fact, .used = ++known->now};
+    if (!there || !raises || place->fact.number <= fact->number)
+        *place = (struct slot){.name = *name, .fact = *fact, .used = ++known->now};
     (void)pthread_mutex_unlock(&known->lock);
+}
+
+void known_add(struct known *known, const struct hash *name, const struct fact *fact)
+{
+    add(known, name, fact, false);
+}
+
+void known_raise(struct known *known, const struct hash *name, const struct fact *fact)
+{
+    add(known, name, fact, true);
 }
 
 void known_clear(struct known *known)
@@ -103,6 +122,7 @@ void known_clear(struct known *known)
     if (known == NULL)
         return;
     (void)pthread_mutex_lock(&known->lock);
-    memset(known->slots, 0, known->sets * WAYS * sizeof(*known->slots));
+    free(known->slots);
+    known->slots = slots_new(known->sets);
     (void)pthread_mutex_unlock(&known->lock);
 }

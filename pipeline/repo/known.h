@@ -28,6 +28,8 @@ struct hash known_name(const char *domain, const struct id16 *project, struct by
 
 bool known_find(struct known *, const struct hash *name, struct fact *out) MUST_USE;
 void known_add(struct known *, const struct hash *name, const struct fact *);
+/* The same, but a fact with a greater number stays. */
+void known_raise(struct known *, const struct hash *name, const struct fact *);
 void known_clear(struct known *);
 
 #endif

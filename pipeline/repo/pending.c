@@ -34,12 +34,11 @@ static int queue_find(struct repo *repo, const struct id16 *project, const struc
     if (err != OK)
         return err;
     for (size_t i = 0; i < view.n; i++) {
-        const struct queue_object *object = &view.objects[i]->object;
-        for (uint32_t k = 0; k < object->n; k++) {
-            const struct queue_group *group = &object->groups[k];
-            if (id16_equal(&group->session, sid) && id16_equal(&group->project, project))
-                found_add(out, group, arena);
-        }
+        size_t n;
+        const struct queue_group *const *groups =
+            queue_held_find(view.objects[i], project, sid, &n);
+        for (size_t k = 0; k < n; k++)
+            found_add(out, groups[k], arena);
     }
     out->damaged = view.damaged;
     queue_drop(repo, &view);
@@ -123,13 +122,11 @@ static void answer_apply(const struct landing *answer, bool owned, struct sessio
     }
 }
 
-/* Whether none of the batches after `known`, up to the head, has an answer to the session.
- * False when one has, or when they are too many to be worth it. */
-static bool still_unanswered(struct repo *repo, const struct id16 *project,
-                             const struct id16 *sid, const struct hash *known,
-                             const struct head *head)
+bool session_still_unanswered(struct repo *repo, const struct id16 *project,
+                              const struct id16 *sid, const struct hash *known,
+                              const struct hash *tip)
 {
-    struct hash at = head->tree_hash;
+    struct hash at = *tip;
     for (unsigned i = 0; i < BATCHES_SINCE_MAX; i++) {
         if (hash_equal(&at, known))
             return true;
@@ -151,22 +148,23 @@ static bool still_unanswered(struct repo *repo, const struct id16 *project,
  * is remembered (`hash` of the fact): who writes to it again and again asks about what is new
  * only. */
 static int answer_find(struct repo *repo, const struct id16 *project, const struct id16 *sid,
-                       struct arena *arena, struct landing *out)
+                       struct arena *arena, struct landing *out, struct hash *tip)
 {
     struct head head;
     struct fact fact;
+    struct hash tree;
     struct hash name = known_name("unanswered", project, bytes_of(sid->b, sizeof(sid->b)));
     int err = chain_head(repo, project, &head, NULL);
     if (err != OK)
         return err;
     bool none = known_find(repo->known, &name, &fact) &&
-                still_unanswered(repo, project, sid, &fact.hash, &head);
-    struct hash tree;
+                session_still_unanswered(repo, project, sid, &fact.hash, &head.tree_hash);
     err = none ? ERR_NOT_FOUND : landlog_session(repo, project, sid, arena, out, &tree);
     if (err == ERR_NOT_FOUND) {
         fact = (struct fact){.hash = head.tree_hash};
         known_add(repo->known, &name, &fact);
     }
+    *tip = head.tree_hash;
     return err;
 }
 
@@ -184,7 +182,7 @@ int session_read(struct repo *repo, const struct id16 *project, const struct id1
     if (there != OK && there != ERR_NOT_FOUND && there != ERR_CORRUPT)
         return there;
     bool owned = fold(&found, there == OK ? &object : NULL, arena, &current.session);
-    err = answer_find(repo, project, sid, arena, &current.answer);
+    err = answer_find(repo, project, sid, arena, &current.answer, &current.tip);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
     current.answered = err == OK;

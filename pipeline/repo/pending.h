@@ -13,7 +13,8 @@ struct session_current {
      * or SETTLED, and of its records only what is still to be found. */
     struct session session;
     struct session_view view;
-    bool answered; /* there is an answer: `answer` is its newest, or its landing */
+    struct hash tip; /* the batch that the head named: what follows takes in all up to it */
+    bool answered;   /* there is an answer: `answer` is its newest, or its landing */
     struct landing answer;
     /* An object of the queue is damaged: writes to this session that were accepted may be
      * missing here. Not of one that was answered for good. */
@@ -23,6 +24,11 @@ struct session_current {
 /* ERR_NOT_FOUND when nobody has heard of it; ERR_CORRUPT when what is damaged may have it. */
 int session_read(struct repo *, const struct id16 *project, const struct id16 *sid,
                  struct arena *, struct session_current *out) MUST_USE;
+
+/* Whether the session, which has no answer up to the batch `known`, has none up to the batch
+ * `tip` either. False when it has one, or when there are too many batches between. */
+bool session_still_unanswered(struct repo *, const struct id16 *project, const struct id16 *sid,
+                              const struct hash *known, const struct hash *tip) MUST_USE;
 
 struct session_list {
     struct session *sessions; /* sorted by id */

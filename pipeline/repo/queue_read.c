@@ -199,6 +199,53 @@ static struct entry_held *entry_new(const char *key)
     return entry;
 }
 
+static int session_order(const struct queue_group *group, const struct id16 *project,
+                         const struct id16 *session)
+{
+    int order = id16_compare(&group->project, project);
+    return order != 0 ? order : id16_compare(&group->session, session);
+}
+
+static int group_order(const void *a, const void *b)
+{
+    const struct queue_group *left = *(const struct queue_group *const *)a;
+    const struct queue_group *right = *(const struct queue_group *const *)b;
+    int order = session_order(left, &right->project, &right->session);
+    return order != 0 ? order : (left > right) - (left < right);
+}
+
+/* There may be tens of thousands of groups in an object, and each reader asks for a few. */
+static void entry_sort(struct entry_held *entry)
+{
+    struct queue_held *held = &entry->held;
+    uint32_t n = held->object.n;
+    held->by_session = arena_array(&entry->arena, n, const struct queue_group *);
+    for (uint32_t i = 0; i < n; i++)
+        held->by_session[i] = &held->object.groups[i];
+    if (n > 1)
+        qsort(held->by_session, n, sizeof(*held->by_session), group_order);
+}
+
+const struct queue_group *const *queue_held_find(const struct queue_held *held,
+                                                 const struct id16 *project,
+                                                 const struct id16 *session, size_t *n)
+{
+    size_t low = 0;
+    size_t high = held->object.n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (session_order(held->by_session[middle], project, session) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t end = low;
+    while (end < held->object.n && session_order(held->by_session[end], project, session) == 0)
+        end++;
+    *n = end - low;
+    return held->by_session + low;
+}
+
 static void entry_decode(struct repo *repo, struct entry_held *entry)
 {
     uint32_t shard;
@@ -213,6 +260,7 @@ static void entry_decode(struct repo *repo, struct entry_held *entry)
         entry->damaged = true;
         return;
     }
+    entry_sort(entry);
     if (!hlc_too_far(hlc, repo->clock->wall_ms(repo->clock), CLOCK_SKEW_MAX_MS))
         repo_hlc_seen(repo, hlc);
 }

@@ -14,7 +14,13 @@ void queue_cache_close(struct queue_cache *);
 /* One object, which stays in memory until it is dropped. Immutable. */
 struct queue_held {
     struct queue_object object;
+    const struct queue_group **by_session; /* object.n: by project and session, then in order */
 };
+
+/* Those of its groups that are of this session: `*n` of them, in their order. */
+const struct queue_group *const *queue_held_find(const struct queue_held *,
+                                                 const struct id16 *project,
+                                                 const struct id16 *session, size_t *n);
 
 struct queue_view {
     const struct queue_held **objects; /* in the order of their keys; in the arena */

@@ -13,7 +13,7 @@
 #define CHAIN_CACHE_BATCHES 4096u
 #define CHAIN_CACHE_RECORDS (16u * MIB)
 /* Handles and blobs that are remembered. */
-#define KNOWN_FACTS 16384u
+#define KNOWN_FACTS 400000u
 /* Bytes of decoded queue objects that stay in memory. */
 #define QUEUE_CACHE_BYTES (64u * MIB)
 
