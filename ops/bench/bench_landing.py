@@ -28,9 +28,8 @@ def row_of(found):
             "body": found["body"]}
 
 
-def forge_run(rig, clients):
-    bucket = rig.place("bucket-a")
-    forge = r.Forge(rig, bucket)
+def forge_run(rig, clients, bucket=None):
+    forge = r.Forge(rig, bucket or rig.place("bucket-a"))
     try:
         rig.call([r.bench_program("land_clients"), "setup", forge.address, "hot"])
         return row_of(clients_run(rig, forge.address, clients, forge.pid))
@@ -117,14 +116,14 @@ def git_run(rig, how, clients):
         server.stop()
 
 
-def mic_run(rig, clients):
+def mic_run(rig, clients, bucket=None):
     """`mic land` as a process for every landing."""
     r.program("mic")
     place = rig.place("mic-a")
     seed = place / "seed"
     seed.mkdir()
     rig.call([r.bench_program("land_clients"), "files", seed])
-    forge = r.Forge(rig, place / "bucket")
+    forge = r.Forge(rig, bucket or place / "bucket")
     try:
         rig.call([r.bench_program("land_clients"), "setup", forge.address, "hot"])
         homes = []
