@@ -1,6 +1,7 @@
 #include "jobs/shared/open_store.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "pipeline/store/fs.h"
 #include "pipeline/store/s3_probe.h"
@@ -53,6 +54,14 @@ int open_store(const char *program, const struct settings *s, struct store **out
         return -1;
     fprintf(stderr, "%s: cannot open the bucket in %s: %s\n", program, s->dir, err_name(err));
     return 1;
+}
+
+int open_store_there(const char *program, const struct settings *s, struct store **out)
+{
+    if (is_s3_place(s->dir) || access(s->dir, F_OK) == 0)
+        return open_store(program, s, out);
+    fprintf(stderr, "%s: there is no bucket in %s\n", program, s->dir);
+    return 2;
 }
 
 static void not_passed(const char *dir, struct probe_report *report)

@@ -8,6 +8,8 @@
 /* Opens what settings->dir names; asks nothing of a server. `program` begins what is said on
  * stderr. Gives -1 to go on, else what main is to return. */
 int open_store(const char *program, const struct settings *, struct store **out);
+/* The same for a program that only reads: a directory that is not there is not made. */
+int open_store_there(const char *program, const struct settings *, struct store **out);
 /* Probes it when it is a bucket that has not passed within a day. Gives what the probe gives;
  * what is wrong is a whole sentence in the report then. */
 int probe_opened_store(const struct settings *, struct store *, struct probe_report *) MUST_USE;

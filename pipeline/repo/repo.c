@@ -93,6 +93,28 @@ void repo_close(struct repo *repo)
     (void)pthread_mutex_destroy(&repo->hlc_lock);
 }
 
+void repo_view_init(struct repo *view, const struct repo *repo, struct store *store)
+{
+    *view = (struct repo){
+        .store = store,
+        .clock = repo->clock,
+        .rng = repo->rng,
+        .bucket = repo->bucket,
+        .agent = repo->agent,
+        .pages = repo->pages,
+        .chain = repo->chain,
+        .known = repo->known,
+    };
+    int err = pthread_mutex_init(&view->hlc_lock, NULL);
+    assert(err == 0);
+    (void)err;
+}
+
+void repo_view_release(struct repo *view)
+{
+    (void)pthread_mutex_destroy(&view->hlc_lock);
+}
+
 uint64_t repo_hlc(struct repo *repo)
 {
     uint64_t wall_ms = repo->clock->wall_ms(repo->clock);

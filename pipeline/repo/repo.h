@@ -43,6 +43,10 @@ int repo_open(struct repo *, struct store *, struct clock *, struct rng *,
               const struct repo_options *) MUST_USE;
 void repo_close(struct repo *);
 
+/* The same repo over another store: it shares the caches, and must not outlive the repo. */
+void repo_view_init(struct repo *view, const struct repo *, struct store *);
+void repo_view_release(struct repo *view);
+
 /* A new stamp, greater than every one given or seen before. */
 uint64_t repo_hlc(struct repo *);
 /* Adopts a stamp that was read, if it is greater. */

@@ -17,28 +17,6 @@ struct snapshot {
     struct repo repo;
 };
 
-/* The same repo over another store. */
-static void view_init(struct repo *view, const struct repo *repo, struct store *store)
-{
-    *view = (struct repo){
-        .store = store,
-        .clock = repo->clock,
-        .rng = repo->rng,
-        .bucket = repo->bucket,
-        .agent = repo->agent,
-        .pages = repo->pages,
-        .chain = repo->chain,
-        .known = repo->known,
-    };
-    int err = pthread_mutex_init(&view->hlc_lock, NULL);
-    assert(err == 0);
-}
-
-static void view_release(struct repo *view)
-{
-    (void)pthread_mutex_destroy(&view->hlc_lock);
-}
-
 static struct snapshot *snapshot_new(void)
 {
     struct arena arena = {0};
@@ -53,7 +31,7 @@ void snapshot_close(struct snapshot *snapshot)
         return;
     if (snapshot->inside) {
         tree_build_release(&snapshot->build);
-        view_release(&snapshot->repo);
+        repo_view_release(&snapshot->repo);
     }
     struct arena arena = snapshot->arena;
     arena_release(&arena);
@@ -130,7 +108,7 @@ static void snapshot_go_inside(struct snapshot *snapshot, struct repo *repo)
 {
     snapshot->inside = true;
     tree_build_init(&snapshot->build);
-    view_init(&snapshot->repo, repo, repo->store);
+    repo_view_init(&snapshot->repo, repo, repo->store);
 }
 
 static int snapshot_replay(struct snapshot *snapshot, struct repo *repo,
@@ -310,11 +288,11 @@ int snapshot_diff(struct snapshot *a, struct snapshot *b, struct bytes path, str
     struct overlay_store both;
     overlay_store_init(&both, tree_a.repo->store, &b->overlay.key, b->overlay.object);
     struct repo view;
-    view_init(&view, tree_b.repo, &both.store);
+    repo_view_init(&view, tree_b.repo, &both.store);
     tree_a.repo = &view;
     tree_b.repo = &view;
     int err = diff_collect(&tree_a, &tree_b, path, &to);
-    view_release(&view);
+    repo_view_release(&view);
     if (err == OK)
         *out = changes;
     return err;
