@@ -148,7 +148,7 @@ static int bucket_read(struct fsck *fsck, struct store *store)
 /* A repo for what reads through one; where the bucket's object is damaged, with one made up. */
 static int repo_make(struct fsck *fsck, struct clock *clock, struct rng *rng)
 {
-    const struct bucket made_up = {.shards = 1, .chunk_size = CHUNK_SIZE_MAX};
+    const struct bucket made_up = {.id = {.b = {1}}, .shards = 1, .chunk_size = CHUNK_SIZE_MAX};
     const struct repo_options options = {.page_cache_bytes = fsck->options->page_cache_bytes,
                                          .shards = made_up.shards,
                                          .chunk_size = made_up.chunk_size};

@@ -236,11 +236,10 @@ static void pair_check(struct fsck_answers *a, const struct exact *earlier,
     bool again = later->id.verdict == VERDICT_LANDED || later->id.verdict == VERDICT_ABANDONED;
     if (!again || same_request) /* the same request twice has been told */
         return;
-    bool landed = earlier->id.verdict == VERDICT_LANDED;
-    fsck_damage(a->p->fsck, landed ? "once" : "final",
-                landed && later->id.verdict == VERDICT_LANDED ? "landed_twice"
-                                                              : "answered_after_close",
-                key.s, "session %s: %s in batch %" PRIu64 ", %s in batch %" PRIu64,
+    bool twice = earlier->id.verdict == VERDICT_LANDED && later->id.verdict == VERDICT_LANDED;
+    fsck_damage(a->p->fsck, twice ? "once" : "final",
+                twice ? "landed_twice" : "answered_after_close", key.s,
+                "session %s: %s in batch %" PRIu64 ", %s in batch %" PRIu64,
                 id16_hex(&later->id.session).s, verdict_name(earlier->id.verdict),
                 earlier->batch, verdict_name(later->id.verdict), later->batch);
 }

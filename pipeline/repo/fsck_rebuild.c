@@ -185,6 +185,12 @@ static int pair_compare(struct rebuild *r, const struct pair *pair)
     const struct page_held *made;
     struct repo *repo = &r->p->fsck->repo;
     int err = tree_page(repo, &r->p->id, &pair->is, &is);
+    if (fsck_is_damage(err)) {
+        /* Pages of this batch have been read, and others lie where they did before. */
+        wrong(r, "named", "location_wrong", "a page is said to lie where there is none",
+              pair->path);
+        return OK;
+    }
     if (err != OK)
         return err;
     err = tree_page(&r->view, &r->p->id, &pair->made, &made);
@@ -232,8 +238,12 @@ static int rebuild_run(struct rebuild *r, const struct fsck_records *records)
     int err = OK;
     if (r->batch->footer.batch > 0) {
         err = chain_batch(repo, &r->p->id, &r->batch->footer.prev, &before);
-        if (err != OK)
+        if (err == OK && before->footer.batch + 1 != r->batch->footer.batch)
+            err = ERR_CORRUPT; /* told of the chain */
+        if (err != OK) {
+            chain_drop(repo, before);
             return err;
+        }
         tree = chain_tree(repo, &r->p->id, before);
     }
     err = tree_make(r, &tree, records);
