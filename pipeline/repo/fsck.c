@@ -27,7 +27,7 @@ static int companions_check(struct fsck_project *p, const struct fsck_batch *bat
     return OK;
 }
 
-static int deep_check(struct fsck_project *p, struct fsck_batch *batch,
+static int deep_check(struct fsck_project *p, const struct fsck_batch *batch,
                       const struct fsck_records *records, uint64_t damages)
 {
     int err = fsck_tree_check(p, batch, records);

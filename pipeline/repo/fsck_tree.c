@@ -4,8 +4,8 @@
 
 #include "formats/page.h"
 
-/* Objects up to this are read whole, for their pages and contents. */
-#define WHOLE_MAX FSCK_BYTES
+/* Up to this the pages and contents of an object are read at once. */
+#define FRONT_MAX FSCK_BYTES
 
 /* A page that is to be looked at, as the page above it names it. */
 struct below {
@@ -15,6 +15,7 @@ struct below {
 };
 
 struct walk {
+    const struct front *front;
     struct fsck_project *p;
     const struct fsck_batch *batch;
     struct arena arena;
@@ -96,39 +97,36 @@ void fsck_root_check(struct fsck_project *p, const struct fsck_batch *batch)
 
 /* --- bytes of the object --- */
 
-static int whole_get(struct fsck_project *p, struct fsck_batch *batch)
+/* What a batch has before its records: contents and pages. */
+struct front {
+    struct fsck_project *p;
+    const struct fsck_batch *batch;
+    struct buf bytes; /* all of it, or empty when it is too long */
+};
+
+static int front_get(struct front *front)
 {
-    AUTO_BUF before = {0};
-    if (batch->at == 0 || batch->size > WHOLE_MAX)
+    const struct fsck_batch *batch = front->batch;
+    uint32_t len = batch->footer.records.offset;
+    if (len > FRONT_MAX)
         return OK;
-    int err =
-        store_get(p->fsck->store, batch->key.s, range_of(0, batch->at), &before, NULL, NULL);
-    if (err != OK)
-        return fsck_is_damage(err) ? OK : err;
-    if (before.len != batch->at)
-        return OK;
-    buf_append_bytes(&before, buf_bytes(&batch->tail));
-    struct buf tail = batch->tail;
-    batch->tail = before;
-    before = tail;
-    batch->at = 0;
-    return OK;
+    int err = store_get(front->p->fsck->store, batch->key.s, range_of(0, len), &front->bytes,
+                        NULL, NULL);
+    return fsck_is_damage(err) ? OK : err;
 }
 
-/* A part of this batch's object, or of a companion's; shorter when it is not all there. */
-static int part_get(struct fsck_project *p, const struct fsck_batch *batch,
-                    const struct hash *tree, uint32_t offset, uint32_t len, struct buf *own,
-                    struct bytes *out)
+/* A part of it, or of a companion; shorter when it is not all there. */
+static int part_get(const struct front *front, const struct hash *tree, uint32_t offset,
+                    uint32_t len, struct buf *own, struct bytes *out)
 {
     *out = bytes_of(NULL, 0);
-    if (hash_equal(tree, &batch->tree) && offset >= batch->at) {
-        if ((uint64_t)offset + len <= batch->size)
-            *out = bytes_of(batch->tail.data + (offset - batch->at), len);
+    if (hash_equal(tree, &front->batch->tree) && (uint64_t)offset + len <= front->bytes.len) {
+        *out = bytes_of(front->bytes.data + offset, len);
         return OK;
     }
-    struct key key = key_tree(&p->id, tree);
+    struct key key = key_tree(&front->p->id, tree);
     buf_clear(own);
-    int err = store_get(p->fsck->store, key.s, range_of(offset, len), own, NULL, NULL);
+    int err = store_get(front->p->fsck->store, key.s, range_of(offset, len), own, NULL, NULL);
     if (err == OK)
         *out = buf_bytes(own);
     return fsck_is_damage(err) ? OK : err;
@@ -166,9 +164,9 @@ static int page_take(struct walk *walk, const struct below *below)
     const struct location *where = &below->says.where;
     struct bytes bytes;
     struct page page;
-    int err = where->len <= PAGE_BYTES_MAX ? part_get(walk->p, walk->batch, &where->tree,
-                                                      where->offset, where->len, &own, &bytes)
-                                           : OK;
+    int err = where->len <= PAGE_BYTES_MAX
+                  ? part_get(walk->front, &where->tree, where->offset, where->len, &own, &bytes)
+                  : OK;
     if (err != OK)
         return err;
     walk->p->fsck->counts.pages++;
@@ -189,9 +187,10 @@ static int page_take(struct walk *walk, const struct below *below)
     return OK;
 }
 
-static int pages_check(struct fsck_project *p, const struct fsck_batch *batch)
+static int pages_check(const struct front *front)
 {
-    struct walk walk = {.p = p, .batch = batch};
+    const struct fsck_batch *batch = front->batch;
+    struct walk walk = {.front = front, .p = front->p, .batch = batch};
     int err = OK;
     if (batch->root != NULL)
         below_push(&walk, batch->root);
@@ -205,25 +204,24 @@ static int pages_check(struct fsck_project *p, const struct fsck_batch *batch)
 
 /* --- contents --- */
 
-static int content_check(struct fsck_project *p, const struct fsck_batch *batch,
-                         const struct content *content, bool *good)
+static int content_check(const struct front *front, const struct content *content, bool *good)
 {
     AUTO(arena_release) struct arena arena = {0};
     AUTO_BUF own = {0};
     struct bytes stored;
     struct bytes plain;
-    int err = part_get(p, batch, &batch->tree, content->offset, content->len, &own, &stored);
+    int err =
+        part_get(front, &front->batch->tree, content->offset, content->len, &own, &stored);
     if (err != OK)
         return err;
-    p->fsck->counts.contents++;
+    front->p->fsck->counts.contents++;
     *good = stored.len == content->len &&
             content_unpack(&arena, content->carrier == CARRIER_TREE_ZSTD, stored, content->size,
                            &content->hash, &plain) == OK;
     return OK;
 }
 
-static int session_check(struct fsck_project *p, const struct fsck_batch *batch,
-                         const struct session *session)
+static int session_check(const struct front *front, const struct session *session)
 {
     int err = OK;
     bool good = true;
@@ -233,9 +231,9 @@ static int session_check(struct fsck_project *p, const struct fsck_batch *batch,
             continue;
         const struct content *content = &record->operation.content;
         if (content->carrier == CARRIER_TREE_RAW || content->carrier == CARRIER_TREE_ZSTD)
-            err = content_check(p, batch, content, &good);
+            err = content_check(front, content, &good);
         if (err == OK && !good)
-            fsck_damage(p->fsck, "named", "content_damaged", batch->key.s,
+            fsck_damage(front->p->fsck, "named", "content_damaged", front->batch->key.s,
                         "the content of %.*s that landed at position %" PRIu64
                         " is not what its hash says",
                         (int)record->operation.path.len,
@@ -244,27 +242,29 @@ static int session_check(struct fsck_project *p, const struct fsck_batch *batch,
     return err;
 }
 
-static void header_check(struct fsck_project *p, const struct fsck_batch *batch)
+static void header_check(const struct front *front)
 {
     AUTO_BUF header = {0};
     tree_header_write(&header);
-    if (batch->at == 0 &&
-        !bytes_equal(buf_bytes(&header), bytes_of(batch->tail.data, header.len)))
-        wrong(p, "named", "header_damaged", &batch->tree, batch,
+    if (front->bytes.len >= header.len &&
+        !bytes_equal(buf_bytes(&header), bytes_of(front->bytes.data, header.len)))
+        wrong(front->p, "named", "header_damaged", &front->batch->tree, front->batch,
               "the object does not begin as a tree object does");
 }
 
-int fsck_tree_check(struct fsck_project *p, struct fsck_batch *batch,
+int fsck_tree_check(struct fsck_project *p, const struct fsck_batch *batch,
                     const struct fsck_records *records)
 {
-    int err = whole_get(p, batch);
-    if (err != OK)
-        return err;
-    header_check(p, batch);
-    err = pages_check(p, batch);
+    struct front front = {.p = p, .batch = batch};
+    int err = front_get(&front);
+    if (err == OK) {
+        header_check(&front);
+        err = pages_check(&front);
+    }
     for (uint32_t i = 0; i < batch->footer.n_records && records->good && err == OK; i++) {
         if (records->landings[i].has_session)
-            err = session_check(p, batch, &records->landings[i].landed);
+            err = session_check(&front, &records->landings[i].landed);
     }
+    buf_release(&front.bytes);
     return err;
 }

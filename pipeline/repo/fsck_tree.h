@@ -8,8 +8,8 @@
 /* The root page against the footer: content hash, files and bytes. */
 void fsck_root_check(struct fsck_project *, const struct fsck_batch *);
 /* Every page below that lies in this batch's objects, and every content that its records have
- * in it. Makes the batch's tail its whole object, where that is not too long. */
-int fsck_tree_check(struct fsck_project *, struct fsck_batch *,
+ * in it. */
+int fsck_tree_check(struct fsck_project *, const struct fsck_batch *,
                     const struct fsck_records *) MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
+#include "pipeline/repo/fsck.h"
 #include "pipeline/repo/landlog.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/sim.h"
@@ -106,6 +107,26 @@ static void log_final(struct oracle *o, struct oracle_project *p)
     repo_close(&fresh);
 }
 
+static void found(void *arg, const struct fsck_finding *finding)
+{
+    (void)arg;
+    if (finding->damage)
+        broken(finding->invariant, "the check of the bucket: %s: %s: %s", finding->problem,
+               finding->key, finding->detail);
+}
+
+/* What the bucket holds at the end is in order, down to each page and content. */
+static void bucket_final(struct oracle *o)
+{
+    struct rng_seeded rng;
+    struct fsck_counts counts;
+    const struct fsck_options options = {.deep = true, .page_cache_bytes = MIB, .found = found};
+    rng_seeded_init(&rng, 1);
+    int err = fsck_run(far_end_mem(o->end), sim_true_clock(), &rng.rng, &options, &counts);
+    if (err != OK)
+        broken("named", "the check of the bucket: %s", err_name(err));
+}
+
 void oracle_final(struct oracle *o)
 {
     queue_final(o);
@@ -117,4 +138,5 @@ void oracle_final(struct oracle *o)
     }
     for (unsigned i = 0; i < o->n_projects; i++)
         log_final(o, &o->projects[i]);
+    bucket_final(o);
 }
