@@ -1,5 +1,6 @@
 /* Garbage in the bucket: every object of a world is damaged in every way, and what is no object
- * of the forge lies under every prefix. support/garbage.h says what has to hold. */
+ * of the forge lies under every prefix. support/garbage.h says what has to hold; besides, the
+ * check of the bucket must find it. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "formats/base/hex.h"
 #include "formats/key.h"
 #include "pipeline/sys/log.h"
+#include "tests/support/fsck_rig.h"
 #include "tests/support/garbage.h"
 
 static struct garbage_world world;
@@ -123,11 +125,31 @@ static bool is_of_other(const char *key)
     return strstr(key, other.s) != NULL || strcmp(key, "handles/other") == 0;
 }
 
+/* The check of the bucket goes to its end, and tells of something: at the latest when it reads
+ * deep. Undamaged there is one dead letter, and nothing else. */
+static void checked(const char *key, struct bytes bytes, const char *name)
+{
+    struct clock_manual clock;
+    struct fsck_result result;
+    bool told = false;
+    struct store *store = bucket_copy_store(&world.world.copy);
+    ck_assert_int_eq(store_put(store, key, bytes, PUT_ANY, NULL), OK);
+    clock_manual_init(&clock, world.world.ms);
+    for (unsigned deep = 0; deep < 2 && !told; deep++) {
+        fsck_rig_run(store, &clock.clock, deep == 1, 0, &result);
+        ck_assert_msg(result.err == OK, "%s: %s", name, fsck_rig_text(&result));
+        told = result.counts.damages > 0 || result.counts.notes > 1 || result.counts.unnamed > 0;
+    }
+    ck_assert_msg(told, "%s: the check says nothing", name);
+    store_close(store);
+}
+
 static void pair(const char *key, struct bytes bytes, const char *what)
 {
     char name[400];
     (void)snprintf(name, sizeof(name), "%s, %s", key, what);
     garbage_run(&world, key, bytes, name, tally);
+    checked(key, bytes, name);
 }
 
 START_TEST(damaged_object)
