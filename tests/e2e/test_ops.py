@@ -44,6 +44,19 @@ def test_pages_name_settings_that_exist(_):
             assert word in known, (name, word)
 
 
+def test_everything_that_the_check_finds_is_in_its_page(_):
+    sources = os.path.join(forge.ROOT, "pipeline", "repo")
+    page = read("runbook", "damage.md")
+    problems = set()
+    for name in os.listdir(sources):
+        if re.fullmatch(r"fsck.*\.c", name):
+            with open(os.path.join(sources, name)) as file:
+                problems |= set(re.findall(r'"([a-z]+(?:_[a-z]+)+)"', file.read()))
+    assert len(problems) > 40, problems
+    for problem in problems | {"dead_letter"}:
+        assert f"`{problem}`" in page, problem
+
+
 def test_kubernetes_example(_):
     documents = list(yaml.safe_load_all(read("kubernetes", "micelio.yaml")))
     kinds = [d["kind"] for d in documents]
@@ -61,4 +74,5 @@ def test_kubernetes_example(_):
 
 if __name__ == "__main__":
     forge.main([test_every_alarm_has_its_metrics_and_its_page, test_pages_name_settings_that_exist,
+                test_everything_that_the_check_finds_is_in_its_page,
                 test_kubernetes_example])

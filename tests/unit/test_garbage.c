@@ -138,7 +138,8 @@ static void checked(const char *key, struct bytes bytes, const char *name)
     for (unsigned deep = 0; deep < 2 && !told; deep++) {
         fsck_rig_run(store, &clock.clock, deep == 1, 0, &result);
         ck_assert_msg(result.err == OK, "%s: %s", name, fsck_rig_text(&result));
-        told = result.counts.damages > 0 || result.counts.notes > 1 || result.counts.unnamed > 0;
+        told =
+            result.counts.damages > 0 || result.counts.notes > 1 || result.counts.unnamed > 0;
     }
     ck_assert_msg(told, "%s: the check says nothing", name);
     store_close(store);
