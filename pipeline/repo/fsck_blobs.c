@@ -22,6 +22,7 @@ struct fsck_blobs {
     bool some_left; /* not all are in `names` */
     struct hash checked[REMEMBERED];
     struct hash told[REMEMBERED];
+    struct hash unread; /* a content whose chunks cannot be read as one; zero: none */
 };
 
 static uint64_t name_of(const struct hash *hash)
@@ -223,7 +224,19 @@ static int chunks_read(struct fsck_blobs *blobs, const struct hash *hash, const 
     struct hash found = sha256_final(&sha);
     if (err == OK && !hash_equal(&found, hash))
         blob_damaged(blobs, key, "its chunks are not the content that its name says");
-    return fsck_is_damage(err) ? OK : err;
+    if (!fsck_is_damage(err))
+        return err;
+    blobs->unread = *hash;
+    return OK;
+}
+
+/* Chunks that are each what their names say may still be of another size than they should. */
+static void unread_tell(struct fsck_blobs *blobs)
+{
+    const struct fsck_project *p = blobs->p;
+    struct key key = key_blob(&p->id, &blobs->unread);
+    if (!hash_is_zero(&blobs->unread) && p->fsck->counts.damages == p->damages_from)
+        blob_damaged(blobs, key.s, "its chunks cannot be read as one content");
 }
 
 static int object_read(struct fsck_blobs *blobs, const struct store_op *op)
@@ -281,5 +294,9 @@ int fsck_blobs_read(struct fsck_blobs *blobs)
         (void)fsck_gets_add(&gets, &name, range_all());
         gets.bytes += key->size;
     }
-    return err == ERR_NOT_FOUND ? wave_run(blobs, &gets) : err;
+    if (err == ERR_NOT_FOUND)
+        err = wave_run(blobs, &gets);
+    if (err == OK)
+        unread_tell(blobs);
+    return err;
 }

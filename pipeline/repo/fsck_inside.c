@@ -19,6 +19,7 @@ static void found(struct fsck *fsck, struct fsck_finding *finding, const char *f
         fsck->counts.notes++;
     if (fsck->options->found != NULL)
         fsck->options->found(fsck->options->found_arg, finding);
+    finding->detail = NULL;
 }
 
 void fsck_damage(struct fsck *fsck, const char *invariant, const char *problem, const char *key,

@@ -212,6 +212,8 @@ static int named_by_handle(struct fsck_project *p, struct bytes handle, bool *na
         return OK;
     if (err == OK)
         err = handle_decode(buf_bytes(&bytes), &arena, &info);
+    if (err == OK && !bytes_equal(info.handle, handle))
+        err = ERR_CORRUPT;
     if (err != OK) {
         *readable = false; /* told where handles are looked at */
         return fsck_is_damage(err) ? OK : err;

@@ -98,12 +98,17 @@ static void flip(const char *key, size_t at)
 
 /* --- the log --- */
 
-/* Lands until there are three segments. */
+/* Lands until there are three segments; among the answers in the last are two conflicts. */
 static void log_grow(void)
 {
     struct forge f;
     world_join(&f, &world, 0, store, now.ms);
     while (forge_position(&f) < 301) {
+        for (unsigned i = 0; i < 2 && forge_position(&f) == 250; i++) {
+            struct draft d = draft_open(&f, "ann", i == 0 ? "c0" : "c1", 250);
+            draft_write(&d, "never", "text", "something");
+            (void)forge_submit(&f, &d, 1);
+        }
         char *key = arena_printf(&f.arena, "more%u", (unsigned)forge_position(&f));
         forge_land_text(&f, key, key, key, NULL);
     }
@@ -165,6 +170,11 @@ static void answers_swap(struct log_segment *segment)
         e[i] = first;
         return;
     }
+    ck_abort_msg("there are not two of them");
+}
+
+static void place_change(struct log_segment *segment)
+{
     segment->entries[1].effects[0].where.offset++;
 }
 
@@ -175,10 +185,11 @@ static void last_forget(struct log_segment *segment)
 
 START_TEST(log_that_says_something_else)
 {
-    struct key key = key_log(&p->id, 1, 101);
+    log_grow();
+    struct key key = key_log(&p->id, 201, 301);
     AUTO_BUF whole = {0};
     get(key.s, &whole);
-    void (*const changes[])(struct log_segment *) = {goal_change, answers_swap};
+    void (*const changes[])(struct log_segment *) = {goal_change, answers_swap, place_change};
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
         segment_change(&key, changes[i]);
         finds_both("rebuild", "log_differs", key.s);
@@ -322,6 +333,33 @@ START_TEST(queue_object_that_is_folded)
 }
 END_TEST
 
+/* However old it is. */
+START_TEST(queue_object_that_waits)
+{
+    struct forge f;
+    world_join(&f, &world, 0, store, now.ms);
+    struct draft open = draft_open(&f, "ann", "open", WORLD_POSITION);
+    struct draft more = open;
+    more.session.records = NULL;
+    more.session.n_records = more.cap = 0;
+    draft_write(&open, "one", "text", NULL);
+    forge_write(&f, &open);
+    f.clock.ms += 120000;
+    forge_drain(&f);
+    ck_assert_int_eq(store_get(store, key_session(&p->id, &open.session.id).s, range_none(),
+                               NULL, NULL, NULL),
+                     OK);
+    draft_write(&more, "two", "text", NULL);
+    forge_write(&f, &more);
+    struct draft whole = draft_open(&f, "ann", "whole", WORLD_POSITION);
+    draft_write(&whole, "three", "text", NULL);
+    (void)forge_submit(&f, &whole, 1);
+    now.ms = f.clock.ms + 600000;
+    is_clean();
+    forge_release(&f);
+}
+END_TEST
+
 static const char *key_under(struct arena *arena, const char *prefix)
 {
     struct store_list list;
@@ -428,10 +466,25 @@ START_TEST(manifest_of_another_content)
     struct key key = key_blob(&p->id, &p->large);
     get(key.s, &bytes);
     ck_assert_int_eq(manifest_decode(buf_bytes(&bytes), &arena, &manifest), OK);
-    manifest.chunks[0] = p->blob;
+    struct hash last = manifest.chunks[1];
+    manifest.chunks[1] = p->blob;
     manifest_encode(&manifest, &changed);
     put(key.s, buf_bytes(&changed));
     finds_both("named", "blob_damaged", key.s);
+    put(key.s, buf_bytes(&bytes));
+    is_clean();
+    /* Under a name that nobody has landed: chunks of right and of wrong sizes. */
+    manifest.hash.b[9] ^= 1;
+    key = key_blob(&p->id, &manifest.hash);
+    for (unsigned i = 0; i < 2; i++) {
+        manifest.chunks[1] = i == 0 ? last : p->blob;
+        buf_clear(&changed);
+        manifest_encode(&manifest, &changed);
+        put(key.s, buf_bytes(&changed));
+        run(false);
+        ck_assert_uint_eq(result.n, 0);
+        finds(true, "named", "blob_damaged", key.s);
+    }
 }
 END_TEST
 
@@ -446,6 +499,10 @@ START_TEST(handles_and_projects)
     get(handle.s, &bytes);
     get(project.s, &info);
     flip(handle.s, 20);
+    finds_both("named", "handle_damaged", handle.s);
+    AUTO_BUF other = {0};
+    get(key_handle(bytes_str("other")).s, &other);
+    put(handle.s, buf_bytes(&other));
     finds_both("named", "handle_damaged", handle.s);
     gone(handle.s);
     finds_both("durable", "handle_missing", handle.s);
@@ -550,6 +607,7 @@ int main(void)
         tombstone_without_an_answer,
         queue_object_that_is_settled,
         queue_object_that_is_folded,
+        queue_object_that_waits,
         damaged_queue_objects,
         damaged_lease,
         missing_blob,
