@@ -343,6 +343,8 @@ START_TEST(queue_object_that_waits)
     more.session.records = NULL;
     more.session.n_records = more.cap = 0;
     draft_write(&open, "one", "text", NULL);
+    struct id16 ids[4];
+    size_t n = records_ids(open.session.records, open.session.n_records, ids);
     forge_write(&f, &open);
     f.clock.ms += 120000;
     forge_drain(&f);
@@ -351,6 +353,7 @@ START_TEST(queue_object_that_waits)
                      OK);
     draft_write(&more, "two", "text", NULL);
     forge_write(&f, &more);
+    (void)forge_land(&f, &open, ids, n);
     struct draft whole = draft_open(&f, "ann", "whole", WORLD_POSITION);
     draft_write(&whole, "three", "text", NULL);
     (void)forge_submit(&f, &whole, 1);
