@@ -137,6 +137,16 @@ static bool stopped_long_enough(struct sim *sim)
     return clients_ended(sim) || world_now_us() >= stop_at_us;
 }
 
+/* In a calm world a client expects its answer within so many tries. */
+static bool nobody_is_held(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->n_processes; i++) {
+        if (sim->processes[i].held_until_us > world_now_us())
+            return false;
+    }
+    return true;
+}
+
 bool sim_queue_empty(struct sim *sim)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -175,6 +185,7 @@ void sim_finish(struct sim *sim)
     sim->stopping = true;
     stop_at_us = world_now_us() + 60000000;
     sim_run_until(sim, stopped_long_enough, UINT64_MAX / 2, "clients stop");
+    sim_run_until(sim, nobody_is_held, UINT64_MAX / 2, "processes go on");
     make_calm(sim);
     sim_run_until(sim, clients_ended, 3600000000u, "a client waits for an answer");
     for (unsigned i = 0; i < sim->n_processes; i++)
