@@ -145,6 +145,8 @@ struct reads {
     struct key keys[AHEAD_MAX];
     struct buf bodies[AHEAD_MAX];
     size_t n_heads;
+    struct queued **settled; /* and the last ones of these */
+    size_t n_settled;
 };
 
 static void reads_fetch(struct reads *reads, struct queued *q)
@@ -182,9 +184,11 @@ static void reads_heads(struct land *land, uint32_t shard, struct reads *reads)
 static void reads_deletes(struct reads *reads, const struct shard_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
-        if (list->queued[i]->settled)
-            reads->ops[reads->n++] =
-                (struct store_op){.verb = STORE_DELETE, .key = list->queued[i]->key.s};
+        struct queued *q = list->queued[i];
+        if (!q->settled || q->deleted)
+            continue;
+        reads->settled[reads->n_settled++] = q;
+        reads->ops[reads->n++] = (struct store_op){.verb = STORE_DELETE, .key = q->key.s};
     }
 }
 
@@ -200,12 +204,25 @@ static void head_take(struct land *land, struct project_memory *m, const struct 
     m->head_round = land->round;
 }
 
-/* One that cannot be read now is left for a later round: another drain may have settled it. One
- * that cannot be deleted is tried again. */
+/* Gives the first error of those that are not deleted; they are tried again. */
+static int deletes_take(struct reads *reads)
+{
+    int first = OK;
+    for (size_t i = 0; i < reads->n_settled; i++) {
+        int err = reads->ops[reads->n_fetch + reads->n_heads + i].err;
+        reads->settled[i]->deleted = err == OK;
+        if (first == OK)
+            first = err;
+    }
+    return first;
+}
+
+/* One that cannot be read now is left for a later round: another drain may have settled it. */
 static void reads_run(struct land *land, struct reads *reads)
 {
     int first = OK;
     (void)!store_many(land->repo->store, reads->ops, reads->n); /* each has its own outcome */
+    (void)deletes_take(reads);
     for (size_t i = 0; i < reads->n_fetch; i++) {
         int err = reads->ops[i].err;
         if (err == OK)
@@ -223,9 +240,12 @@ static void reads_run(struct land *land, struct reads *reads)
 
 static int settled_delete(struct land *land, const struct shard_list *list)
 {
-    struct reads reads = {.ops = arena_array(&land->arena, list->n, struct store_op)};
+    struct reads reads = {.ops = arena_array(&land->arena, list->n, struct store_op),
+                          .settled = arena_array(&land->arena, list->n, struct queued *)};
     reads_deletes(&reads, list);
-    return reads.n == 0 ? OK : store_many(land->repo->store, reads.ops, reads.n);
+    if (reads.n > 0)
+        (void)!store_many(land->repo->store, reads.ops, reads.n); /* each has its own outcome */
+    return deletes_take(&reads);
 }
 
 int land_queue_rest(struct land *land, uint32_t shard, const struct shard_list *list)
@@ -306,7 +326,8 @@ void land_queue_read(struct land *land, uint32_t shard, const struct shard_list 
 {
     struct reads reads = {
         .ops = arena_array(&land->arena, 2 * list->n + AHEAD_MAX, struct store_op),
-        .fetch = arena_array(&land->arena, list->n, struct queued *)};
+        .fetch = arena_array(&land->arena, list->n, struct queued *),
+        .settled = arena_array(&land->arena, list->n, struct queued *)};
     uint64_t bytes = 0;
     for (size_t i = 0; i < list->n; i++) {
         struct queued *q = list->queued[i];
