@@ -7,6 +7,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/path.h"
+#include "formats/rollup.h"
 
 #define PROBE_NAME_MAX 64u
 
@@ -95,6 +96,18 @@ struct key key_log(const struct id16 *project, uint64_t first, uint64_t end)
 struct key key_log_prefix(const struct id16 *project)
 {
     return spell("projects/%s/landing-log/", id16_hex(project).s);
+}
+
+struct key key_rollup(const struct id16 *project, unsigned level, uint64_t first, uint64_t end)
+{
+    return spell("projects/%s/landing-log/bloom-index/level-%u/%012" PRIu64 "-%012" PRIu64
+                 ".bloom",
+                 id16_hex(project).s, level, first, end);
+}
+
+struct key key_rollup_prefix(const struct id16 *project, unsigned level)
+{
+    return spell("projects/%s/landing-log/bloom-index/level-%u/", id16_hex(project).s, level);
 }
 
 struct key key_session(const struct id16 *project, const struct id16 *session)
@@ -226,6 +239,26 @@ int key_log_parse(const char *key, uint64_t *first, uint64_t *end)
     }
     int err = same(key, key_log(&project, f, e));
     if (err == 0) {
+        *first = f;
+        *end = e;
+    }
+    return err;
+}
+
+int key_rollup_parse(const char *key, unsigned *level, uint64_t *first, uint64_t *end)
+{
+    const char *at = key;
+    struct id16 project;
+    uint64_t l, f, e;
+    if (!take(&at, "projects/") || !take_id16(&at, &project) ||
+        !take(&at, "/landing-log/bloom-index/level-") || !take_decimal(&at, &l) || l < 1 ||
+        l > ROLLUP_LEVELS || !take(&at, "/") || !take_decimal(&at, &f) || !take(&at, "-") ||
+        !take_decimal(&at, &e) || f >= e) {
+        return ERR_INVALID;
+    }
+    int err = same(key, key_rollup(&project, (unsigned)l, f, e));
+    if (err == 0) {
+        *level = (unsigned)l;
         *first = f;
         *end = e;
     }

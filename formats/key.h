@@ -37,6 +37,10 @@ struct key key_tree(const struct id16 *project, const struct hash *);
 struct key key_log(const struct id16 *project, uint64_t first, uint64_t end);
 /* projects/{pid}/landing-log/ */
 struct key key_log_prefix(const struct id16 *project);
+/* projects/{pid}/landing-log/bloom-index/level-{level}/{first:012}-{end:012}.bloom */
+struct key key_rollup(const struct id16 *project, unsigned level, uint64_t first, uint64_t end);
+/* projects/{pid}/landing-log/bloom-index/level-{level}/ */
+struct key key_rollup_prefix(const struct id16 *project, unsigned level);
 /* projects/{pid}/sessions/{sid}.bin */
 struct key key_session(const struct id16 *project, const struct id16 *session);
 /* projects/{pid}/sessions/ */
@@ -54,6 +58,7 @@ struct key key_probe_note(void);
 int key_queue_parse(const char *key, uint32_t *shard, uint64_t *hlc, uint64_t *agent,
                     uint64_t *seq) MUST_USE;
 int key_log_parse(const char *key, uint64_t *first, uint64_t *end) MUST_USE;
+int key_rollup_parse(const char *key, unsigned *level, uint64_t *first, uint64_t *end) MUST_USE;
 int key_session_parse(const char *key, struct id16 *session) MUST_USE;
 int key_handle_parse(const char *key, struct bytes *handle) MUST_USE; /* points into key */
 int key_probe_parse(const char *key, uint64_t *ms, uint64_t *id) MUST_USE;

@@ -38,6 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (key_log_parse(key, &first, &end) == 0) {
         fuzz_check(first < end, "a log segment of nothing");
     }
+    unsigned level;
+    if (key_rollup_parse(key, &level, &first, &end) == 0) {
+        fuzz_check(level >= 1 && level <= 3 && first < end, "a rollup of nothing");
+    }
     if (key_handle_parse(key, &handle) == 0) {
         same(key, key_handle(handle));
     }

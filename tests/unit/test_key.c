@@ -34,6 +34,9 @@ START_TEST(names_are_spelled)
     is(key_blob(&project, &hash), "projects/" PID "/blobs/ab/" HASH);
     is(key_log(&project, 1, 101), "projects/" PID "/landing-log/000000000001-000000000101.log");
     is(key_log_prefix(&project), "projects/" PID "/landing-log/");
+    is(key_rollup(&project, 2, 1, 10001),
+       "projects/" PID "/landing-log/bloom-index/level-2/000000000001-000000010001.bloom");
+    is(key_rollup_prefix(&project, 3), "projects/" PID "/landing-log/bloom-index/level-3/");
     is(key_session(&project, &session), "projects/" PID "/sessions/" SID ".bin");
     is(key_session_prefix(&project), "projects/" PID "/sessions/");
 }
@@ -107,6 +110,43 @@ START_TEST(other_log_keys_are_refused)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         uint64_t first, end;
         ck_assert_int_eq(key_log_parse(bad[i], &first, &end), ERR_INVALID);
+    }
+}
+END_TEST
+
+START_TEST(rollup_keys_parse)
+{
+    for (unsigned level = 1; level <= 3; level++) {
+        unsigned l;
+        uint64_t first, end;
+        struct key key = key_rollup(&project, level, 101, 1000000000001);
+        ck_assert_int_eq(key_rollup_parse(key.s, &l, &first, &end), 0);
+        ck_assert_uint_eq(l, level);
+        ck_assert_uint_eq(first, 101);
+        ck_assert_uint_eq(end, 1000000000001);
+    }
+}
+END_TEST
+
+START_TEST(other_rollup_keys_are_refused)
+{
+#define INDEX "projects/" PID "/landing-log/bloom-index/"
+    static const char *const bad[] = {
+        "projects/" PID "/landing-log/000000000001-000000000101.log",
+        INDEX "level-1/",
+        INDEX "level-0/000000000001-000000000101.bloom",
+        INDEX "level-4/000000000001-000000000101.bloom",
+        INDEX "level-01/000000000001-000000000101.bloom",
+        INDEX "level-1/1-101.bloom",
+        INDEX "level-1/000000000101-000000000101.bloom",
+        INDEX "level-1/000000000001-000000000101.log",
+        INDEX "level-1/000000000001-000000000101.bloomy",
+        INDEX "level-/000000000001-000000000101.bloom",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        unsigned level;
+        uint64_t first, end;
+        ck_assert_int_eq(key_rollup_parse(bad[i], &level, &first, &end), ERR_INVALID);
     }
 }
 END_TEST
@@ -196,6 +236,8 @@ int main(void)
         other_queue_keys_are_refused,
         log_keys_parse,
         other_log_keys_are_refused,
+        rollup_keys_parse,
+        other_rollup_keys_are_refused,
         session_and_handle_keys_parse,
         other_session_and_handle_keys_are_refused,
         probe_keys_parse,
