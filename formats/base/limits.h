@@ -41,7 +41,7 @@
 #define FOOTER_MAX        (64u * KIB)
 #define RECORDS_MAX       (512u * MIB) /* the records section of a tree object */
 #define LOG_SEGMENT_MAX   (512u * MIB)
-#define ROLLUP_MAX        (128u * MIB)
+#define ROLLUP_MAX        (96u * MIB)
 #define HANDLE_LEN_MAX    100u
 #define SHARDS_MAX        65536u /* what four hex digits in a key can name */
 

@@ -114,6 +114,24 @@ START_TEST(damage_is_refused)
 }
 END_TEST
 
+/* Each sector is one that may lie there. */
+START_TEST(sectors_of_two_objects_are_no_object)
+{
+    struct filter f;
+    struct filter g;
+    filter_open(&f, 1, 4, 10000);
+    filter_open(&g, 1, 4, 10000);
+    filter_add(&g, 0, 1);
+    rollup_seal(&f.rollup, f.object);
+    rollup_seal(&g.rollup, g.object);
+    ck_assert_int_eq(decode(filter_bytes(&f)), OK);
+    memcpy(f.object + ROLLUP_SECTOR, g.object + ROLLUP_SECTOR, ROLLUP_SECTOR);
+    ck_assert_int_eq(decode(filter_bytes(&f)), ERR_CORRUPT);
+    free(f.object);
+    free(g.object);
+}
+END_TEST
+
 START_TEST(header_says_what_it_must)
 {
     struct filter f;
@@ -293,6 +311,7 @@ START_TEST(filters_are_sized_by_the_exact_formula)
         ck_assert_uint_eq(rollup_sectors(1, columns), 1);
         ck_assert_uint_eq(rollup_sectors(UINT64_MAX, columns), 0);
         ck_assert_uint_eq(rollup_sectors(ROLLUP_MAX, columns), 0);
+        ck_assert_uint_eq(rollup_sectors(UINT64_MAX / 1000 + 1, columns), 0);
     }
 }
 END_TEST
@@ -378,6 +397,7 @@ int main(void)
     const TTest *tests[] = {
         golden_bytes,
         damage_is_refused,
+        sectors_of_two_objects_are_no_object,
         header_says_what_it_must,
         names,
         name_and_size_give_the_shape,
