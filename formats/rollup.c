@@ -69,7 +69,7 @@ uint64_t rollup_end(const struct rollup_shape *shape)
     return shape->first + shape->columns * rollup_span(shape->level);
 }
 
-static unsigned blocks_a_sector(unsigned columns)
+static uint32_t blocks_a_sector(unsigned columns)
 {
     return TRAILER_AT * 8 / (BLOCK_ROWS * columns);
 }
@@ -128,47 +128,65 @@ static uint64_t seed_of(const struct rollup_shape *shape)
     return mix(shape->first * (ROLLUP_LEVELS + 1) + shape->level);
 }
 
+/* Where keys go in objects of one shape. */
+struct map {
+    uint64_t seed;
+    uint64_t blocks;
+    uint32_t a_sector;
+};
+
 struct spot {
     uint32_t sector;
     unsigned row; /* the first of the block, in its sector */
     uint64_t pattern;
 };
 
-static struct spot spot_of(const struct rollup_shape *shape, uint64_t key)
+static struct map map_of(const struct rollup_shape *shape)
 {
-    unsigned a_sector = blocks_a_sector(shape->columns);
-    uint64_t blocks = (uint64_t)shape->sectors * a_sector;
-    uint32_t block = (uint32_t)((unsigned __int128)key * blocks >> 64);
+    uint32_t a_sector = blocks_a_sector(shape->columns);
+    return (struct map){.seed = seed_of(shape),
+                        .blocks = (uint64_t)shape->sectors * a_sector,
+                        .a_sector = a_sector};
+}
+
+static inline struct spot spot_of(const struct map *map, uint64_t key)
+{
+    uint32_t block = (uint32_t)((unsigned __int128)key * map->blocks >> 64);
     return (struct spot){
-        .sector = block / a_sector,
-        .row = block % a_sector * BLOCK_ROWS,
-        .pattern = mix(key ^ seed_of(shape)),
+        .sector = block / map->a_sector,
+        .row = block % map->a_sector * BLOCK_ROWS,
+        .pattern = mix(key ^ map->seed),
     };
 }
 
 /* The row of word `word`, in the block's sector. */
-static unsigned row_of(const struct spot *spot, unsigned word)
+static inline unsigned row_of(const struct spot *spot, unsigned word)
 {
     unsigned in_word = (unsigned)(spot->pattern >> WORD_BITS * word) & ((1u << WORD_BITS) - 1);
     return spot->row + (word << WORD_BITS) + in_word;
 }
 
-void rollup_add(const struct rollup_shape *shape, unsigned column, uint64_t key,
-                uint8_t *object)
+void rollup_add(const struct rollup_shape *shape, unsigned column, const uint64_t *keys,
+                size_t n, uint8_t *object)
 {
     assert(column < shape->columns && shape->sectors > 0);
-    struct spot spot = spot_of(shape, key);
-    uint8_t *sector = object + (1 + (size_t)spot.sector) * ROLLUP_SECTOR;
-    for (unsigned word = 0; word < WORDS; word++) {
-        unsigned bit = row_of(&spot, word) * shape->columns + column;
-        sector[bit / 8] |= (uint8_t)(1u << bit % 8);
+    const struct map map = map_of(shape);
+    const unsigned columns = shape->columns;
+    for (size_t i = 0; i < n; i++) {
+        struct spot spot = spot_of(&map, keys[i]);
+        uint8_t *sector = object + (1 + (size_t)spot.sector) * ROLLUP_SECTOR;
+        for (unsigned word = 0; word < WORDS; word++) {
+            unsigned bit = row_of(&spot, word) * columns + column;
+            sector[bit / 8] |= (uint8_t)(1u << bit % 8);
+        }
     }
 }
 
 uint64_t rollup_sector_at(const struct rollup_shape *shape, uint64_t key)
 {
     assert(shape->sectors > 0);
-    return (1 + (uint64_t)spot_of(shape, key).sector) * ROLLUP_SECTOR;
+    const struct map map = map_of(shape);
+    return (1 + (uint64_t)spot_of(&map, key).sector) * ROLLUP_SECTOR;
 }
 
 /* ---- sealing ---- */
@@ -329,7 +347,8 @@ static uint64_t bits_at(const uint8_t *sector, unsigned bit, unsigned n)
 int rollup_ask(const struct rollup_shape *shape, struct bytes sector, uint64_t key,
                struct rollup_hits *out)
 {
-    struct spot spot = spot_of(shape, key);
+    const struct map map = map_of(shape);
+    struct spot spot = spot_of(&map, key);
     if (sector.len != ROLLUP_SECTOR || shape->sectors == 0 ||
         !sector_ok(shape, spot.sector, sector.data))
         return ERR_CORRUPT;

@@ -84,7 +84,8 @@ uint32_t rollup_sectors(uint64_t keys, unsigned columns);
 uint64_t rollup_len(const struct rollup_shape *);
 
 /* `object` has rollup_len bytes, all zero to begin with. */
-void rollup_add(const struct rollup_shape *, unsigned column, uint64_t key, uint8_t *object);
+void rollup_add(const struct rollup_shape *, unsigned column, const uint64_t *keys, size_t n,
+                uint8_t *object);
 /* Writes the header and what ends each sector, when all keys are in. */
 void rollup_seal(const struct rollup *, uint8_t *object);
 

@@ -36,6 +36,8 @@ const char *trace_kind_name(enum trace_kind kind)
         return "tree";
     case TRACE_LOG:
         return "log";
+    case TRACE_ROLLUP:
+        return "rollup";
     case TRACE_SESSION:
         return "session";
     case TRACE_BLOB:
@@ -76,8 +78,13 @@ static enum trace_kind kind_of(const char *key)
         {"leases/", TRACE_LEASE},
     };
     static const struct word in_project[] = {
-        {"project", TRACE_PROJECT}, {"head", TRACE_HEAD},        {"gc", TRACE_GC},
-        {"trees/", TRACE_TREE},     {"landing-log/", TRACE_LOG}, {"sessions/", TRACE_SESSION},
+        {"project", TRACE_PROJECT},
+        {"head", TRACE_HEAD},
+        {"gc", TRACE_GC},
+        {"trees/", TRACE_TREE},
+        {"landing-log/bloom-index/", TRACE_ROLLUP},
+        {"landing-log/", TRACE_LOG},
+        {"sessions/", TRACE_SESSION},
         {"blobs/", TRACE_BLOB},
     };
     static const char projects[] = "projects/";

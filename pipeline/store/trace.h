@@ -16,6 +16,7 @@ enum trace_kind {
     TRACE_GC,
     TRACE_TREE,
     TRACE_LOG,
+    TRACE_ROLLUP,
     TRACE_SESSION,
     TRACE_BLOB,
     TRACE_OTHER,

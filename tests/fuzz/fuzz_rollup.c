@@ -28,7 +28,7 @@ static void sector_ask(const struct rollup *rollup, uint64_t key, struct bytes b
     AUTO_FUZZ_OBJECT sealed = fuzz_copy(bytes_of(object + ROLLUP_SECTOR, ROLLUP_SECTOR));
     fuzz_check(rollup_ask(shape, fuzz_bytes(&sealed), key, &hits) == 0, "no answer");
     unsigned column = (unsigned)(key % shape->columns);
-    rollup_add(shape, column, key, object);
+    rollup_add(shape, column, &key, 1, object);
     rollup_seal(rollup, object);
     memcpy(sealed.data, object + ROLLUP_SECTOR, ROLLUP_SECTOR);
     fuzz_check(rollup_ask(shape, fuzz_bytes(&sealed), key, &hits) == 0 &&

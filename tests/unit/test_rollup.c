@@ -33,7 +33,7 @@ static void filter_open(struct filter *f, unsigned level, unsigned columns, uint
 
 static void filter_add(struct filter *f, unsigned column, uint64_t key)
 {
-    rollup_add(&f->rollup.shape, column, key, f->object);
+    rollup_add(&f->rollup.shape, column, &key, 1, f->object);
     f->rollup.keys[column]++;
 }
 
@@ -335,8 +335,10 @@ static uint64_t wrong_of_filter(unsigned level, unsigned columns, uint64_t keys,
     filter_open(&f, level, columns, keys);
     const struct rollup_shape *shape = &f.rollup.shape;
     for (unsigned c = 0; c < columns; c++) {
-        for (uint64_t i = 0; i < keys - c; i++)
-            rollup_add(shape, c, key_of(seed + c, i), f.object);
+        for (uint64_t i = 0; i < keys - c; i++) {
+            uint64_t key = key_of(seed + c, i);
+            rollup_add(shape, c, &key, 1, f.object);
+        }
     }
     rollup_seal(&f.rollup, f.object);
     for (uint64_t i = 0; i < keys + asked; i++) {

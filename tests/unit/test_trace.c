@@ -23,6 +23,7 @@ START_TEST(requests_are_counted_by_verb_and_kind)
         {"projects/p/gc", TRACE_GC},
         {"projects/p/trees/00/x.bin", TRACE_TREE},
         {"projects/p/landing-log/x.log", TRACE_LOG},
+        {"projects/p/landing-log/bloom-index/level-1/x.bloom", TRACE_ROLLUP},
         {"projects/p/sessions/x.bin", TRACE_SESSION},
         {"projects/p/blobs/00/x", TRACE_BLOB},
         {"bucket2", TRACE_OTHER},
