@@ -1,0 +1,588 @@
+#include "pipeline/repo/rollup_read.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "formats/key.h"
+#include "pipeline/repo/rollup_build.h"
+#include "pipeline/repo/rollup_list.h"
+#include "pipeline/sys/log.h"
+#include "tests/support/chance.h"
+#include "tests/support/faulty.h"
+#include "tests/support/log_maker.h"
+#include "tests/support/suite.h"
+
+#define NOWHERE 12345678901234567u /* a key of nothing */
+
+static void log_be_quiet(void)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    log_to_fd(fd);
+}
+
+static int put(void *arg, const struct rollup *rollup, struct bytes object)
+{
+    struct log_maker *m = arg;
+    const struct rollup_shape *shape = &rollup->shape;
+    struct key key = key_rollup(&shape->project, shape->level, shape->first, rollup_end(shape));
+    return store_put(m->bc.mem, key.s, object, PUT_ANY, NULL);
+}
+
+static void make(struct log_maker *m, unsigned level, uint64_t first, unsigned columns)
+{
+    struct rollup_plan plan = {
+        .project = m->bc.project, .level = level, .first = first, .columns = columns};
+    plan.above = columns == ROLLUP_COLUMNS_MAX && level < ROLLUP_LEVELS;
+    ck_assert_int_eq(rollup_build(&m->bc.repo, &plan, put, m), OK);
+}
+
+/* ---- where each key is ---- */
+
+struct seen_at {
+    uint64_t key;
+    uint64_t position;
+};
+
+struct index {
+    struct seen_at *items;
+    size_t n;
+    size_t cap;
+};
+
+static void index_note(void *arg, uint64_t position, uint64_t key)
+{
+    struct index *index = arg;
+    if (index->n == index->cap) {
+        index->cap = index->cap > 0 ? 2 * index->cap : 1024;
+        index->items = realloc(index->items, index->cap * sizeof(*index->items));
+        ck_assert_ptr_nonnull(index->items);
+    }
+    index->items[index->n++] = (struct seen_at){key, position};
+}
+
+static int index_order(const void *a, const void *b)
+{
+    const struct seen_at *left = a;
+    const struct seen_at *right = b;
+    return (left->key > right->key) - (left->key < right->key);
+}
+
+static void index_make(struct log_maker *m, uint64_t end, struct index *index)
+{
+    *index = (struct index){0};
+    log_maker_keys(m, 0, end, index_note, index);
+    qsort(index->items, index->n, sizeof(*index->items), index_order);
+}
+
+/* ---- one question ---- */
+
+struct asked {
+    uint64_t positions; /* that the ranges have together */
+    unsigned ranges;
+    uint64_t oldest; /* of what was given */
+};
+
+/* Ranges come newest first, do not meet, and have all of the key's positions in [from, end). */
+static struct asked ask(struct rollup_reader *reader, const struct index *index, uint64_t key,
+                        uint64_t from, uint64_t end)
+{
+    struct asked asked = {.oldest = end};
+    struct rollup_range range;
+    uint64_t missing = 0;
+    uint64_t found = 0;
+    uint64_t wrong = 0;
+    size_t first = 0;
+    size_t n = 0;
+    for (size_t low = 0, high = index->n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (index->items[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+        first = low;
+    }
+    for (; first + n < index->n && index->items[first + n].key == key; n++)
+        missing +=
+            index->items[first + n].position >= from && index->items[first + n].position < end;
+    rollup_reader_ask(reader, key, from, end);
+    while (rollup_reader_next(reader, &range)) {
+        wrong += !(range.from >= from && range.from < range.end && range.end <= asked.oldest);
+        for (size_t i = 0; i < n; i++)
+            found += index->items[first + i].position >= range.from &&
+                     index->items[first + i].position < range.end;
+        asked.ranges++;
+        asked.positions += range.end - range.from;
+        asked.oldest = range.from;
+    }
+    /* One check for all: the framework's are slow. */
+    ck_assert(found == missing && wrong == 0 && !rollup_reader_next(reader, &range));
+    return asked;
+}
+
+static struct asked ask_all(struct log_maker *m, uint64_t key, uint64_t from, uint64_t end)
+{
+    static const struct index nothing;
+    struct rollup_reader *reader = rollup_reader_open(&m->bc.repo, &m->bc.project);
+    struct asked asked = ask(reader, &nothing, key, from, end);
+    rollup_reader_close(reader);
+    return asked;
+}
+
+/* ---- against the exact set ---- */
+
+/* Something like what stages leave behind: groups of any size, single ones beside them, holes.
+ */
+static void scatter(struct log_maker *m, struct chance *chance)
+{
+    for (unsigned level = 1; level <= 2; level++) {
+        uint64_t span = rollup_span(level);
+        for (uint64_t first = 1; first + span <= m->end;) {
+            uint64_t most = (m->end - first) / span;
+            uint64_t left = ROLLUP_COLUMNS_MAX - (first - 1) / span % ROLLUP_COLUMNS_MAX;
+            most = most < left ? most : left;
+            unsigned columns = (unsigned)(1 + chance_below(chance, most));
+            if (chance_below(chance, 4) == 0)
+                columns = (unsigned)most;
+            if (chance_below(chance, 5) > 0)
+                make(m, level, first, columns);
+            first += chance_below(chance, 5) > 0 ? columns * span : span;
+        }
+    }
+}
+
+/* Flips a bit somewhere, or puts something else there. */
+static void damage(struct log_maker *m, struct chance *chance, const struct rollup_ref *ref,
+                   unsigned level)
+{
+    struct key key = key_rollup(&m->bc.project, level, ref->first, ref->end);
+    AUTO_BUF bytes = {0};
+    ck_assert_int_eq(store_get(m->bc.mem, key.s, range_all(), &bytes, NULL, NULL), OK);
+    uint64_t way = chance_below(chance, 6);
+    for (unsigned i = 0; i < 64 && way == 0; i++)
+        bytes.data[chance_below(chance, bytes.len)] ^= (uint8_t)(1u << chance_below(chance, 8));
+    if (way == 1)
+        bytes.len = chance_below(chance, bytes.len);
+    if (way == 2)
+        bytes.len -= ROLLUP_SECTOR;
+    if (way == 3)
+        memset(bytes.data, 0, bytes.len);
+    if (way == 4)
+        memset(buf_reserve(&bytes, ROLLUP_SECTOR), 0, ROLLUP_SECTOR),
+            bytes.len += ROLLUP_SECTOR;
+    ck_assert_int_eq(store_put(m->bc.mem, key.s, buf_bytes(&bytes), PUT_ANY, NULL), OK);
+}
+
+static void damage_some(struct log_maker *m, struct chance *chance, unsigned of_ten)
+{
+    for (unsigned level = 1; level <= 2; level++) {
+        AUTO(arena_release) struct arena arena = {0};
+        struct rollup_ref *refs;
+        size_t n;
+        ck_assert_int_eq(
+            rollup_list(&m->bc.repo, &m->bc.project, level, 1, m->end, &arena, &refs, &n), OK);
+        for (size_t i = 0; i < n; i++) {
+            if (chance_below(chance, 10) < of_ten)
+                damage(m, chance, &refs[i], level);
+        }
+    }
+}
+
+static void questions(struct log_maker *m, struct chance *chance, const struct index *index)
+{
+    struct rollup_reader *reader = rollup_reader_open(&m->bc.repo, &m->bc.project);
+    for (unsigned i = 0; i < 200; i++) {
+        uint64_t key = index->items[chance_below(chance, index->n)].key;
+        uint64_t from = chance_below(chance, m->end);
+        uint64_t end = from + 1 + chance_below(chance, m->end - from + 200);
+        if (i % 4 == 0)
+            (void)ask(reader, index, key, 0, m->end + 100);
+        (void)ask(reader, index, key, from, end);
+        (void)ask(reader, index, NOWHERE + i, from, end);
+    }
+    rollup_reader_close(reader);
+}
+
+START_TEST(no_key_is_ever_missed)
+{
+    struct chance chance;
+    log_be_quiet();
+    chance_init(&chance, "no_key_is_ever_missed");
+    for (unsigned round = 0; round < 3; round++) {
+        struct log_maker m;
+        struct index index;
+        log_maker_init(&m, chance_u64(&chance), 3, 10 + chance_below(&chance, 20000));
+        log_maker_grow(&m, 20001 + 100 * chance_below(&chance, 120));
+        index_make(&m, m.end, &index);
+        scatter(&m, &chance);
+        questions(&m, &chance, &index);
+        damage_some(&m, &chance, 1 + round * 4);
+        questions(&m, &chance, &index);
+        free(index.items);
+        log_maker_release(&m);
+    }
+}
+END_TEST
+
+START_TEST(answers_before_the_first_landing_are_found)
+{
+    struct log_maker m;
+    struct index index = {0};
+    log_maker_init(&m, 3, 2, 1000);
+    log_maker_grow(&m, 10001);
+    make(&m, 1, 1, 100);
+    log_maker_keys(&m, 0, 1, index_note, &index);
+    ck_assert_uint_eq(index.n, 2);
+    qsort(index.items, index.n, sizeof(*index.items), index_order);
+    struct rollup_reader *reader = rollup_reader_open(&m.bc.repo, &m.bc.project);
+    static const uint64_t ends[] = {1, 2, 50, 100, 101, 5000, 20000};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct asked asked = ask(reader, &index, index.items[0].key, 0, ends[i]);
+        ck_assert_uint_eq(asked.oldest, 0);
+        asked = ask(reader, &index, index.items[1].key, 1, ends[i] + 1);
+        ck_assert_uint_ge(asked.oldest, 1);
+    }
+    rollup_reader_close(reader);
+    free(index.items);
+    log_maker_release(&m);
+}
+END_TEST
+
+START_TEST(what_no_filter_covers_may_contain_everything)
+{
+    struct log_maker m;
+    log_maker_init(&m, 3, 2, 1000);
+    log_maker_grow(&m, 5001);
+    struct asked asked = ask_all(&m, NOWHERE, 0, 7000);
+    ck_assert_uint_eq(asked.ranges, 1);
+    ck_assert_uint_eq(asked.positions, 7000);
+    ck_assert_uint_eq(ask_all(&m, NOWHERE, 5, 5).ranges, 0);
+    ck_assert_uint_eq(ask_all(&m, NOWHERE, 6, 5).ranges, 0);
+    make(&m, 1, 1, 32);
+    make(&m, 1, 4001, 8);
+    asked = ask_all(&m, NOWHERE, 0, 7000);
+    /* Behind the last, and between the two. */
+    ck_assert_uint_eq(asked.ranges, 2);
+    ck_assert_uint_eq(asked.positions, 7000 - 4801 + 800);
+    asked = ask_all(&m, NOWHERE, 3300, 4100);
+    ck_assert_uint_eq(asked.positions, 701);
+    log_maker_release(&m);
+}
+END_TEST
+
+/* ---- schedules ---- */
+
+struct scene {
+    struct log_maker m;
+    struct key key; /* of the one object: 32 columns */
+};
+
+static void scene_open(struct scene *s)
+{
+    log_be_quiet();
+    log_maker_init(&s->m, 3, 2, 1000);
+    log_maker_grow(&s->m, 3301);
+    make(&s->m, 1, 1, 32);
+    s->key = key_rollup(&s->m.bc.project, 1, 1, 3201);
+    ck_assert_uint_eq(ask_all(&s->m, NOWHERE, 0, 3201).ranges, 0);
+}
+
+/* Number 21: the size that was listed is that of another object by now. Its sectors tell. */
+START_TEST(schedule_21_a_filter_is_replaced_while_it_is_read)
+{
+    struct scene s;
+    struct log_maker other;
+    static const struct index nothing;
+    scene_open(&s);
+    struct rollup_reader *reader = rollup_reader_open(&s.m.bc.repo, &s.m.bc.project);
+    ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, 0, 3201).ranges, 0);
+    /* A larger one under the same name, as if it had been written twice. */
+    log_maker_init(&other, 3, 20, 100000);
+    log_maker_grow(&other, 3301);
+    make(&other, 1, 1, 32);
+    AUTO_BUF larger = {0};
+    AUTO_BUF smaller = {0};
+    struct key key = key_rollup(&other.bc.project, 1, 1, 3201);
+    ck_assert_int_eq(store_get(other.bc.mem, key.s, range_all(), &larger, NULL, NULL), OK);
+    ck_assert_int_eq(store_get(s.m.bc.mem, s.key.s, range_all(), &smaller, NULL, NULL), OK);
+    ck_assert_uint_gt(larger.len, smaller.len);
+    ck_assert_int_eq(store_put(s.m.bc.mem, s.key.s, buf_bytes(&larger), PUT_ANY, NULL), OK);
+    struct asked asked = ask(reader, &nothing, NOWHERE, 0, 3201);
+    ck_assert_uint_eq(asked.positions, 3201);
+    /* And the other way round: the place that is asked for may be gone. */
+    struct index index;
+    index_make(&other, 3201, &index);
+    struct rollup_reader *old = rollup_reader_open(&other.bc.repo, &other.bc.project);
+    ck_assert_uint_eq(ask(old, &nothing, NOWHERE, 0, 3201).ranges, 0);
+    ck_assert_int_eq(store_put(other.bc.mem, key.s, buf_bytes(&smaller), PUT_ANY, NULL), OK);
+    for (size_t i = 0; i < index.n; i += 97)
+        (void)ask(old, &index, index.items[i].key, 0, 3201);
+    rollup_reader_close(old);
+    rollup_reader_close(reader);
+    free(index.items);
+    log_maker_release(&other);
+    log_maker_release(&s.m);
+}
+END_TEST
+
+/* Number 22: a bit of the sector that is asked, any of it. */
+START_TEST(schedule_22_a_flipped_bit_makes_it_may_contain)
+{
+    struct scene s;
+    scene_open(&s);
+    struct rollup_shape shape;
+    uint64_t size;
+    ck_assert_int_eq(store_get(s.m.bc.mem, s.key.s, range_none(), NULL, NULL, &size), OK);
+    ck_assert_int_eq(rollup_shape_of(&s.m.bc.project, 1, 1, 3201, size, &shape), OK);
+    uint64_t at = rollup_sector_at(&shape, NOWHERE);
+    for (unsigned i = 0; i < ROLLUP_SECTOR; i += 13) {
+        build_chain_flip(&s.m.bc, s.key.s, (long)(at + i));
+        struct asked asked = ask_all(&s.m, NOWHERE, 0, 3201);
+        ck_assert_msg(asked.positions == 3201, "byte %u", i);
+        build_chain_flip(&s.m.bc, s.key.s, (long)(at + i));
+    }
+    ck_assert_uint_eq(ask_all(&s.m, NOWHERE, 0, 3201).ranges, 0);
+    log_maker_release(&s.m);
+}
+END_TEST
+
+START_TEST(a_filter_of_other_positions_or_another_project_says_nothing)
+{
+    struct scene s;
+    struct log_maker other;
+    scene_open(&s);
+    log_maker_init(&other, 3, 2, 1000);
+    other.bc.project.b[0] ^= 1;
+    log_maker_grow(&other, 3301);
+    make(&other, 1, 1, 32);
+    make(&other, 1, 1, 16);
+    for (unsigned columns = 16; columns <= 32; columns *= 2) {
+        AUTO_BUF bytes = {0};
+        struct key key = key_rollup(&other.bc.project, 1, 1, 1 + columns * 100);
+        ck_assert_int_eq(store_get(other.bc.mem, key.s, range_all(), &bytes, NULL, NULL), OK);
+        ck_assert_int_eq(store_put(s.m.bc.mem, s.key.s, buf_bytes(&bytes), PUT_ANY, NULL), OK);
+        ck_assert_uint_eq(ask_all(&s.m, NOWHERE, 0, 3201).positions, 3201);
+    }
+    /* One of this project under the name of its neighbour. */
+    make(&s.m, 1, 1, 32);
+    make(&s.m, 1, 3201, 1);
+    AUTO_BUF bytes = {0};
+    struct key key = key_rollup(&s.m.bc.project, 1, 3201, 3301);
+    ck_assert_int_eq(store_get(s.m.bc.mem, key.s, range_all(), &bytes, NULL, NULL), OK);
+    ck_assert_uint_eq(ask_all(&s.m, NOWHERE, 0, 3301).ranges, 0);
+    key = key_rollup(&s.m.bc.project, 1, 3301, 3401);
+    ck_assert_int_eq(store_put(s.m.bc.mem, key.s, buf_bytes(&bytes), PUT_ANY, NULL), OK);
+    ck_assert_uint_eq(ask_all(&s.m, NOWHERE, 0, 3401).positions, 100);
+    log_maker_release(&other);
+    log_maker_release(&s.m);
+}
+END_TEST
+
+/* What a rollup without sectors leaves to the level below. */
+START_TEST(one_that_says_nothing_is_passed_over)
+{
+    struct scene s;
+    scene_open(&s);
+    struct rollup empty = {
+        .shape = {.project = s.m.bc.project, .level = 2, .columns = 1, .first = 1}};
+    uint8_t object[ROLLUP_SECTOR] = {0};
+    rollup_seal(&empty, object);
+    struct key key = key_rollup(&s.m.bc.project, 2, 1, 10001);
+    ck_assert_int_eq(
+        store_put(s.m.bc.mem, key.s, bytes_of(object, sizeof(object)), PUT_ANY, NULL), OK);
+    ck_assert_uint_eq(ask_all(&s.m, NOWHERE, 0, 3201).ranges, 0);
+    log_maker_release(&s.m);
+}
+END_TEST
+
+/* A larger one takes the place of those that were listed. */
+START_TEST(names_are_listed_again_when_one_has_gone)
+{
+    struct scene s;
+    static const struct index nothing;
+    scene_open(&s);
+    struct rollup_reader *reader = rollup_reader_open(&s.m.bc.repo, &s.m.bc.project);
+    ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, 0, 3201).ranges, 0);
+    log_maker_grow(&s.m, 6501);
+    make(&s.m, 1, 1, 64);
+    ck_assert_int_eq(store_delete(s.m.bc.mem, s.key.s), OK);
+    ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, 0, 3201).ranges, 0);
+    rollup_reader_close(reader);
+    log_maker_release(&s.m);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_may_contain)
+{
+    struct scene s;
+    scene_open(&s);
+    struct store *faulty = faulty_store_open(s.m.bc.mem);
+    struct store *trace = s.m.bc.repo.store;
+    /* The lists of three levels, and then a sector. */
+    for (unsigned call = 1; call <= 4; call++) {
+        faulty_reset(faulty);
+        faulty_plan(faulty, call, FAULT_AGAIN);
+        s.m.bc.repo.store = faulty;
+        struct asked asked = ask_all(&s.m, NOWHERE, 0, 3201);
+        s.m.bc.repo.store = trace;
+        ck_assert_uint_eq(asked.positions, call >= 3 ? 3201 : 0);
+        ck_assert_uint_eq(faulty_hits(faulty, FAULT_AGAIN), 1);
+    }
+    store_close(faulty);
+    log_maker_release(&s.m);
+}
+END_TEST
+
+/* ---- what it costs ---- */
+
+/* A filter in which nothing is. */
+static void bare_put(struct build_chain *bc, unsigned level, uint64_t first, unsigned columns)
+{
+    struct rollup rollup = {.shape = {.project = bc->project,
+                                      .level = level,
+                                      .columns = columns,
+                                      .first = first,
+                                      .sectors = 1}};
+    uint8_t object[2 * ROLLUP_SECTOR] = {0};
+    rollup_seal(&rollup, object);
+    struct key key = key_rollup(&bc->project, level, first, rollup_end(&rollup.shape));
+    ck_assert_int_eq(store_put(bc->mem, key.s, bytes_of(object, sizeof(object)), PUT_ANY, NULL),
+                     OK);
+}
+
+/* `n` columns from `first` on, as a group that fills up lies there. */
+static void group_put(struct build_chain *bc, unsigned level, uint64_t first, unsigned n)
+{
+    for (unsigned columns = n == 100 ? 100 : 64; n > 0; columns /= 2) {
+        if (n < columns)
+            continue;
+        bare_put(bc, level, first, columns);
+        first += columns * rollup_span(level);
+        n -= columns;
+    }
+}
+
+/* A history of 2,636,300 landings, 63 columns over what is full on two levels: more parts than
+ * any other number has. */
+#define HISTORY 2636301u
+
+static void history_put(struct build_chain *bc)
+{
+    for (uint64_t first = 1; first < 2000001; first += 1000000) {
+        bare_put(bc, 3, first, 1);
+        bare_put(bc, 2, first, 100);
+    }
+    for (uint64_t first = 1; first < 2630001; first += 10000)
+        bare_put(bc, 1, first, 100);
+    group_put(bc, 2, 2000001, 63);
+    group_put(bc, 1, 2630001, 63);
+}
+
+START_TEST(a_question_costs_a_few_reads_whatever_is_asked)
+{
+    struct build_chain bc;
+    static const struct index nothing;
+    build_chain_init(&bc);
+    history_put(&bc);
+    static const struct {
+        uint64_t from;
+        uint64_t end;
+        uint64_t gets;
+        uint64_t lists;
+    } cases[] = {
+        {0, 1000001, 1, 1},               /* the first million */
+        {1, 2000001, 2, 1},               /* both */
+        {500123, 1499877, 2, 1},          /* the ends of both */
+        {123, 124, 1, 1},                 /* one landing */
+        {1636301, HISTORY, 1 + 6 + 6, 3}, /* a million, up to the end */
+        {HISTORY - 1, HISTORY, 1, 3},     /* the last */
+        {2630001, HISTORY, 6, 3},
+        {2000001, 2630001, 6, 2},
+        {0, HISTORY, 2 + 6 + 6, 3},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
+        (void)build_chain_counts(&bc);
+        ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, cases[i].from, cases[i].end).ranges,
+                          0);
+        struct trace_counts counts = build_chain_counts(&bc);
+        ck_assert_msg(counts.gets[TRACE_ROLLUP] == cases[i].gets, "case %zu: %llu gets", i,
+                      (unsigned long long)counts.gets[TRACE_ROLLUP]);
+        ck_assert_msg(counts.lists == cases[i].lists, "case %zu: %llu lists", i,
+                      (unsigned long long)counts.lists);
+        ck_assert_uint_eq(counts.bytes_out, cases[i].gets * ROLLUP_SECTOR);
+        ck_assert_uint_eq(counts.failed, 0);
+        /* The names are known now. */
+        ck_assert_uint_eq(
+            ask(reader, &nothing, NOWHERE + 1, cases[i].from, cases[i].end).ranges, 0);
+        counts = build_chain_counts(&bc);
+        ck_assert_uint_eq(counts.gets[TRACE_ROLLUP], cases[i].gets);
+        ck_assert_uint_eq(counts.lists, 0);
+        rollup_reader_close(reader);
+    }
+    /* Full on two levels and not on the third: a read for the group, and its end in parts. */
+    struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
+    struct key key = key_rollup(&bc.project, 3, 1000001, 2000001);
+    ck_assert_int_eq(store_delete(bc.mem, key.s), OK);
+    (void)build_chain_counts(&bc);
+    ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, 1500000, 2000001).ranges, 0);
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_ROLLUP], 1);
+    rollup_reader_close(reader);
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* ---- the highest level ---- */
+
+START_TEST(a_million_landings)
+{
+    struct chance chance;
+    struct log_maker m;
+    struct index index;
+    chance_init(&chance, "a_million_landings");
+    log_maker_init(&m, chance_u64(&chance), 1, 5000000);
+    log_maker_grow(&m, 1000001);
+    make(&m, 2, 1, 100);
+    for (uint64_t first = 1; first < 1000001; first += 100000)
+        make(&m, 1, first, 100);
+    index_make(&m, m.end, &index);
+    struct rollup_reader *reader = rollup_reader_open(&m.bc.repo, &m.bc.project);
+    uint64_t wrong = 0;
+    enum { absent = 20000 };
+    for (unsigned i = 0; i < 300; i++) {
+        const struct seen_at *seen = &index.items[chance_below(&chance, index.n)];
+        (void)ask(reader, &index, seen->key, 0, seen->position + 1);
+        (void)ask(reader, &index, seen->key, seen->position, 1000001);
+    }
+    (void)build_chain_counts(&m.bc);
+    for (unsigned i = 0; i < absent; i++) {
+        struct rollup_range range;
+        rollup_reader_ask(reader, chance_u64(&chance), 0, 1000001);
+        wrong += rollup_reader_next(reader, &range);
+    }
+    /* One of a thousand is asked further, of which the levels below leave next to none. */
+    ck_assert_uint_le(build_chain_counts(&m.bc).gets[TRACE_ROLLUP], absent + absent / 100);
+    ck_assert_uint_le(wrong, absent / 500);
+    rollup_reader_close(reader);
+    free(index.items);
+    log_maker_release(&m);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        no_key_is_ever_missed,
+        answers_before_the_first_landing_are_found,
+        what_no_filter_covers_may_contain_everything,
+        schedule_21_a_filter_is_replaced_while_it_is_read,
+        schedule_22_a_flipped_bit_makes_it_may_contain,
+        a_filter_of_other_positions_or_another_project_says_nothing,
+        one_that_says_nothing_is_passed_over,
+        names_are_listed_again_when_one_has_gone,
+        what_cannot_be_read_may_contain,
+        a_question_costs_a_few_reads_whatever_is_asked,
+        a_million_landings,
+    };
+    return suite_run("rollup_read", tests, ARRAY_LEN(tests));
+}
