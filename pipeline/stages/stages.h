@@ -47,4 +47,13 @@ struct stage *stage_land_open(struct repo *, const struct land_options *) MUST_U
 /* Puts full log segments of 100 positions, and one of 1,000 in place of ten. */
 struct stage *stage_append_open(struct repo *) MUST_USE;
 
+struct rollup_options {
+    /* Makes every rollup again, compares it with what lies there, and replaces what is
+     * different: damaged ones. A run that finds nothing left to make again gives 0. */
+    bool rebuild;
+};
+
+/* Puts the rollups of what the landing log has. */
+struct stage *stage_rollup_open(struct repo *, const struct rollup_options *) MUST_USE;
+
 #endif

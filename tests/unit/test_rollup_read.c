@@ -65,7 +65,9 @@ static int index_order(const void *a, const void *b)
 {
     const struct seen_at *left = a;
     const struct seen_at *right = b;
-    return (left->key > right->key) - (left->key < right->key);
+    if (left->key != right->key)
+        return left->key > right->key ? 1 : -1;
+    return (left->position > right->position) - (left->position < right->position);
 }
 
 static void index_make(struct log_maker *m, uint64_t end, struct index *index)
@@ -106,11 +108,13 @@ static struct asked ask(struct rollup_reader *reader, const struct index *index,
         missing +=
             index->items[first + n].position >= from && index->items[first + n].position < end;
     rollup_reader_ask(reader, key, from, end);
+    size_t left = n; /* positions that are older than all ranges so far */
     while (rollup_reader_next(reader, &range)) {
         wrong += !(range.from >= from && range.from < range.end && range.end <= asked.oldest);
-        for (size_t i = 0; i < n; i++)
-            found += index->items[first + i].position >= range.from &&
-                     index->items[first + i].position < range.end;
+        while (left > 0 && index->items[first + left - 1].position >= range.end)
+            left--;
+        for (; left > 0 && index->items[first + left - 1].position >= range.from; left--)
+            found++;
         asked.ranges++;
         asked.positions += range.end - range.from;
         asked.oldest = range.from;
