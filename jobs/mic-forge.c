@@ -6,8 +6,10 @@ struct forge {
     struct front front;
     struct stage *land_stage;
     struct stage *append_stage;
+    struct stage *rollup_stage;
     struct follow *land;
     struct follow *append;
+    struct follow *rollup;
 };
 
 /* Something became durable in the queue. */
@@ -36,8 +38,10 @@ static void stages_begin(void *arg)
     options.lease_claim = true;
     forge->land_stage = stage_land_open(&p->repo, &options);
     forge->append_stage = stage_append_open(&p->repo);
+    forge->rollup_stage = stage_rollup_open(&p->repo, &(struct rollup_options){0});
     forge->land = follow_start(forge->land_stage, s->land_poll_min_ms, s->land_poll_max_ms);
     forge->append = follow_start(forge->append_stage, s->append_poll_ms, s->append_poll_ms);
+    forge->rollup = follow_start(forge->rollup_stage, s->rollup_poll_ms, s->rollup_poll_ms);
 }
 
 static void stages_end(void *arg)
@@ -45,8 +49,10 @@ static void stages_end(void *arg)
     struct forge *forge = arg;
     follow_stop(forge->land);
     follow_stop(forge->append);
+    follow_stop(forge->rollup);
     forge->land_stage->close(forge->land_stage);
     forge->append_stage->close(forge->append_stage);
+    forge->rollup_stage->close(forge->rollup_stage);
 }
 
 int main(int argc, char **argv)

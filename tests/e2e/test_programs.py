@@ -42,12 +42,15 @@ def test_three_programs_on_one_directory(directory):
         once("mic-append", directory)
         segments = [name for name in forge.objects(directory) if "/landing-log/" in name]
         assert [os.path.basename(s) for s in segments] == ["000000000001-000000000101.log"], segments
+        once("mic-rollup", directory)
+        filters = [name for name in forge.objects(directory) if "/bloom-index/" in name]
+        assert [name[name.index("bloom-index/") + 12:] for name in filters] == ["level-1/000000000001-000000000101.bloom"], filters
         entries = request(api.port, "GET", "/projects/demo/log?limit=1000").json["entries"]
         positions = [e["position"] for e in entries]
         assert positions == list(range(121, 0, -1)), positions
         # Overlapping runs do no harm.
         for _ in range(2):
-            runs = [subprocess.Popen([forge.program(n), directory, "--once"]) for n in ("mic-land", "mic-append") * 2]
+            runs = [subprocess.Popen([forge.program(n), directory, "--once"]) for n in ("mic-land", "mic-append", "mic-rollup") * 2]
             assert all(run.wait(60) == 0 for run in runs)
         assert request(api.port, "GET", "/projects/demo/head").json["position"] == 121
 

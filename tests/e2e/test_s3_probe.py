@@ -66,7 +66,7 @@ def test_servers_that_lie_are_refused(_directory):
         with S3Server(lie) as server:
             done = probe("s3://bucket/x", status=1, MIC_S3_ENDPOINT=server.url)
             assert "cannot be used" in done.stderr and sentence in done.stderr, done.stderr
-            for program in ("mic-api", "mic-land", "mic-append", "mic-forge"):
+            for program in ("mic-api", "mic-land", "mic-append", "mic-rollup", "mic-forge"):
                 done = run(forge.program(program), "s3://bucket/x", status=1, MIC_S3_ENDPOINT=server.url)
                 assert "cannot be used" in done.stderr and sentence in done.stderr, done.stderr
             assert not [key for key in server.objects if "probe" not in key], server.objects

@@ -10,6 +10,7 @@
 #include "pipeline/repo/landlog.h"
 #include "pipeline/repo/pending.h"
 #include "pipeline/repo/project.h"
+#include "pipeline/repo/rollup_read.h"
 #include "pipeline/repo/snapshot.h"
 
 struct reading {
@@ -164,9 +165,30 @@ static void diff_read(struct reading *r)
 
 /* --- the log --- */
 
+static bool rollup_has(struct rollup_reader *reader, uint64_t key, uint64_t position)
+{
+    struct rollup_range range;
+    rollup_reader_ask(reader, key, position, position + 1);
+    return rollup_reader_next(reader, &range);
+}
+
+/* How many of the entry's keys no rollup has. */
+static unsigned rollup_misses(struct rollup_reader *reader, const struct log_entry *entry)
+{
+    unsigned missed = !rollup_has(reader, rollup_key_session(&entry->session), entry->position);
+    for (uint32_t i = 0; i < entry->n_effects; i++) {
+        const struct log_effect *effect = &entry->effects[i];
+        missed += !rollup_has(reader, rollup_key_path(effect->path), entry->position);
+        if (effect->kind == EFFECT_WRITE)
+            missed += !rollup_has(reader, rollup_key_content(&effect->hash), entry->position);
+    }
+    return missed;
+}
+
 static void log_read(struct reading *r)
 {
     struct landlog *log;
+    unsigned missed = 0;
     const struct log_entry *entry;
     unsigned n = 0;
     int err = landlog_open(r->repo, &r->p->id, WORLD_POSITION - 1, &log);
@@ -174,6 +196,7 @@ static void log_read(struct reading *r)
         add(r, "log", "open", err, bytes_of(NULL, 0));
         return;
     }
+    struct rollup_reader *rollups = rollup_reader_open(r->repo, &r->p->id);
     while ((err = landlog_next(log, &entry)) == OK) {
         AUTO_BUF text = {0};
         buf_printf(&text, "%llu %d %s %s %u", (unsigned long long)entry->position,
@@ -182,7 +205,11 @@ static void log_read(struct reading *r)
         for (uint32_t i = 0; i < entry->n_effects; i++)
             buf_append_bytes(&text, entry->effects[i].path);
         add(r, "log", arena_printf(&r->arena, "entry %u", n++), OK, buf_bytes(&text));
+        missed += rollup_misses(rollups, entry);
     }
+    rollup_reader_close(rollups);
+    add(r, "log", "missed by rollups", err == ERR_NOT_FOUND ? OK : err,
+        bytes_of(&missed, sizeof(missed)));
     add(r, "log", "end", err, bytes_of(NULL, 0));
     landlog_close(log);
 }

@@ -199,6 +199,10 @@ void world_build(struct world *world)
     while (append->run(append) > 0)
         continue;
     append->close(append);
+    struct stage *rollup = stage_rollup_open(&f.repo, &(struct rollup_options){0});
+    while (rollup->run(rollup) > 0)
+        continue;
+    rollup->close(rollup);
     for (unsigned i = 0; i < ARRAY_LEN(world->projects); i++) {
         f.project = front.project = world->projects[i].id;
         world->projects[i].waiting = written(&front, "waiting");

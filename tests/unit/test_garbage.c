@@ -212,8 +212,9 @@ END_TEST
 /* Under `key`: foreign bytes, none, and objects that are valid elsewhere. */
 static void foreign_put(const char *key)
 {
-    static const char *const like[] = {"handles/",      "/head",       "/project", "/sessions/",
-                                       "/landing-log/", "queue/0000/", "/blobs/"};
+    static const char *const like[] = {"handles/",    "/head",         "/project",
+                                       "/sessions/",  "/landing-log/", "/bloom-index/",
+                                       "queue/0000/", "/blobs/"};
     const struct bucket_copy *copy = &world.world.copy;
     pair(key, bytes_str("This is no object of the forge.\n"), "foreign");
     pair(key, bytes_of(NULL, 0), "empty");
@@ -268,6 +269,13 @@ START_TEST(foreign_object_in_a_project)
         "landing-log/000000000301-000000000401.log",
         "landing-log/000000000001-000000001001.log",
         "landing-log/bloom-index/garbage",
+        "landing-log/bloom-index/level-1/garbage",
+        "landing-log/bloom-index/level-1/000000000001-000000000301.bloom",
+        "landing-log/bloom-index/level-1/000000000101-000000000201.bloom",
+        "landing-log/bloom-index/level-1/000000000301-000000000401.bloom",
+        "landing-log/bloom-index/level-1/000000000001-000000010001.bloom",
+        "landing-log/bloom-index/level-2/000000000001-000000010001.bloom",
+        "landing-log/bloom-index/level-3/000000000001-000001000001.bloom",
         "sessions/garbage",
         "sessions/garbage.bin",
         "sessions/000000000005456789abcdef01234567.bin",
@@ -318,7 +326,7 @@ int main(void)
     tcase_add_test(tcase, damaged_bucket);
     tcase_add_loop_test(tcase, damaged_object, 0, objects_max);
     tcase_add_loop_test(tcase, foreign_object, 0, 20);
-    tcase_add_loop_test(tcase, foreign_object_in_a_project, 0, 20);
+    tcase_add_loop_test(tcase, foreign_object_in_a_project, 0, 30);
     tcase_add_loop_test(tcase, foreign_object_where_one_is_put, 0, keys_max);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
