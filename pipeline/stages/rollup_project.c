@@ -1,3 +1,4 @@
+#include "pipeline/stages/rollup_project.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/damage.h"
@@ -5,7 +6,6 @@
 #include "pipeline/repo/rollup_build.h"
 #include "pipeline/repo/rollup_list.h"
 #include "pipeline/repo/rollup_source.h"
-#include "pipeline/stages/rollup.h"
 
 #define DELETES_AT_ONCE 64u
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "pipeline/stages/followers.h"
-#include "pipeline/stages/rollup.h"
+#include "pipeline/stages/rollup_project.h"
 #include "pipeline/stages/stages.h"
 
 struct rollup_follower {

@@ -4,7 +4,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/rollup_list.h"
 #include "pipeline/repo/rollup_read.h"
-#include "pipeline/stages/rollup.h"
+#include "pipeline/stages/rollup_project.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/sys/log.h"
 #include "tests/support/chance.h"

@@ -9,8 +9,8 @@
  *
  * An object is put if its name is free, and what it takes the place of is deleted when it is
  * seen to lie there whole. So whatever stops a run, each column that was covered is covered. */
-#ifndef PIPELINE_STAGES_ROLLUP_H
-#define PIPELINE_STAGES_ROLLUP_H
+#ifndef PIPELINE_STAGES_ROLLUP_PROJECT_H
+#define PIPELINE_STAGES_ROLLUP_PROJECT_H
 
 #include "formats/head.h"
 #include "formats/rollup.h"
