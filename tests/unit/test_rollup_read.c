@@ -252,6 +252,32 @@ START_TEST(answers_before_the_first_landing_are_found)
 }
 END_TEST
 
+/* The last position before an object, and its first. */
+START_TEST(runs_that_end_beside_a_border)
+{
+    struct log_maker m;
+    struct index index;
+    log_maker_init(&m, 3, 2, 1000);
+    log_maker_grow(&m, 1001);
+    index_make(&m, 1001, &index);
+    make(&m, 1, 1, 4);
+    make(&m, 1, 401, 4);
+    make(&m, 1, 901, 1);
+    struct rollup_reader *reader = rollup_reader_open(&m.bc.repo, &m.bc.project);
+    for (size_t i = 0; i < index.n; i++) {
+        uint64_t p = index.items[i].position;
+        if (p % 100 > 1)
+            continue;
+        (void)ask(reader, &index, index.items[i].key, p, p + 1);
+        (void)ask(reader, &index, index.items[i].key, p, p + 2);
+        (void)ask(reader, &index, index.items[i].key, p > 0 ? p - 1 : 0, p + 1);
+    }
+    rollup_reader_close(reader);
+    free(index.items);
+    log_maker_release(&m);
+}
+END_TEST
+
 START_TEST(what_no_filter_covers_may_contain_everything)
 {
     struct log_maker m;
@@ -263,6 +289,7 @@ START_TEST(what_no_filter_covers_may_contain_everything)
     ck_assert_uint_eq(ask_all(&m, NOWHERE, 5, 5).ranges, 0);
     ck_assert_uint_eq(ask_all(&m, NOWHERE, 6, 5).ranges, 0);
     make(&m, 1, 1, 32);
+    make(&m, 1, 101, 1); /* left behind */
     make(&m, 1, 4001, 8);
     asked = ask_all(&m, NOWHERE, 0, 7000);
     /* Behind the last, and between the two. */
@@ -480,6 +507,7 @@ static void history_put(struct build_chain *bc)
         bare_put(bc, 1, first, 100);
     group_put(bc, 2, 2000001, 63);
     group_put(bc, 1, 2630001, 63);
+    bare_put(bc, 1, 2633101, 1); /* left behind: 32 columns take its place */
 }
 
 START_TEST(a_question_costs_a_few_reads_whatever_is_asked)
@@ -578,6 +606,7 @@ int main(void)
     const TTest *tests[] = {
         no_key_is_ever_missed,
         answers_before_the_first_landing_are_found,
+        runs_that_end_beside_a_border,
         what_no_filter_covers_may_contain_everything,
         schedule_21_a_filter_is_replaced_while_it_is_read,
         schedule_22_a_flipped_bit_makes_it_may_contain,
