@@ -5,7 +5,6 @@
 #include "formats/base/wire.h"
 
 #define ROLLUP_MAGIC   "MRLP"
-#define SECTOR_MAGIC   "MRLS"
 #define ROLLUP_VERSION 1u
 
 #define TRAILER_AT  4064u
@@ -22,6 +21,7 @@
  * which these would give twice as many false positives.) */
 #define KEYS_A_THOUSAND_BLOCKS 15157u
 
+static const uint8_t sector_magic[4] = {'M', 'R', 'L', 'S'};
 static const uint64_t spans[ROLLUP_LEVELS] = {100, 10000, 1000000};
 
 /* The names of keys of one kind differ from those of another by the seed. */
@@ -205,7 +205,7 @@ static uint64_t sector_sum(const struct rollup_shape *shape, const uint8_t *sect
 
 static void trailer_make(const struct rollup_shape *shape, uint32_t number, uint8_t out[24])
 {
-    memcpy(out, SECTOR_MAGIC, 4);
+    memcpy(out, sector_magic, sizeof(sector_magic));
     put_number(out + 4, ROLLUP_VERSION, 2);
     out[6] = (uint8_t)shape->level;
     out[7] = (uint8_t)shape->columns;

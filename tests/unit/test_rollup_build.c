@@ -92,7 +92,9 @@ static int number_order(const void *a, const void *b)
 
 static uint64_t distinct(struct exact *exact)
 {
-    uint64_t n = exact->n > 0;
+    uint64_t n = 1;
+    if (exact->n == 0)
+        return 0;
     qsort(exact->keys, exact->n, sizeof(*exact->keys), number_order);
     for (size_t i = 1; i < exact->n; i++)
         n += exact->keys[i] != exact->keys[i - 1];
