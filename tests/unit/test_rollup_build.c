@@ -206,12 +206,14 @@ START_TEST(passes_make_the_same)
         made_release(&made);
         ck_assert_uint_ge(build_chain_counts(&m.bc).gets[TRACE_LOG], i == 0 ? 10 : 60);
     }
+    made_release(&whole);
     /* In one column alone the keys become too many while they come. */
-    plan = (struct rollup_plan){.level = 2, .first = 1, .columns = 1};
-    for (plan.keys_kept = 3000; plan.keys_kept < 6000; plan.keys_kept += 901) {
+    plan = (struct rollup_plan){.level = 1, .first = 1, .columns = 1};
+    ck_assert_int_eq(build(&m, plan, &whole), OK);
+    for (plan.keys_kept = 120; plan.keys_kept < 1200; plan.keys_kept += 24) {
         struct made made;
         ck_assert_int_eq(build(&m, plan, &made), OK);
-        ck_assert(bytes_equal(buf_bytes(&made.objects[0]), buf_bytes(&whole.objects[1])));
+        ck_assert(bytes_equal(buf_bytes(&made.objects[0]), buf_bytes(&whole.objects[0])));
         made_release(&made);
     }
     made_release(&whole);
