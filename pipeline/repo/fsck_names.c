@@ -5,6 +5,7 @@
 #include "formats/base/hex.h"
 #include "formats/log_segment.h"
 #include "formats/path.h"
+#include "formats/rollup.h"
 
 static bool begins(const char *key, const char *prefix)
 {
@@ -287,6 +288,15 @@ int fsck_project_names(struct fsck_project *p, bool has_head)
 
 /* --- keys of a project --- */
 
+static bool is_rollup(const char *key)
+{
+    unsigned level;
+    uint64_t first;
+    uint64_t end;
+    return key_rollup_parse(key, &level, &first, &end) == OK &&
+           rollup_name_ok(level, first, end);
+}
+
 static bool hash_at_end(const char *key, const char *ending, struct hash *out)
 {
     const char *name = strrchr(key, '/') + 1;
@@ -317,7 +327,7 @@ static bool key_known(const struct fsck_project *p, const char *key, uint64_t *t
         p->fsck->counts.blobs++;
         return true;
     }
-    return is_segment(key) || key_session_parse(key, &session) == OK;
+    return is_segment(key) || is_rollup(key) || key_session_parse(key, &session) == OK;
 }
 
 int fsck_project_keys(struct fsck_project *p, uint64_t *trees)
