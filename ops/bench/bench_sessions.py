@@ -63,6 +63,7 @@ def load_run(rig, front, phases):
     for line in process.stdout:
         last = json.loads(line)
         phases.mark()
+        r.note(f"{line.decode().strip()}, front at {phases.marks[-1]['now'] // 1024} MiB")
     process.wait()
     rig.processes.remove(process)
     if process.returncode != 0:

@@ -236,16 +236,19 @@ static void phase_run(enum phase phase, uint64_t n, uint64_t rate)
     uint64_t began = now_us();
     uint64_t moved = began;
     uint64_t before = 0;
+    uint32_t first = 0;
     while (bench.n_done < n) {
         uint64_t now = now_us();
         for (uint32_t i = 0; i < bench.n_clients; i++) {
-            struct client *c = &bench.clients[i];
+            struct client *c = &bench.clients[(first + i) % bench.n_clients];
             uint64_t due = rate == 0 ? now : began + bench.n_asked * 1000000 / rate;
             if (c->busy && c->resume_us != 0 && c->resume_us <= now)
                 client_send(c);
             if (!c->busy && bench.n_asked < n && due <= now)
                 client_ask(c, (uint32_t)(bench.n_asked * STRIDE % bench.n_sessions), due);
         }
+        /* In turns, so that no connection is idle for long. */
+        first = (uint32_t)(bench.n_asked % bench.n_clients);
         int ready = epoll_wait(bench.epoll, events, ARRAY_LEN(events), 1);
         for (int i = 0; i < ready; i++)
             client_receive(events[i].data.ptr);
