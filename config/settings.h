@@ -135,15 +135,26 @@ struct settings_flag {
     bool *value; /* set to true when it is given */
 };
 
+/* An option of one program's own that takes a value, such as --to POS. */
+struct settings_option {
+    const char *name;  /* without the dashes */
+    const char *shown; /* its value in --help */
+    const char *doc;
+    const char **value; /* set to a string in the arena of the settings when it is given */
+};
+
 struct settings_program {
     const char *name;
     const char *about; /* a sentence or two for --help */
     /* The setting that the first bare argument gives, or NULL; how it is shown in --help. */
     const char *positional;
     const char *positional_shown;
-    size_t args_max; /* further bare arguments that the program takes */
+    size_t args_max;        /* further bare arguments that the program takes */
+    const char *args_shown; /* how they are shown in --help; NULL: not at all */
     const struct settings_flag *flags;
     size_t flags_n;
+    const struct settings_option *options;
+    size_t options_n;
 };
 
 /* What the command line asked for besides running. */

@@ -171,11 +171,34 @@ static bool flag_common(struct load *l, const struct flag *flag)
     return false;
 }
 
+/* An option of the program's own, or NULL. */
+static const struct settings_option *option_find(const struct load *l, const struct flag *flag)
+{
+    for (size_t i = 0; i < l->program->options_n; i++) {
+        if (strcmp(flag->shown + 2, l->program->options[i].name) == 0)
+            return &l->program->options[i];
+    }
+    return NULL;
+}
+
+static int option_read(struct load *l, const struct settings_option *option, struct flag *flag)
+{
+    if (*option->value != NULL)
+        return settings_refuse(l->err, "%s: it is given twice", flag->shown);
+    int e = flag_want_value(l, flag);
+    if (e == 0)
+        *option->value = arena_str(&l->settings->arena, bytes_str(flag->value));
+    return e;
+}
+
 static int read_flag(struct load *l, const char *arg)
 {
     struct flag flag = flag_split(l, arg);
     if (flag_common(l, &flag))
         return 0;
+    const struct settings_option *option = option_find(l, &flag);
+    if (option != NULL)
+        return option_read(l, option, &flag);
     if (bytes_equal(flag.name, bytes_str("config"))) {
         return flag_want_value(l, &flag); /* the value itself was taken by find_file */
     }

@@ -66,9 +66,13 @@ static void print_usage(FILE *to, const struct settings_program *program)
     (void)fprintf(to, "usage: %s", program->name);
     for (size_t i = 0; i < program->flags_n; i++)
         (void)fprintf(to, " [--%s]", program->flags[i].name);
+    for (size_t i = 0; i < program->options_n; i++)
+        (void)fprintf(to, " [--%s %s]", program->options[i].name, program->options[i].shown);
     (void)fprintf(to, " [--SETTING=VALUE …]");
     if (program->positional != NULL)
         (void)fprintf(to, " [%s]", program->positional_shown);
+    if (program->args_shown != NULL)
+        (void)fprintf(to, " %s", program->args_shown);
     (void)fprintf(to, "\n\n");
     print_wrapped(to, "", program->about);
     (void)fprintf(to, "\n");
@@ -81,6 +85,10 @@ void settings_print_help(FILE *to, const struct settings_program *program)
     for (size_t i = 0; i < program->flags_n; i++) {
         (void)fprintf(to, "  --%s\n", program->flags[i].name);
         print_wrapped(to, "        ", program->flags[i].doc);
+    }
+    for (size_t i = 0; i < program->options_n; i++) {
+        (void)fprintf(to, "  --%s %s\n", program->options[i].name, program->options[i].shown);
+        print_wrapped(to, "        ", program->options[i].doc);
     }
     (void)fprintf(
         to,

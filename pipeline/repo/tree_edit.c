@@ -21,6 +21,11 @@ void tree_edit_close(struct tree_edit *edit)
     arena_release(&arena);
 }
 
+size_t tree_edit_memory(const struct tree_edit *edit)
+{
+    return edit->arena.used;
+}
+
 int tree_edit_find(struct tree_edit *edit, struct bytes path, struct entry *out)
 {
     struct edit_spot s;

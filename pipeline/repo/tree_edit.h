@@ -53,5 +53,7 @@ void tree_edit_publish(struct tree_edit *, const struct hash *tree);
 
 /* Content hash of the whole tree as changed; the edit goes on. */
 int tree_edit_root_hash(struct tree_edit *, struct hash *out) MUST_USE;
+/* Bytes of memory that the edit takes, without pages that it shares with the cache. */
+size_t tree_edit_memory(const struct tree_edit *);
 
 #endif

@@ -151,10 +151,8 @@ struct seen seen_text(const char *text)
         .said = true, .kind = KIND_FILE, .mode = MODE_PLAIN, .hash = sha256(bytes_str(text))};
 }
 
-void draft_write_seen(struct draft *d, const char *path, const char *text, struct seen seen)
+void draft_put(struct draft *d, const char *path, struct content content, struct seen seen)
 {
-    struct content content =
-        content_inline(&d->forge->arena, KIND_FILE, MODE_PLAIN, bytes_str(text));
     draft_add(d, (struct record){.kind = RECORD_OPERATION,
                                  .operation = {.op = OP_WRITE,
                                                .base = d->session.base,
@@ -163,34 +161,53 @@ void draft_write_seen(struct draft *d, const char *path, const char *text, struc
                                                .content = content}});
 }
 
+void draft_write_seen(struct draft *d, const char *path, const char *text, struct seen seen)
+{
+    draft_put(d, path, content_inline(&d->forge->arena, KIND_FILE, MODE_PLAIN, bytes_str(text)),
+              seen);
+}
+
 void draft_write(struct draft *d, const char *path, const char *text, const char *seen)
 {
     draft_write_seen(d, path, text, seen_text(seen));
 }
 
-void draft_delete(struct draft *d, const char *path, const char *seen)
+void draft_delete_seen(struct draft *d, const char *path, struct seen seen)
 {
     draft_add(d, (struct record){.kind = RECORD_OPERATION,
                                  .operation = {.op = OP_DELETE,
                                                .base = d->session.base,
                                                .path = kept(d->forge, path),
-                                               .seen = seen_text(seen)}});
+                                               .seen = seen}});
 }
 
-void draft_rename(struct draft *d, const char *path, const char *target, const char *text)
+void draft_delete(struct draft *d, const char *path, const char *seen)
 {
+    draft_delete_seen(d, path, seen_text(seen));
+}
+
+void draft_move(struct draft *d, const char *path, struct seen seen, const char *target,
+                struct seen target_seen, struct content content)
+{
+    content.carrier = CARRIER_SOURCE;
+    content.data = (struct bytes){0};
     draft_add(d, (struct record){.kind = RECORD_OPERATION,
                                  .operation = {.op = OP_RENAME,
                                                .base = d->session.base,
                                                .path = kept(d->forge, path),
-                                               .seen = seen_text(text),
+                                               .seen = seen,
                                                .target = kept(d->forge, target),
-                                               .target_seen = seen_text(NULL),
-                                               .content = {.kind = KIND_FILE,
-                                                           .mode = MODE_PLAIN,
-                                                           .size = strlen(text),
-                                                           .hash = sha256(bytes_str(text)),
-                                                           .carrier = CARRIER_SOURCE}}});
+                                               .target_seen = target_seen,
+                                               .content = content}});
+}
+
+void draft_rename(struct draft *d, const char *path, const char *target, const char *text)
+{
+    struct content content = {.kind = KIND_FILE,
+                              .mode = MODE_PLAIN,
+                              .size = strlen(text),
+                              .hash = sha256(bytes_str(text))};
+    draft_move(d, path, seen_text(text), target, seen_text(NULL), content);
 }
 
 void draft_guard(struct draft *d, const char *path, struct seen seen)

@@ -50,7 +50,13 @@ struct draft draft_open(struct forge *, const char *author, const char *key, uin
 void draft_write(struct draft *, const char *path, const char *text, const char *seen);
 /* A write that has seen what its base's tree says is given by the test as `struct seen`. */
 void draft_write_seen(struct draft *, const char *path, const char *text, struct seen seen);
+/* A write of any content: a link, one that was uploaded, one that it has already. */
+void draft_put(struct draft *, const char *path, struct content, struct seen);
 void draft_delete(struct draft *, const char *path, const char *seen);
+void draft_delete_seen(struct draft *, const char *path, struct seen);
+/* Moves `path`, which holds the content, to `target`; both are at the base as is seen. */
+void draft_move(struct draft *, const char *path, struct seen, const char *target,
+                struct seen target_seen, struct content);
 /* Moves `path`, which holds `text`, to `target`, which was absent. */
 void draft_rename(struct draft *, const char *path, const char *target, const char *text);
 void draft_guard(struct draft *, const char *path, struct seen seen);

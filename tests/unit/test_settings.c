@@ -14,6 +14,9 @@
 
 static bool once;
 static const struct settings_flag own_flags[] = {{"once", "Runs one batch.", &once}};
+static const char *until;
+static const struct settings_option own_options[] = {
+    {"until", "POS", "Where it ends.", &until}};
 static const struct settings_program program = {
     .name = "mic-test",
     .about = "A program of this test.",
@@ -21,6 +24,8 @@ static const struct settings_program program = {
     .positional_shown = "DIR",
     .flags = own_flags,
     .flags_n = ARRAY_LEN(own_flags),
+    .options = own_options,
+    .options_n = ARRAY_LEN(own_options),
 };
 
 static char *const no_env[] = {NULL};
@@ -169,6 +174,26 @@ START_TEST(flags_are_spelled_either_way)
     ck_assert(!s.log_json);
     ck_assert_str_eq(s.dir, "--d");
     settings_release(&s);
+}
+END_TEST
+
+START_TEST(options_of_a_program_take_a_value)
+{
+    struct settings s;
+    enum settings_action action;
+    struct settings_error err;
+    until = NULL;
+    ck_assert_int_eq(load(no_env, ARGS(A("/d"), A("--until"), A("--7")), &s, &action, &err), 0);
+    ck_assert_str_eq(until, "--7");
+    settings_release(&s);
+    until = NULL;
+    ck_assert_int_eq(load(no_env, ARGS(A("--until="), A("/d")), &s, &action, &err), 0);
+    ck_assert_str_eq(until, "");
+    settings_release(&s);
+    until = NULL;
+    expect_refused(no_env, ARGS(A("/d"), A("--until")), "--until: a value is missing");
+    expect_refused(no_env, ARGS(A("/d"), A("--until=1"), A("--until=2")), "it is given twice");
+    expect_refused(no_env, ARGS(A("/d"), A("--unti=1")), "there is no such flag");
 }
 END_TEST
 
@@ -582,6 +607,7 @@ int main(void)
         defaults,
         each_source_goes_before_the_one_below,
         flags_are_spelled_either_way,
+        options_of_a_program_take_a_value,
         units,
         wrong_values_are_refused_and_nothing_is_set,
         only_loopback_is_listened_on,
