@@ -100,6 +100,30 @@ static int verify(struct process *p, const struct id16 *project, const char *nam
     return 0;
 }
 
+static int into(struct process *p, const struct id16 *project, const char *name,
+                const char *handle, const struct replay_options *options,
+                const struct progress *progress)
+{
+    struct replay_report report;
+    struct id16 made;
+    int err = replay_into(&p->repo, project, bytes_str(handle), options, &report, &made);
+    if (err == ERR_CONFLICT && !report.fault.found) {
+        (void)fprintf(stderr, "mic-replay: there is a project %s already\n", handle);
+        return NOT_DONE;
+    }
+    if (err == ERR_INVALID && report.end == 0)
+        return wrong_use("--into takes a handle: 1 to 100 of a-z 0-9 . _ -, beginning with a "
+                         "letter or digit");
+    if (err != OK)
+        return bad_end(&report, err, name);
+    uint64_t us = progress->clock->mono_us(progress->clock) - progress->begun_us;
+    printf("%s is %s up to position %" PRIu64 ": project %s, %" PRIu64
+           " landings in this run, %" PRIu64 " landings/s\n",
+           handle, name, report.position, id16_hex(&made).s, report.position - report.from,
+           per_second(report.position - report.from, us));
+    return 0;
+}
+
 int replay_run(struct process *p, const struct replay_args *args)
 {
     struct progress progress = {.clock = p->repo.clock};
@@ -122,5 +146,6 @@ int replay_run(struct process *p, const struct replay_args *args)
     }
     progress.begun_us = progress.clock->mono_us(progress.clock);
     progress.told_us = progress.begun_us;
-    return verify(p, &project, name, &options, &progress);
+    return args->into != NULL ? into(p, &project, name, args->into, &options, &progress)
+                              : verify(p, &project, name, &options, &progress);
 }

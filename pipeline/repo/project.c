@@ -7,6 +7,7 @@
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
+#include "pipeline/repo/put_once.h"
 #include "pipeline/repo/tree_edit.h"
 
 #define GETS_AT_ONCE 64u
@@ -128,6 +129,35 @@ static int handle_put(struct repo *repo, const struct project_info *info, struct
     if (got != OK)
         return err;
     return id16_equal(&there.id, &info->id) ? OK : ERR_CONFLICT;
+}
+
+int project_begin(struct repo *repo, const struct project_info *info)
+{
+    AUTO(tree_build_release) struct tree_build build;
+    tree_build_init(&build);
+    struct head head = {.hlc = info->hlc_created};
+    int err = genesis_build(repo, &info->id, info->hlc_created, &build, &head.tree_hash);
+    struct key key = key_tree(&info->id, &head.tree_hash);
+    if (err == OK)
+        err = put_once(repo, key.s, buf_bytes(&build.bytes));
+    if (err != OK)
+        return err;
+    uint8_t encoded[HEAD_LEN];
+    head_encode(&head, encoded);
+    key = key_head(&info->id);
+    err =
+        store_put(repo->store, key.s, bytes_of(encoded, sizeof(encoded)), PUT_IF_ABSENT, NULL);
+    return err == ERR_CONFLICT ? OK : err;
+}
+
+int project_publish(struct repo *repo, const struct project_info *info)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    AUTO_BUF bytes = {0};
+    project_info_encode(info, &bytes);
+    struct key key = key_project(&info->id);
+    int err = put_once(repo, key.s, buf_bytes(&bytes));
+    return err == OK ? handle_put(repo, info, &arena) : err;
 }
 
 int project_create(struct repo *repo, struct bytes handle, struct id16 *out)

@@ -9,6 +9,13 @@
  * unnamed). ERR_INVALID for a bad handle. */
 int project_create(struct repo *, struct bytes handle, struct id16 *out) MUST_USE;
 
+/* The same in two parts, for who fills a project before it gets its name, and says what its id
+ * is. The first puts the tree object of an empty tree and a head, unless there is a head; the
+ * second the info, and last the handle: until then neither the handle nor the id leads to it.
+ * Both may be done again. project_publish: ERR_CONFLICT when the handle names another. */
+int project_begin(struct repo *, const struct project_info *) MUST_USE;
+int project_publish(struct repo *, const struct project_info *) MUST_USE;
+
 /* The project that `name` means: a handle, or 32 hex digits of a project id. ERR_NOT_FOUND.
  * Handles are cached (they never change). */
 int project_find(struct repo *, struct bytes name, struct id16 *out) MUST_USE;

@@ -12,6 +12,7 @@ struct verifying {
     size_t memory_max;
     struct replay_place place;
     struct tree_edit *edit;
+    bool ended; /* the log, or what was asked for */
     struct replay_report report;
 };
 
@@ -67,9 +68,12 @@ static int block_verify(struct verifying *v, const struct replay_block *block)
         err = batch_verify(v, &block->batches[i]);
     v->report.contents += block->contents;
     v->report.blobs += block->blobs;
-    if (err == OK && block->fault.found)
+    if (err != OK)
+        return err;
+    if (block->fault.found)
         v->report.fault = block->fault;
-    return err == OK ? block->err : err;
+    v->ended = block->err == ERR_NOT_FOUND;
+    return v->ended ? OK : block->err;
 }
 
 static int log_verify(struct verifying *v, struct replay_source *source,
@@ -77,7 +81,7 @@ static int log_verify(struct verifying *v, struct replay_source *source,
 {
     struct replay_reader *reader = replay_reader_open(source, options->read_ahead);
     int err = OK;
-    while (err == OK) {
+    while (err == OK && !v->ended) {
         struct replay_block *block = replay_reader_next(reader);
         err = block_verify(v, block);
         replay_block_free(block);
@@ -85,7 +89,7 @@ static int log_verify(struct verifying *v, struct replay_source *source,
             options->progress(options->progress_arg, &v->report);
     }
     replay_reader_close(reader);
-    return err == ERR_NOT_FOUND ? OK : err;
+    return err;
 }
 
 int replay_verify(struct repo *repo, const struct id16 *project,

@@ -37,8 +37,9 @@ struct replay_report {
 };
 
 struct replay_options {
-    uint64_t to;       /* the last position; UINT64_MAX: the head, with all its answers */
-    size_t memory_max; /* bytes of the tree in memory; 0: 256 MiB */
+    uint64_t to;           /* the last position; UINT64_MAX: the head, with all its answers */
+    size_t memory_max;     /* bytes of the tree in memory; 0: 256 MiB */
+    uint32_t landings_max; /* that make a batch of a new project full; 0: 1,000 */
     /* A second thread reads ahead. Without it all is done in the order of the log. */
     bool read_ahead;
     /* Called after every block of the log, in the caller's thread; may be NULL. */
@@ -50,5 +51,26 @@ struct replay_options {
  * is over the head. Else the store's error. */
 int replay_verify(struct repo *, const struct id16 *project, const struct replay_options *,
                   struct replay_report *) MUST_USE;
+
+/* Makes a new project `handle` of what the log gives, compared in the same way. What stays as
+ * it was: every position with its answer, request and session ids, owners, authors, goals,
+ * decisions, conversations, guards, attributes and stamps of time; the stamps in the tree, and
+ * when the project was made. What is another: its id, and so where its objects lie; batches are
+ * put together up to a thousand landings and end where the log's end, so the hashes of trees
+ * and the places of contents are new. Open sessions and the queue are not taken along. With
+ * `to` inside a batch the tree at `to` is the last, and the rest of that batch is compared in
+ * memory.
+ *
+ * Records and contents are read out of the tree objects that the log names, and what the
+ * records say must be what the log says.
+ *
+ * The id follows from project, handle and `to`: the same call goes on where an earlier one has
+ * ended, whatever has ended it. The handle is put last; before that nothing leads to the
+ * project. OK also when all was done before. ERR_CONFLICT: the handle names another project.
+ * ERR_AGAIN: another process makes the same. ERR_INVALID: a bad handle, or `to` is over the
+ * head. Else as replay_verify. */
+int replay_into(struct repo *, const struct id16 *project, struct bytes handle,
+                const struct replay_options *, struct replay_report *,
+                struct id16 *out) MUST_USE;
 
 #endif

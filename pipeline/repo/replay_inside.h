@@ -26,6 +26,15 @@ struct replay_batch {
     uint32_t n;
 };
 
+/* What the batches of the log must follow on. */
+struct replay_place {
+    uint64_t position;
+    uint64_t batch;
+    uint64_t hlc;
+    struct hash tree;
+    bool begun; /* there was a batch */
+};
+
 /* Some batches that follow each other. */
 struct replay_block {
     struct arena arena;
@@ -33,6 +42,7 @@ struct replay_block {
     size_t n;
     uint64_t contents; /* that were read, and names of large ones that were looked for */
     uint64_t blobs;
+    struct replay_place passed; /* the last batch that was passed over, when there was one */
     int err; /* what comes after them: OK, ERR_NOT_FOUND at the end, or why there is no more */
     struct replay_fault fault;
     struct replay_block *next;
@@ -93,14 +103,6 @@ int replay_apply(struct tree_edit *, const struct log_entry *, const struct loca
 int replay_compare(struct tree_edit *, const struct replay_batch *,
                    struct replay_fault *) MUST_USE;
 
-/* What the batches of the log must follow on. */
-struct replay_place {
-    uint64_t position;
-    uint64_t batch;
-    uint64_t hlc;
-    struct hash tree;
-    bool begun; /* there was a batch */
-};
 /* Whether `batch` goes on where `place` ends, with all its answers, in their order. */
 int replay_follows(struct repo *, const struct id16 *project, const struct replay_place *,
                    const struct replay_batch *, struct replay_fault *) MUST_USE;
@@ -108,5 +110,13 @@ int replay_follows(struct repo *, const struct id16 *project, const struct repla
 int replay_head_reached(struct repo *, const struct id16 *project, const struct replay_place *,
                         const struct head *, struct replay_fault *) MUST_USE;
 void replay_place_move(struct replay_place *, const struct replay_batch *);
+
+/* ---- copying ---- */
+
+/* Makes the large contents that the batches name (up to position `to`) lie in project `target`,
+ * too, each checked against its hash. */
+int replay_blobs_copy(struct repo *, const struct id16 *from, const struct id16 *target,
+                      const struct replay_batch *, size_t n, uint64_t to,
+                      struct replay_report *) MUST_USE;
 
 #endif

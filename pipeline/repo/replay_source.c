@@ -232,8 +232,10 @@ static void batches_choose(struct replay_source *s, struct replay_block *block)
     size_t n = 0;
     for (size_t i = 0; i < block->n; i++) {
         const struct replay_batch *batch = &block->batches[i];
-        if (batch->footer.hlc <= s->after_hlc)
+        if (batch->footer.hlc <= s->after_hlc) {
+            replay_place_move(&block->passed, batch);
             continue;
+        }
         if (i + 1 == block->n && !s->all_read && batch->n < batch->footer.n_records) {
             entries_hold(s, batch->entries, batch->n);
             break;
