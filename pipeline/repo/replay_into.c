@@ -430,12 +430,12 @@ static int log_take(struct into *in, struct replay_source *source)
 /* What lies under the new project's id, made first if nothing does. */
 static int target_open(struct into *in)
 {
-    int err = tip_read(in);
-    if (err == ERR_NOT_FOUND) {
+    struct key key = key_head(&in->info.id);
+    int err = store_get(in->repo->store, key.s, range_none(), NULL, NULL, NULL);
+    if (err == ERR_NOT_FOUND)
         err = project_begin(in->repo, &in->info);
-        if (err == OK)
-            err = tip_read(in);
-    }
+    if (err == OK)
+        err = tip_read(in);
     if (err != OK)
         return err;
     in->position = in->head.position;

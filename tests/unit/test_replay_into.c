@@ -398,6 +398,14 @@ START_TEST(ended_at_any_call_it_goes_on)
     struct replay_options options = {.to = UINT64_MAX, .landings_max = 8};
     struct id16 made = {{0}};
     unsigned ended = 0;
+    /* The id is the same each time. */
+    struct store *first = bucket_copy_store(&copy);
+    ck_assert_int_eq(into(&h, first, "copy", &options, &report), OK);
+    struct forge look;
+    forge_join(&look, &h.forge, first);
+    ck_assert_int_eq(project_find(&look.repo, bytes_str("copy"), &made), OK);
+    forge_release(&look);
+    store_close(first);
     for (size_t k = 0; k < ARRAY_LEN(faults); k++) {
         bool hit = true;
         for (uint64_t call = 1; hit; call++) {
@@ -407,12 +415,15 @@ START_TEST(ended_at_any_call_it_goes_on)
             forge_join(&other, &h.forge, faulty);
             faulty_reset(faulty);
             faulty_plan(faulty, call, faults[k]);
+            struct id16 again = made;
             int err = replay_into(&other.repo, &h.forge.project, bytes_str("copy"), &options,
-                                  &report, &made);
+                                  &report, &again);
+            ck_assert(id16_equal(&again, &made));
             hit = faulty_hits(faulty, faults[k]) + faulty_hits(faulty, FAULT_AGAIN) > 0;
             ended += err != OK;
             ck_assert(hit || err == OK);
-            ck_assert(err != OK || is_named(mem, &made));
+            bool named = is_named(mem, &made);
+            ck_assert(err != OK || named);
             faulty_reset(faulty);
             forge_release(&other);
             err = into(&h, faulty, "copy", &options, &report);
@@ -426,6 +437,83 @@ START_TEST(ended_at_any_call_it_goes_on)
         }
     }
     ck_assert_uint_gt(ended, 50);
+    history_release(&h);
+}
+END_TEST
+
+struct rival {
+    struct history *h;
+    struct store *below;
+    uint64_t at; /* the call before which it does all of it */
+    bool head;   /* fails the first head put after the genesis in place of that */
+    struct store *faulty;
+    unsigned puts;
+};
+
+static void rival_watch(void *arg, uint64_t call, const struct store_op *op)
+{
+    struct rival *rival = arg;
+    struct replay_options options = {.to = UINT64_MAX, .landings_max = 12};
+    struct replay_report report;
+    bool head = rival->head && op != NULL && op->verb == STORE_PUT &&
+                op->condition == PUT_IF_MATCH;
+    if (head && rival->puts++ == 1)
+        faulty_plan(rival->faulty, call, FAULT_UNKNOWN_DONE);
+    if (call == rival->at)
+        ck_assert_int_eq(into(rival->h, rival->below, "copy", &options, &report), OK);
+}
+
+START_TEST(another_process_may_do_the_same_at_the_same_time)
+{
+    struct history h;
+    struct replay_report report;
+    history_init(&h, "rival");
+    history_grow(&h, 30);
+    AUTO(bucket_copy_release) struct bucket_copy copy = {0};
+    bucket_copy_take(&copy, h.forge.mem);
+    struct replay_options options = {.to = UINT64_MAX, .landings_max = 8};
+    bool all = false;
+    for (uint64_t at = 1; !all; at++) {
+        struct store *mem = bucket_copy_store(&copy);
+        struct store *faulty = faulty_store_open(mem);
+        struct forge other;
+        forge_join(&other, &h.forge, faulty);
+        faulty_reset(faulty);
+        struct rival rival = {.h = &h, .below = mem, .at = at};
+        faulty_watch(faulty, rival_watch, &rival);
+        struct id16 made;
+        int err = replay_into(&other.repo, &h.forge.project, bytes_str("copy"), &options,
+                              &report, &made);
+        all = faulty_calls(faulty) < at;
+        faulty_watch(faulty, NULL, NULL);
+        ck_assert_msg(err == OK || err == ERR_AGAIN, "%s at call %llu: %s", err_name(err),
+                      (unsigned long long)at, report.fault.what);
+        forge_release(&other);
+        ck_assert_int_eq(into(&h, faulty, "copy", &options, &report), OK);
+        if (at % 5 == 0 || all)
+            same(&h, faulty, "copy", forge_position(&h.forge), true);
+        store_close(faulty);
+        store_close(mem);
+    }
+    history_release(&h);
+}
+END_TEST
+
+START_TEST(a_head_whose_put_nobody_knows_of_is_looked_at)
+{
+    struct history h;
+    struct replay_report report;
+    history_init(&h, "unknown");
+    history_grow(&h, 60);
+    struct store *faulty = faulty_store_open(h.forge.trace);
+    struct rival rival = {.h = &h, .head = true, .faulty = faulty};
+    faulty_watch(faulty, rival_watch, &rival);
+    struct replay_options options = {.to = UINT64_MAX, .landings_max = 8};
+    ck_assert_int_eq(into(&h, faulty, "copy", &options, &report), OK);
+    ck_assert_uint_eq(faulty_hits(faulty, FAULT_UNKNOWN_DONE), 1);
+    faulty_watch(faulty, NULL, NULL);
+    same(&h, faulty, "copy", forge_position(&h.forge), true);
+    store_close(faulty);
     history_release(&h);
 }
 END_TEST
@@ -484,6 +572,8 @@ int main(void)
         a_log_that_is_not_what_its_records_say_is_found,
         a_damaged_chunk_is_found,
         ended_at_any_call_it_goes_on,
+        another_process_may_do_the_same_at_the_same_time,
+        a_head_whose_put_nobody_knows_of_is_looked_at,
         nothing_leads_to_it_before_it_is_whole,
     };
     return suite_run("replay_into", tests, ARRAY_LEN(tests));
