@@ -129,7 +129,7 @@ struct bytes first_line(struct bytes);
 /* --- what several commands do --- */
 /* Tells the conflicts of an update that has run; gives EXIT_CONFLICT or 0. */
 int cli_tell_conflicts(struct cli *, const struct update *);
-/* Prints a landing's conflicts on stderr, with who was there first. */
+/* Prints a landing's conflicts on stderr, with who was there first; not what to do then. */
 void cli_tell_landing(struct cli *, struct bytes project, const struct landing *);
 void cli_landing_json(struct json_writer *, const struct landing *);
 void cli_change_json(struct json_writer *, const char *name, const struct entry *);
@@ -153,6 +153,7 @@ int cmd_sync(struct cli *);
 int cmd_goto(struct cli *);
 int cmd_log(struct cli *);
 int cmd_show(struct cli *);
+int cmd_revert(struct cli *);
 int cmd_cat(struct cli *);
 int cmd_ls(struct cli *);
 int cmd_import_dir(struct cli *);

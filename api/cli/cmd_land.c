@@ -38,8 +38,8 @@ static void tell_by(struct cli *cli, struct bytes project, uint64_t position)
     struct client_log log;
     if (position == 0)
         return;
-    if (client_log(&cli->client, project, bytes_of(NULL, 0), position + 1, 1, &cli->arena,
-                   &log) != OK ||
+    if (client_log(&cli->client, project, bytes_of(NULL, 0), position, 1, &cli->arena, &log) !=
+            OK ||
         log.n == 0 || log.entries[0].position != position) {
         fprintf(stderr, "    by landing %llu\n", (unsigned long long)position);
         return;
@@ -72,7 +72,6 @@ void cli_tell_landing(struct cli *cli, struct bytes project, const struct landin
     }
     if (shown < landing->n_conflicts)
         fprintf(stderr, "  … and %zu more\n", landing->n_conflicts - shown);
-    fprintf(stderr, "mic: run: mic sync\n");
 }
 
 void cli_landing_json(struct json_writer *w, const struct landing *landing)
@@ -330,6 +329,8 @@ static int answer(struct land *land, const struct client_landed *landed)
             conflicts = update.conflicts;
     } else {
         cli_tell_landing(cli, land->project, landing);
+        if (landing->verdict == VERDICT_CONFLICTED)
+            cli_say(cli, "run: mic sync");
     }
     if (cli->json) {
         struct cli_json json;

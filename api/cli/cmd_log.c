@@ -183,8 +183,8 @@ int cmd_show(struct cli *cli)
     if (status != 0)
         return status;
     struct client_log log;
-    if (client_log(&cli->client, project, bytes_of(NULL, 0), position + 1, 1, &cli->arena,
-                   &log) != OK)
+    if (client_log(&cli->client, project, bytes_of(NULL, 0), position, 1, &cli->arena, &log) !=
+        OK)
         return cli_client_failed(cli, "show");
     if (log.n == 0 || log.entries[0].position != position)
         return cli_fail(cli, "there is no landing %llu", (unsigned long long)position);

@@ -127,6 +127,16 @@ const struct cli_command cli_commands[] = {
      1,
      1,
      {PROJECT}},
+    {"revert",
+     "POSITION [-m GOAL]",
+     "land the inverse of a landing",
+     "Brings each path that the landing changed back to what it was before. A path that was\n"
+     "changed again since is a conflict, and nothing lands. A workspace is left as it is: mic\n"
+     "sync takes the landing in.",
+     cmd_revert,
+     1,
+     1,
+     {MESSAGE, PROJECT}},
     {"cat",
      "PATH [--at POSITION]",
      "print a file of the project",

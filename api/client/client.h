@@ -178,7 +178,7 @@ struct client_log {
     size_t n;
     uint64_t next; /* 0 at the end; else `before` for more */
 };
-/* What landed before position `before` (0: all), `limit` at most; `path` empty: the whole
+/* What landed from position `before` back (0: all), `limit` at most; `path` empty: the whole
  * project. */
 int client_log(struct client *, struct bytes project, struct bytes path, uint64_t before,
                size_t limit, struct arena *, struct client_log *out) MUST_USE;

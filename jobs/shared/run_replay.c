@@ -116,6 +116,10 @@ static int into(struct process *p, const struct id16 *project, const char *name,
                          "letter or digit");
     if (err != OK)
         return bad_end(&report, err, name);
+    if (report.done_before) {
+        printf("%s was made of %s before: project %s\n", handle, name, id16_hex(&made).s);
+        return 0;
+    }
     uint64_t us = progress->clock->mono_us(progress->clock) - progress->begun_us;
     printf("%s is %s up to position %" PRIu64 ": project %s, %" PRIu64
            " landings in this run, %" PRIu64 " landings/s\n",

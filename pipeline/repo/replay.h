@@ -33,6 +33,7 @@ struct replay_report {
     uint64_t batches;
     uint64_t contents; /* small ones that were read */
     uint64_t blobs;    /* names of large ones */
+    bool done_before;  /* the new project was whole already */
     struct replay_fault fault;
 };
 

@@ -492,10 +492,9 @@ static int into_run(struct into *in)
         return err;
     bool done = err == OK;
     err = target_open(in);
-    if (done || err != OK) {
-        in->report->end = in->report->position;
+    in->report->done_before = done && err == OK;
+    if (done || err != OK)
         return err;
-    }
     err = target_fill(in);
     return err == OK ? project_publish(in->repo, &in->info) : err;
 }

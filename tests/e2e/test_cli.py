@@ -122,7 +122,7 @@ def test_help_and_usage(directory):
         overview = ann.ok("help")
         for name in ("login", "project create", "project list", "checkout", "status", "diff", "land", "session start",
                      "session note", "session decide", "session guard", "session show", "session list",
-                     "session abandon", "sync", "log", "show", "cat", "ls", "goto", "import dir", "import git",
+                     "session abandon", "sync", "log", "show", "revert", "cat", "ls", "goto", "import dir", "import git",
                      "export git"):
             assert f"mic {name} " in overview, name
             assert f"mic {name} " in ann.ok("help", *name.split()), name
@@ -131,7 +131,7 @@ def test_help_and_usage(directory):
         for words in (["frobnicate"], ["session"], ["session", "frob"], ["project", "creat", "x"], ["help", "frob"],
                       ["checkout"], ["status", "x"], ["land", "--frob"], ["land", "-m"], ["land"], ["land", "-m", ""],
                       ["log", "--limit", "x"], ["log", "--limit", "0"], ["goto", "x"], ["goto"], ["goto", "-1"],
-                      ["show", "1x"], ["cat"], ["cat", "a", "--at", "x"], ["login"], ["login", "ftp://x"],
+                      ["show", "1x"], ["revert"], ["revert", "x"], ["revert", "0"], ["revert", "1", "-m", ""], ["cat"], ["cat", "a", "--at", "x"], ["login"], ["login", "ftp://x"],
                       ["login", "http://x", "--author", "a\nb"], ["project", "create", "Bad Name"],
                       ["session", "start"], ["session", "note"], ["import", "dir", "x"], ["import", "dir", ".", "p"],
                       ["session", "show", "xyz"], ["status", "--json=1x", "y"]):
@@ -271,6 +271,72 @@ def test_diff(directory):
 
 
 # ---- landing ------------------------------------------------------------------------------------
+
+
+def test_revert(directory):
+    big = os.urandom(3_000_000)
+    server, ann, ws = begin(directory, {"a/one": "1", "a/two": "2", "gone/x": "x", "kept": "k"})
+    with server:
+        put(ws, "big", text=big)
+        put(ws, "link", text="")
+        os.unlink(os.path.join(ws, "link"))
+        os.symlink("a/one", os.path.join(ws, "link"))
+        ann.ok("land", "-m", "a link", cwd=ws)
+        before = tree_of(ws)
+        # Everything at once: written, made, deleted, made executable, a file in place of a directory and of a link.
+        put(ws, "a", "one", text="changed")
+        put(ws, "new", "deep", "file", text="new")
+        os.chmod(os.path.join(ws, "a", "two"), 0o755)
+        shutil.rmtree(os.path.join(ws, "gone"))
+        put(ws, "gone", text="a file now")
+        put(ws, "big", text="small now")
+        os.unlink(os.path.join(ws, "link"))
+        put(ws, "link", text="a file, too")
+        assert "landed as 3" in ann.ok("land", "-m", "the wrong turn", cwd=ws)
+        ann.ok("checkout", "demo", "other")
+        put(ann.path("other"), "kept", text="of another")
+        ann.ok("land", "-m", "after it", cwd=ann.path("other"))
+        done = ann.json("revert", "3", cwd=ws)
+        assert done["verdict"] == "landed" and done["position"] == 5 and done["reverts"] == 3, done
+        assert done["goal"] == "Revert landing 3: the wrong turn", done
+        shown = ann.json("show", "5", cwd=ws)
+        reverts = base64.b64encode(b"3").decode()
+        assert shown["goal"] == done["goal"] and shown["attributes"] == {"reverts": reverts}, shown
+        # The workspace follows when it is told to, and what landed since is still there.
+        assert get(ws, "a", "one") == b"changed"
+        ann.ok("sync", cwd=ws)
+        before["kept"] = ("file", False, b"of another")
+        assert tree_of(ws) == before
+        # The revert is a landing like any other.
+        assert "landed as 6" in ann.ok("revert", "5", "-m", "no, it was right", "--project", "demo")
+        ann.ok("sync", cwd=ws)
+        assert get(ws, "a", "one") == b"changed" and get(ws, "gone") == b"a file now"
+        assert ann.json("show", "6", cwd=ws)["goal"] == "no, it was right"
+
+
+def test_revert_conflicts_with_what_came_since(directory):
+    server, ann, ws = begin(directory, {"a": "1", "b": "1"})
+    with server:
+        put(ws, "a", text="2")
+        put(ws, "b", text="2")
+        ann.ok("land", "-m", "both", cwd=ws)
+        put(ws, "b", text="3")
+        ann.ok("land", "-m", "b again", cwd=ws)
+        said = ann.fails(CONFLICT, "revert", "2", cwd=ws)
+        assert "\n  b (operation)" in said and "b again" in said and "  a (" not in said, said
+        assert "nothing landed" in said, said
+        done = ann.json("revert", "2", cwd=ws, status=CONFLICT)
+        assert done["verdict"] == "conflicted" and [c["path"] for c in done["conflicts"]] == ["b"], done
+        assert ann.json("log", cwd=ws)["entries"][0]["position"] == 3
+        assert ann.json("show", "2", cwd=ws)["goal"] == "both"
+        # The newest first, and then it is the other's turn.
+        ann.ok("revert", "3", cwd=ws)
+        ann.ok("revert", "2", cwd=ws)
+        assert ann.ok("cat", "a", cwd=ws) == "1" and ann.ok("cat", "b", cwd=ws) == "1"
+        # What is so already is no conflict.
+        assert "landed as 6" in ann.ok("revert", "2", cwd=ws)
+        assert "changed nothing" in ann.run("revert", "6", cwd=ws).stderr.decode()
+        assert "no landing 99" in ann.fails(FAILED, "revert", "99", cwd=ws)
 
 
 def test_conflict_sync_land(directory):

@@ -259,6 +259,7 @@ START_TEST(a_handle_that_is_taken_is_refused)
     ck_assert_uint_eq(forge_count(&h.forge, "projects/"), objects);
     ck_assert_int_eq(into(&h, NULL, "copy", &options, &report), OK);
     ck_assert_int_eq(into(&h, NULL, "copy", &options, &report), OK); /* done before */
+    ck_assert(report.done_before);
     ck_assert_uint_eq(report.position, 10);
     options.to = 11;
     ck_assert_int_eq(into(&h, NULL, "copy", &options, &report), ERR_CONFLICT);
@@ -455,8 +456,8 @@ static void rival_watch(void *arg, uint64_t call, const struct store_op *op)
     struct rival *rival = arg;
     struct replay_options options = {.to = UINT64_MAX, .landings_max = 12};
     struct replay_report report;
-    bool head = rival->head && op != NULL && op->verb == STORE_PUT &&
-                op->condition == PUT_IF_MATCH;
+    bool head =
+        rival->head && op != NULL && op->verb == STORE_PUT && op->condition == PUT_IF_MATCH;
     if (head && rival->puts++ == 1)
         faulty_plan(rival->faulty, call, FAULT_UNKNOWN_DONE);
     if (call == rival->at)
