@@ -216,21 +216,45 @@ static void slot_mark(struct edit_slot *slot)
     slot->dir->n_changed_slots++;
 }
 
+void edit_node_stale(struct edit_node *n)
+{
+    n->content_known = false;
+    if (n->is_stale || n->parent == NULL)
+        return;
+    n->is_stale = true;
+    n->next_stale = n->parent->stale_children;
+    n->parent->stale_children = n;
+}
+
+static void names_change(struct edit_node *n)
+{
+    n->canonical_ok = false;
+    n->names_stand = false;
+}
+
 void edit_slot_set(struct edit_slot *slot, const struct entry *file, uint64_t stamp)
 {
     uint64_t files = (uint64_t)(file->kind != KIND_NONE) - (slot->file.kind != KIND_NONE);
     uint64_t bytes = file->size - slot->file.size;
+    bool was_there = slot->file.kind != KIND_NONE;
     slot->file = *file;
     slot->file.name = slot->name;
     slot->file.files = 0;
     slot->file.stamp = stamp;
     slot_mark(slot);
+    if (was_there != (file->kind != KIND_NONE))
+        names_change(slot->dir);
+    else if (was_there && slot->dir->canonical_ok)
+        page_canonical_set(slot->dir->canonical, &slot->file);
     for (struct edit_node *n = slot->dir; n != NULL; n = n->parent) {
+        bool dir_was_there = edit_node_there(n);
         n->files += files;
+        if (dir_was_there != edit_node_there(n))
+            names_change(n->parent);
         n->bytes += bytes;
         n->stamp = stamp;
         n->changed = true;
-        n->content_known = false;
+        edit_node_stale(n);
         n->where = (struct location){0};
         if (n->slot != NULL) {
             slot_mark(n->slot);
@@ -238,20 +262,56 @@ void edit_slot_set(struct edit_slot *slot, const struct entry *file, uint64_t st
     }
 }
 
-static int change_compare(const void *a, const void *b)
+static int slot_order(const void *a, const void *b)
 {
-    const struct dir_change *x = a;
-    const struct dir_change *y = b;
-    return bytes_compare(x->name, y->name);
+    const struct edit_slot *const *x = a;
+    const struct edit_slot *const *y = b;
+    return bytes_compare((*x)->name, (*y)->name);
 }
 
-struct dir_change *edit_node_changes(const struct edit_node *n, struct arena *arena,
-                                     size_t *n_changes)
+/* Merges `n` slots, in order of their names, into those that are sorted. */
+static void sorted_merge(struct tree_edit *edit, struct edit_node *node,
+                         struct edit_slot *const *more, size_t n)
 {
-    struct dir_change *changes = arena_array(arena, n->n_changed_slots, struct dir_change);
-    size_t i = 0;
-    for (const struct edit_slot *s = n->changed_slots; s != NULL; s = s->next_changed) {
-        struct dir_change *c = &changes[i++];
+    size_t total = node->n_sorted + n;
+    if (total > node->cap_sorted) {
+        struct edit_slot **old = node->sorted;
+        node->cap_sorted = 2 * total;
+        node->sorted = arena_array(&edit->arena, node->cap_sorted, struct edit_slot *);
+        if (node->n_sorted > 0)
+            memcpy(node->sorted, old, node->n_sorted * sizeof(struct edit_slot *));
+    }
+    size_t left = node->n_sorted;
+    for (size_t at = total; n > 0; at--) {
+        bool older =
+            left > 0 && bytes_compare(node->sorted[left - 1]->name, more[n - 1]->name) > 0;
+        node->sorted[at - 1] = older ? node->sorted[--left] : more[--n];
+    }
+    node->n_sorted = total;
+}
+
+static void slots_sort(struct tree_edit *edit, struct edit_node *node)
+{
+    size_t n = node->n_changed_slots - node->n_sorted;
+    if (n == 0)
+        return;
+    AUTO(arena_release) struct arena scratch = {0};
+    struct edit_slot **more = arena_array(&scratch, n, struct edit_slot *);
+    struct edit_slot *slot = node->changed_slots;
+    for (size_t i = 0; i < n; i++, slot = slot->next_changed)
+        more[i] = slot;
+    qsort(more, n, sizeof(*more), slot_order);
+    sorted_merge(edit, node, more, n);
+}
+
+struct dir_change *edit_node_changes(struct tree_edit *edit, struct edit_node *node,
+                                     struct arena *arena, size_t *n)
+{
+    slots_sort(edit, node);
+    struct dir_change *changes = arena_array(arena, node->n_sorted, struct dir_change);
+    for (size_t i = 0; i < node->n_sorted; i++) {
+        const struct edit_slot *s = node->sorted[i];
+        struct dir_change *c = &changes[i];
         c->name = s->name;
         if (s->file.kind != KIND_NONE) {
             c->entry = &s->file;
@@ -261,7 +321,6 @@ struct dir_change *edit_node_changes(const struct edit_node *n, struct arena *ar
             c->entry = dir;
         }
     }
-    qsort(changes, i, sizeof(*changes), change_compare);
-    *n_changes = i;
+    *n = node->n_sorted;
     return changes;
 }

@@ -4,6 +4,7 @@
 #ifndef PIPELINE_REPO_EDIT_NODE_H
 #define PIPELINE_REPO_EDIT_NODE_H
 
+#include "formats/page_canonical.h"
 #include "pipeline/repo/dir_pages.h"
 #include "pipeline/repo/tree_edit.h"
 
@@ -17,9 +18,23 @@ struct edit_node {
     uint64_t number;          /* tells apart equal names in different directories */
     struct entry base;        /* as it was: KIND_NONE when it was not there */
     struct dir_pages pages;
-    bool opened; /* `pages` is */
-    struct edit_slot *changed_slots;
+    bool opened;                     /* `pages` is */
+    struct edit_slot *changed_slots; /* the newest first */
     size_t n_changed_slots;
+    /* Those of them that were put in order of their names, the oldest `n_sorted`: a directory
+     * whose hash is asked for again and again is not sorted anew each time. */
+    struct edit_slot **sorted;
+    size_t n_sorted;
+    size_t cap_sorted;
+    /* Directories right below whose hash may be unknown. */
+    struct edit_node *stale_children;
+    struct edit_node *next_stale;
+    bool is_stale; /* it is in that list of its parent */
+    /* What the hash is made of, once it was asked for again and again while no name came or
+     * went; for directories of one page. */
+    struct page_canonical *canonical; /* NULL: never made */
+    bool canonical_ok;                /* it is as the directory is, but for stale children */
+    bool names_stand;                 /* no name came or went since the last hash */
     uint64_t files;
     uint64_t bytes;
     uint64_t stamp;
@@ -97,8 +112,11 @@ void edit_slot_set(struct edit_slot *, const struct entry *file, uint64_t stamp)
 /* What the directory's changed names are now, sorted by name; entries in the arena. Those of
  * directories have a hash and a place when their nodes have. */
 struct dir_change;
-struct dir_change *edit_node_changes(const struct edit_node *, struct arena *, size_t *n);
+struct dir_change *edit_node_changes(struct tree_edit *, struct edit_node *, struct arena *,
+                                     size_t *n);
 
+/* The directory's hash is to be computed anew, before that of its parent. */
+void edit_node_stale(struct edit_node *);
 /* Computes the directory's content hash as changed, and those below it that are not known. */
 int edit_node_hash(struct tree_edit *, struct edit_node *) MUST_USE;
 

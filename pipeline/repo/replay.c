@@ -4,7 +4,7 @@
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/replay_inside.h"
 
-#define MEMORY_MAX (256u * MIB)
+#define MEMORY_MAX (512u * MIB)
 
 struct verifying {
     struct repo *repo;

@@ -39,7 +39,7 @@ struct replay_report {
 
 struct replay_options {
     uint64_t to;           /* the last position; UINT64_MAX: the head, with all its answers */
-    size_t memory_max;     /* bytes of the tree in memory; 0: 256 MiB */
+    size_t memory_max;     /* bytes of the tree in memory; 0: 512 MiB */
     uint32_t landings_max; /* that make a batch of a new project full; 0: 1,000 */
     /* A second thread reads ahead. Without it all is done in the order of the log. */
     bool read_ahead;

@@ -84,7 +84,7 @@ static int dir_list(struct tree_edit *edit, struct edit_node *dir, struct bytes 
     }
     AUTO(arena_release) struct arena scratch = {0};
     struct merge m;
-    m.changes = edit_node_changes(dir, &scratch, &m.n);
+    m.changes = edit_node_changes(edit, dir, &scratch, &m.n);
     for (; m.n > 0 && bytes_compare(m.changes->name, after) <= 0; m.n--) {
         m.changes++;
     }

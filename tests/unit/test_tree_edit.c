@@ -6,6 +6,7 @@
 #include "formats/key.h"
 #include "formats/path.h"
 #include "tests/support/chance.h"
+#include "tests/support/faulty.h"
 #include "tests/support/suite.h"
 #include "tests/support/tree_rig.h"
 
@@ -165,6 +166,120 @@ START_TEST(any_sequence_of_edits_is_what_the_model_says)
             tree_rig_same(&t, &model);
         }
     }
+}
+END_TEST
+
+/* The content hash is what the model says, after each of many changes of one edit. */
+START_TEST(a_hash_that_is_asked_for_again_and_again)
+{
+    struct chance c;
+    chance_init(&c, "tree_edit_again");
+    AUTO_RIG rig;
+    tree_rig_init(&rig, 1 << 20);
+    AUTO_MODEL model = {0};
+    for (unsigned round = 0; round < 4; round++) {
+        struct tree_edit *edit = tree_edit_open(&rig.tree);
+        for (unsigned i = 0; i < 400; i++) {
+            char path[32];
+            unsigned dir = (unsigned)chance_below(&c, 4);
+            unsigned name = (unsigned)chance_below(&c, 8);
+            (void)snprintf(path, sizeof(path), "top/%u/%u", dir, name);
+            bool a;
+            bool b;
+            /* Mostly other contents; now and then a name, or the last of a directory, goes. */
+            if (chance_below(&c, 6) == 0) {
+                ck_assert_int_eq(tree_edit_remove(edit, bytes_str(path), i, &a), 0);
+                ck_assert_int_eq(tree_model_remove(&model, bytes_str(path), i, &b), 0);
+            } else {
+                struct entry e = model_file_entry(chance_below(&c, 5));
+                e.mode = chance_below(&c, 2) == 0 ? MODE_EXEC : MODE_PLAIN;
+                ck_assert_int_eq(tree_edit_put(edit, bytes_str(path), &e, i, &a), 0);
+                ck_assert_int_eq(tree_model_put(&model, bytes_str(path), &e, i, &b), 0);
+            }
+            struct hash want = tree_model_hash(&model);
+            struct hash hash;
+            struct seen seen;
+            if (chance_below(&c, 3) == 0) {
+                ck_assert_int_eq(tree_edit_seen(edit, bytes_str("top/1"), &seen), 0);
+            }
+            ck_assert_int_eq(tree_edit_root_hash(edit, &hash), 0);
+            ck_assert(hash_equal(&hash, &want));
+        }
+        rig.tree = tree_rig_seal(&rig, edit);
+    }
+}
+END_TEST
+
+START_TEST(a_split_directory_is_hashed_again_and_again)
+{
+    AUTO_RIG rig;
+    tree_rig_init(&rig, 1 << 20);
+    AUTO_MODEL model = {0};
+    struct tree_edit *edit = tree_edit_open(&rig.tree);
+    for (unsigned i = 0; i < 6000; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof(path), "wide/%u", i % 3000);
+        bool changed;
+        struct entry e = model_file_entry(i);
+        ck_assert_int_eq(tree_edit_put(edit, bytes_str(path), &e, i, &changed), 0);
+        ck_assert_int_eq(tree_model_put(&model, bytes_str(path), &e, i, &changed), 0);
+        if (i >= 2999 && i % 500 == 499) {
+            struct hash want = tree_model_hash(&model);
+            struct hash hash;
+            ck_assert_int_eq(tree_edit_root_hash(edit, &hash), 0);
+            ck_assert(hash_equal(&hash, &want));
+        }
+    }
+    tree_edit_close(edit);
+}
+END_TEST
+
+START_TEST(a_hash_that_failed_is_right_the_next_time)
+{
+    AUTO_RIG rig;
+    tree_rig_init(&rig, 1 << 22);
+    AUTO_MODEL all = {0};
+    struct tree_edit *edit = tree_edit_open(&rig.tree);
+    for (unsigned i = 0; i < 9000; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof(path), "top/wide/%u", i);
+        bool changed;
+        struct entry e = model_file_entry(i);
+        ck_assert_int_eq(tree_edit_put(edit, bytes_str(path), &e, 1, &changed), 0);
+        ck_assert_int_eq(tree_model_put(&all, bytes_str(path), &e, 1, &changed), 0);
+    }
+    rig.tree = tree_rig_seal(&rig, edit);
+    struct store *faulty = faulty_store_open(rig.trace);
+    unsigned failed = 0;
+    for (unsigned i = 0; i < 9000; i += 13) {
+        AUTO_MODEL model = {0};
+        char path[32];
+        bool changed;
+        tree_model_copy(&model, &all);
+        tree_rig_cold(&rig);
+        rig.tree.repo = &rig.repo;
+        edit = tree_edit_open(&rig.tree);
+        (void)snprintf(path, sizeof(path), "top/wide/%u", i);
+        ck_assert_int_eq(tree_edit_remove(edit, bytes_str(path), 2, &changed), 0);
+        ck_assert_int_eq(tree_model_remove(&model, bytes_str(path), 2, &changed), 0);
+        /* Taking the first name of a page away needs the page before it. */
+        rig.repo.store = faulty;
+        faulty_reset(faulty);
+        faulty_plan(faulty, 1, FAULT_AGAIN);
+        struct hash hash;
+        int err = tree_edit_root_hash(edit, &hash);
+        rig.repo.store = rig.trace;
+        if (err != 0) {
+            struct hash want = tree_model_hash(&model);
+            ck_assert_int_eq(err, ERR_AGAIN);
+            ck_assert_int_eq(tree_edit_root_hash(edit, &hash), 0);
+            ck_assert(hash_equal(&hash, &want));
+            failed++;
+        }
+        tree_edit_close(edit);
+    }
+    ck_assert_uint_gt(failed, 0);
+    store_close(faulty);
 }
 END_TEST
 
@@ -562,6 +677,9 @@ int main(void)
 {
     const TTest *tests[] = {
         any_sequence_of_edits_is_what_the_model_says,
+        a_hash_that_is_asked_for_again_and_again,
+        a_split_directory_is_hashed_again_and_again,
+        a_hash_that_failed_is_right_the_next_time,
         the_order_of_edits_leaves_no_trace_in_the_hash,
         an_edit_that_leaves_nothing_seals_an_empty_root,
         files_and_directories_stand_in_each_others_way,
