@@ -169,7 +169,7 @@ $(benches): $(B)/bench/%: $(B)/obj/ops/bench/%.o $(libs)
 	$(link) $(wrapped) $(lib_libs)
 # It is mic-forge, but for the store that it opens.
 $(B)/bench/slow_forge: $(call obj,jobs/mic-forge.c $(shared_src))
-$(B)/bench/slow_forge: wrapped := -Wl,--wrap=open_probed_store
+$(B)/bench/slow_forge: wrapped := -Wl,--wrap=open_store
 
 # Written only when its content changes, so that what depends on it is made only then.
 $(B)/%.list: force

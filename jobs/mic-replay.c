@@ -32,9 +32,11 @@ int main(int argc, char **argv)
         .options_n = ARRAY_LEN(options),
     };
     struct process process;
-    int code = process_open(&process, &program, argc, argv);
+    int code = process_begin(&process, &program, argc, argv);
     if (code >= 0)
         return code;
+    if (process_open(&process, false) >= 0)
+        return 3;
     code = replay_run(&process, &args);
     process_close(&process);
     return code;

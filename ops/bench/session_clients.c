@@ -230,6 +230,7 @@ static void clients_close(void)
 static void phase_run(enum phase phase, uint64_t n, uint64_t rate)
 {
     struct epoll_event events[256];
+    assert(bench.n_clients > 0);
     bench.phase = phase;
     bench.n_asked = 0;
     bench.n_done = 0;

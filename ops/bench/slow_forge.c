@@ -10,8 +10,8 @@
 #include "jobs/shared/open_store.h"
 #include "pipeline/store/slow.h"
 
-int __real_open_probed_store(const char *program, const struct settings *, struct store **out);
-int __wrap_open_probed_store(const char *program, const struct settings *, struct store **out);
+int __real_open_store(const char *program, const struct settings *, struct store **out);
+int __wrap_open_store(const char *program, const struct settings *, struct store **out);
 
 static uint64_t number(const char *name)
 {
@@ -20,10 +20,10 @@ static uint64_t number(const char *name)
 }
 
 /* The store below is in use until the process ends, and ends with it. */
-int __wrap_open_probed_store(const char *program, const struct settings *s, struct store **out)
+int __wrap_open_store(const char *program, const struct settings *s, struct store **out)
 {
     struct store *disk;
-    int code = __real_open_probed_store(program, s, &disk);
+    int code = __real_open_store(program, s, &disk);
     if (code >= 0)
         return code;
     const struct slow_options options = {.clock = clock_system(),
