@@ -33,7 +33,7 @@ enum session_state {
 struct session {
     struct id16 id;
     enum session_state state;
-    struct id16 project;
+    struct id16 project; /* in which it was begun */
     struct id16 owner;
     uint64_t base;
     uint64_t hlc_created;

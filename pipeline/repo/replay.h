@@ -56,11 +56,11 @@ int replay_verify(struct repo *, const struct id16 *project, const struct replay
 /* Makes a new project `handle` of what the log gives, compared in the same way. What stays as
  * it was: every position with its answer, request and session ids, owners, authors, goals,
  * decisions, conversations, guards, attributes and stamps of time; the stamps in the tree, and
- * when the project was made. What is another: its id, and so where its objects lie; batches are
- * put together up to a thousand landings and end where the log's end, so the hashes of trees
- * and the places of contents are new. Open sessions and the queue are not taken along. With
- * `to` inside a batch the tree at `to` is the last, and the rest of that batch is compared in
- * memory.
+ * when the project was made. A session still says in which project it was begun, as its id
+ * does. What is another: its id, and so where its objects lie; batches are put together up to a
+ * thousand landings and end where the log's end, so the hashes of trees and the places of
+ * contents are new. Open sessions and the queue are not taken along. With `to` inside a batch
+ * the tree at `to` is the last, and the rest of that batch is compared in memory.
  *
  * Records and contents are read out of the tree objects that the log names, and what the
  * records say must be what the log says.

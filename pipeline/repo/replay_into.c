@@ -311,8 +311,6 @@ static int answer_take(struct into *in, const struct old *old, const struct log_
         wheres[i] = made.effects[i].where;
     if (entry->verdict == VERDICT_LANDED)
         err = replay_apply(in->edit, entry, wheres, &in->report->fault);
-    /* It lies in another project now; its id says still in which it was made. */
-    landing->landed.project = in->info.id;
     if (err == OK)
         err = tree_build_record(&in->build, landing);
     in->answers += err == OK;

@@ -80,6 +80,9 @@ def test_verify_and_into(directory):
         # The same command again: it was done.
         done = replay(directory, "demo", "--into", "back", "--to", "123")
         assert done.returncode == AGREES and "back was made of demo before" in done.stdout, done
+        # Both are whole, down to every page.
+        check = subprocess.run([forge.program("mic-fsck"), directory, "--deep"], capture_output=True, text=True, timeout=120)
+        assert check.returncode == 0, check.stdout + check.stderr
         # What cannot be.
         assert "there is a project back already" in replay(directory, "demo", "--into", "back").stderr
         for args in ([], ["demo"], ["demo", "--verify", "--into", "x"], ["demo", "--verify", "--to", "x"],

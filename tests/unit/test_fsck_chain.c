@@ -230,6 +230,17 @@ START_TEST(record_with_another_session)
 }
 END_TEST
 
+/* Its id follows from the project in which it was begun, whichever that is. */
+START_TEST(record_with_a_session_of_nowhere)
+{
+    begin();
+    struct landing landing = landing_new();
+    landing.landed.project.b[0] ^= 1;
+    end(&landing);
+    finds_both("atomic", "session_differs", planted.key.s);
+}
+END_TEST
+
 START_TEST(record_with_another_position)
 {
     begin();
@@ -499,6 +510,7 @@ int main(void)
         tree_object_that_is_gone,
         record_whose_session_is_missing,
         record_with_another_session,
+        record_with_a_session_of_nowhere,
         record_with_another_position,
         content_that_lies_nowhere,
         two_answers_to_one_request,

@@ -100,7 +100,7 @@ static void record_same(struct repo *repo, const struct id16 *a, const struct id
     for (size_t i = 0; i < x.landed.n_records; i++)
         ck_assert(id16_equal(&x.landed.records[i].id, &y.landed.records[i].id));
     if (y.has_session)
-        ck_assert(id16_equal(&y.landed.project, b));
+        ck_assert(id16_equal(&y.landed.project, &x.landed.project));
 }
 
 /* Every answer up to `position`. Those that landed nothing and are filed under it may be behind
