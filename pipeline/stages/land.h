@@ -26,7 +26,7 @@ struct queued {
     bool read;           /* `object` is decoded */
     bool damaged;        /* it cannot be: it stays, for an operator */
     bool settled;        /* nothing in it is needed any more: it is to be deleted */
-    bool deleted;        /* and it was: a list that still has it is behind */
+    bool deleted;        /* and it was, since the last list */
     bool has_request;    /* a land or abandon is among its records */
     uint64_t oldest_hlc; /* of its records */
     size_t named;        /* sessions that its groups are about or its lands name, at most */

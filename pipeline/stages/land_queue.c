@@ -72,10 +72,13 @@ static void queued_update(struct land *land, const char *prefix, const struct st
     for (size_t i = 0; i < list->n; i++) {
         while (old < to && strcmp(land->queued[old]->key.s, list->keys[i].key) < 0)
             land_queued_free(land->queued[old++]);
-        if (old < to && strcmp(land->queued[old]->key.s, list->keys[i].key) == 0)
+        if (old < to && strcmp(land->queued[old]->key.s, list->keys[i].key) == 0) {
+            /* Deleted, and there again: the list is behind, or a late put has come. */
+            land->queued[old]->deleted = false;
             all[n++] = land->queued[old++];
-        else
+        } else {
             all[n++] = queued_new(&list->keys[i]);
+        }
     }
     while (old < to)
         land_queued_free(land->queued[old++]);

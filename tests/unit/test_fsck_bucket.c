@@ -214,6 +214,27 @@ START_TEST(log_of_another_project)
 }
 END_TEST
 
+START_TEST(rollup_that_is_damaged)
+{
+    AUTO_BUF whole = {0};
+    AUTO_BUF other = {0};
+    struct key key = key_rollup(&p->id, 1, 1, 101);
+    get(key.s, &whole);
+    flip(key.s, whole.len - 2000);
+    finds_both("nofalse", "rollup_damaged", key.s);
+    put(key.s, (struct bytes){0});
+    finds_both("nofalse", "rollup_damaged", key.s);
+    /* Whole, and another project's. */
+    get(key_rollup(&world.projects[1].id, 1, 1, 101).s, &other);
+    put(key.s, buf_bytes(&other));
+    finds_both("nofalse", "rollup_damaged", key.s);
+    /* Whole, and of other positions. */
+    put(key.s, buf_bytes(&whole));
+    put(key_rollup(&p->id, 1, 101, 201).s, buf_bytes(&whole));
+    finds_both("nofalse", "rollup_damaged", key_rollup(&p->id, 1, 101, 201).s);
+}
+END_TEST
+
 static void behind(struct log_segment *segment)
 {
     for (uint32_t i = 0; i < segment->n; i++)
@@ -605,6 +626,7 @@ int main(void)
         log_that_is_only_shorter,
         log_that_says_something_else,
         log_of_another_project,
+        rollup_that_is_damaged,
         log_that_reaches_over_the_head,
         damaged_session,
         tombstone_without_an_answer,
