@@ -230,7 +230,8 @@ static void clients_close(void)
 static void phase_run(enum phase phase, uint64_t n, uint64_t rate)
 {
     struct epoll_event events[256];
-    assert(bench.n_clients > 0);
+    const uint32_t n_clients = bench.n_clients;
+    assert(n_clients > 0);
     bench.phase = phase;
     bench.n_asked = 0;
     bench.n_done = 0;
@@ -240,8 +241,8 @@ static void phase_run(enum phase phase, uint64_t n, uint64_t rate)
     uint32_t first = 0;
     while (bench.n_done < n) {
         uint64_t now = now_us();
-        for (uint32_t i = 0; i < bench.n_clients; i++) {
-            struct client *c = &bench.clients[(first + i) % bench.n_clients];
+        for (uint32_t i = 0; i < n_clients; i++) {
+            struct client *c = &bench.clients[(first + i) % n_clients];
             uint64_t due = rate == 0 ? now : began + bench.n_asked * 1000000 / rate;
             if (c->busy && c->resume_us != 0 && c->resume_us <= now)
                 client_send(c);
@@ -249,7 +250,7 @@ static void phase_run(enum phase phase, uint64_t n, uint64_t rate)
                 client_ask(c, (uint32_t)(bench.n_asked * STRIDE % bench.n_sessions), due);
         }
         /* In turns, so that no connection is idle for long. */
-        first = (uint32_t)(bench.n_asked % bench.n_clients);
+        first = (uint32_t)(bench.n_asked % n_clients);
         int ready = epoll_wait(bench.epoll, events, ARRAY_LEN(events), 1);
         for (int i = 0; i < ready; i++)
             client_receive(events[i].data.ptr);

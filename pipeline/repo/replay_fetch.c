@@ -38,7 +38,7 @@ static int footer_take(struct bytes tail, uint64_t size, const struct hash *tree
 static int footer_of(struct replay_source *s, struct replay_block *block,
                      const struct store_op *op, struct replay_batch *batch)
 {
-    uint64_t want;
+    uint64_t want = 0;
     int err = op->err;
     if (err == OK)
         err = footer_take(buf_bytes(op->body), op->size, &batch->tree, &block->arena, &want,

@@ -101,7 +101,7 @@ static int segment_take(struct replay_source *s, const struct landlog_segment_re
                         struct entry_list *list)
 {
     struct key key = key_log(&s->project, ref->first, ref->end);
-    struct log_segment segment;
+    struct log_segment segment = {0};
     int err = got;
     if (err == OK)
         err = log_segment_decode(arena_copy(&block->arena, bytes), &block->arena, &segment);
@@ -210,19 +210,21 @@ static void entries_hold(struct replay_source *s, const struct log_entry *entrie
 static int batches_cut(struct replay_source *s, struct replay_block *block,
                        struct log_entry *entries, size_t n)
 {
+    size_t count = 0;
     size_t cap = 0;
     void *items = NULL;
     for (size_t i = 0; i < n; i++) {
-        struct replay_batch *last = items;
-        if (block->n > 0 && hash_equal(&last[block->n - 1].tree, &entries[i].tree)) {
-            last[block->n - 1].n++;
+        struct replay_batch *all = items;
+        if (all != NULL && hash_equal(&all[count - 1].tree, &entries[i].tree)) {
+            all[count - 1].n++;
             continue;
         }
         struct replay_batch *batch =
-            arena_push(&block->arena, &items, &block->n, &cap, sizeof(*batch));
+            arena_push(&block->arena, &items, &count, &cap, sizeof(*batch));
         *batch = (struct replay_batch){.tree = entries[i].tree, .entries = &entries[i], .n = 1};
     }
     block->batches = items;
+    block->n = count;
     return replay_footers_read(s, block);
 }
 
