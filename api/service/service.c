@@ -67,6 +67,8 @@ struct repo *service_repo(struct service *service)
 void service_landed(struct service *service, const struct id16 *project,
                     const struct head *head)
 {
+    /* Before anybody is told an answer that is in it. */
+    chain_head_told(service->repo, project, head);
     waiters_hint(service->waiters, project, head);
 }
 

@@ -40,6 +40,11 @@ static void head_remember(struct repo *repo, const struct id16 *project,
     known_raise(repo->known, &name, &fact);
 }
 
+void chain_head_told(struct repo *repo, const struct id16 *project, const struct head *head)
+{
+    head_remember(repo, project, head, repo->clock->mono_us(repo->clock), head->hlc);
+}
+
 int chain_head_lately(struct repo *repo, const struct id16 *project, uint64_t hlc,
                       struct hash *tree_hash)
 {

@@ -39,6 +39,8 @@ int chain_head_decode(struct repo *, const struct id16 *project, struct bytes,
  * of the stamp `hlc`. */
 int chain_head_lately(struct repo *, const struct id16 *project, uint64_t hlc,
                       struct hash *tree_hash) MUST_USE;
+/* Tells of a head that was put in this process a moment ago. */
+void chain_head_told(struct repo *, const struct id16 *project, const struct head *);
 
 /* The batch that `tree_hash` names. One suffix read when it is not cached, which brings its
  * root page into the page cache; a second for a long tail. A missing object is ERR_CORRUPT. */

@@ -172,6 +172,22 @@ START_TEST(an_answered_session_is_closed_here)
 }
 END_TEST
 
+/* Also where a drain of the same process told of the head, and nobody has read it. */
+START_TEST(an_answered_session_is_closed_by_a_hint)
+{
+    setup();
+    struct id16 sid = started(&front, "");
+    wrote(&front, &sid, 0, 3);
+    struct reply reply = front_session_land(&other, "ann", &sid, NULL);
+    ck_assert_int_eq(reply.verdicts[0], VERDICT_LANDED);
+    struct head head;
+    ck_assert_int_eq(chain_head(&joined.repo, &front.project, &head, NULL), OK);
+    service_landed(front.service, &front.project, &head);
+    expect_closed(write_as(&front, "ann", &sid, "late"));
+    teardown();
+}
+END_TEST
+
 /* And elsewhere when he says how much he has seen; else a moment later. */
 START_TEST(an_answered_session_is_closed_elsewhere)
 {
@@ -270,6 +286,7 @@ int main(void)
         budget_of_the_first_write,
         budget_while_others_land,
         an_answered_session_is_closed_here,
+        an_answered_session_is_closed_by_a_hint,
         an_answered_session_is_closed_elsewhere,
         a_session_is_its_owners,
         a_session_knows_what_others_wrote,
