@@ -17,10 +17,13 @@
  *       20    4 sectors; 0: the filters were too large to make, and may contain everything
  *       24   16 project
  *       40    8 first position
- *       48    8 end: first + columns * span. Positions [first, end) are covered; what lies
- * under position 0 is, where first is 1 56    8 span of one column 64    8 seed, of level and
- * first position 72    8 checksum of the answers that it was made from 80    8 XXH3-64 over the
- * checksums of all sectors, in order 88  4*c keys of each column
+ *       48    8 end: first + columns * span; positions [first, end) are covered, and position
+ *               0, too, where first is 1
+ *       56    8 span of one column
+ *       64    8 seed, of level and first position
+ *       72    8 checksum of the answers that it was made from
+ *       80    8 XXH3-64 over the checksums of all sectors, in order
+ *       88  4*c keys of each column
  *           ... zeros up to 4,096
  *     4096      the sectors, 4,096 bytes each:
  *             0 4064 blocks, as many as fit: 256 rows of one bit a column each, lowest bit of a

@@ -5,7 +5,7 @@
 
 #include "jobs/shared/open_store.h"
 #include "jobs/shared/print_findings.h"
-#include "pipeline/repo/fsck.h"
+#include "pipeline/repo/check/fsck.h"
 #include "pipeline/sys/log.h"
 
 int main(int argc, char **argv)

@@ -2,8 +2,8 @@
 
 #include "formats/base/limits.h"
 #include "pipeline/repo/chain.h"
+#include "pipeline/repo/intake/pending.h"
 #include "pipeline/repo/known.h"
-#include "pipeline/repo/pending.h"
 
 /* One front gives away such a part of the room. */
 #define ROOM_PART 16u

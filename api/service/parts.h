@@ -7,7 +7,7 @@
 #include "api/service/service.h"
 #include "api/service/store_look.h"
 #include "api/service/waiters.h"
-#include "pipeline/repo/base_tree.h"
+#include "pipeline/repo/tree/base_tree.h"
 
 struct service {
     struct repo *repo;

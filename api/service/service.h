@@ -9,14 +9,14 @@
 #define API_SERVICE_SERVICE_H
 
 #include "formats/landing.h"
-#include "pipeline/repo/blob_store.h"
-#include "pipeline/repo/content_read.h"
-#include "pipeline/repo/intake.h"
-#include "pipeline/repo/landlog.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/content/blob_store.h"
+#include "pipeline/repo/content/content_read.h"
+#include "pipeline/repo/history/landlog.h"
+#include "pipeline/repo/intake/intake.h"
+#include "pipeline/repo/intake/pending.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/repo/repo.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 #include "pipeline/store/pulse.h"
 
 struct service;

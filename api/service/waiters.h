@@ -12,7 +12,7 @@
 #define API_SERVICE_WAITERS_H
 
 #include "api/service/service.h"
-#include "pipeline/repo/base_tree.h"
+#include "pipeline/repo/tree/base_tree.h"
 
 struct waiters;
 struct waiter;

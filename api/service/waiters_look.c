@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "api/service/waiters_inside.h"
-#include "pipeline/repo/landlog.h"
+#include "pipeline/repo/history/landlog.h"
 
 /* Batches that are walked for each session that is looked for: what asking the log about it may
  * cost. */

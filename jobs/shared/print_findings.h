@@ -3,7 +3,7 @@
 #define JOBS_SHARED_PRINT_FINDINGS_H
 
 #include "config/settings.h"
-#include "pipeline/repo/fsck.h"
+#include "pipeline/repo/check/fsck.h"
 
 struct findings_printer {
     bool json;

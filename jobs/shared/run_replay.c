@@ -8,7 +8,7 @@
 #include "formats/base/hex.h"
 #include "formats/record.h"
 #include "pipeline/repo/project.h"
-#include "pipeline/repo/replay.h"
+#include "pipeline/repo/replay/replay.h"
 
 enum {
     DIFFERS = 1,

@@ -12,8 +12,8 @@
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/project.h"
-#include "pipeline/repo/replay.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/replay/replay.h"
+#include "pipeline/repo/tree/snapshot.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/store/fs.h"
 

@@ -7,7 +7,7 @@
 #include "formats/head.h"
 #include "formats/tree_object.h"
 #include "pipeline/repo/repo.h"
-#include "pipeline/repo/tree.h"
+#include "pipeline/repo/tree/tree.h"
 
 struct chain_cache;
 /* `records_max`: bytes of records that are kept besides. */

@@ -5,7 +5,7 @@
 #define PIPELINE_REPO_CONFLICT_H
 
 #include "formats/landing.h"
-#include "pipeline/repo/tree_edit.h"
+#include "pipeline/repo/tree/tree_edit.h"
 
 struct conflict_list {
     struct conflict *conflicts; /* the first CONFLICTS_LISTED_MAX of them, in the arena */

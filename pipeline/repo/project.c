@@ -8,7 +8,7 @@
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
 #include "pipeline/repo/put_once.h"
-#include "pipeline/repo/tree_edit.h"
+#include "pipeline/repo/tree/tree_edit.h"
 
 #define GETS_AT_ONCE 64u
 

@@ -3,11 +3,11 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/content_cache.h"
+#include "pipeline/repo/content/content_cache.h"
 #include "pipeline/repo/damage.h"
+#include "pipeline/repo/intake/queue_read.h"
 #include "pipeline/repo/known.h"
-#include "pipeline/repo/page_cache.h"
-#include "pipeline/repo/queue_read.h"
+#include "pipeline/repo/tree/page_cache.h"
 
 /* Batches whose footers and ids stay in memory. */
 #define CHAIN_CACHE_BATCHES 4096u

@@ -3,7 +3,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "formats/log_segment.h"
-#include "pipeline/repo/landlog_segment.h"
+#include "pipeline/repo/history/landlog_segment.h"
 
 #define SEGMENTS_A_RUN 10u
 #define SMALL_A_LARGE  (LOG_SPAN_LARGE / LOG_SPAN_SMALL)

@@ -7,7 +7,7 @@
 #include "formats/key.h"
 #include "formats/queue_object.h"
 #include "formats/session.h"
-#include "pipeline/repo/answered.h"
+#include "pipeline/repo/history/answered.h"
 #include "pipeline/stages/land_pace.h"
 #include "pipeline/stages/shard_lease.h"
 #include "pipeline/stages/stages.h"

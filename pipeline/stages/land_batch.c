@@ -2,10 +2,10 @@
  * build one tree object out of all answers, and make it true with one conditional put of the
  * head. */
 #include "formats/base/hex.h"
-#include "pipeline/repo/blob_store.h"
 #include "pipeline/repo/conflict.h"
+#include "pipeline/repo/content/blob_store.h"
 #include "pipeline/repo/put_once.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 #include "pipeline/stages/land.h"
 #include "pipeline/sys/log.h"
 

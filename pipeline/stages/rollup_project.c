@@ -2,10 +2,10 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/damage.h"
+#include "pipeline/repo/history/rollup_build.h"
+#include "pipeline/repo/history/rollup_list.h"
+#include "pipeline/repo/history/rollup_source.h"
 #include "pipeline/repo/put_once.h"
-#include "pipeline/repo/rollup_build.h"
-#include "pipeline/repo/rollup_list.h"
-#include "pipeline/repo/rollup_source.h"
 
 #define DELETES_AT_ONCE 64u
 

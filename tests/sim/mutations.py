@@ -79,7 +79,7 @@ MUTATIONS = [
 """)]),
 
     ("negative_read_queue", "a queue put that cannot be seen is told as not taken",
-     "pipeline/repo/intake_put.c",
+     "pipeline/repo/intake/intake_put.c",
      [("            a->unknown = true; /* nobody can tell whose it is */\n",
        "            a->unknown = found != ERR_NOT_FOUND;\n")]),
 
@@ -140,7 +140,7 @@ MUTATIONS = [
        "order : (int)left->is_target")]),
 
     ("page_taken_as_empty", "a page that cannot be read is taken as an empty one",
-     "pipeline/repo/dir_pages.c",
+     "pipeline/repo/tree/dir_pages.c",
      [("        int err = tree_page(repo, project, &dir->where, &pages.top);\n"
        "        if (err != 0) {\n            return err;\n        }\n",
        "        int err = tree_page(repo, project, &dir->where, &pages.top);\n"
@@ -198,7 +198,7 @@ MUTATIONS = [
        "    a->decided++;\n")]),
 
     ("head_before_queue", "a session is read from the chain before the queue",
-     "pipeline/repo/pending.c",
+     "pipeline/repo/intake/pending.c",
      [("""    struct found found = {0};
     int err = queue_find(repo, project, sid, arena, &found);
     if (err != OK)

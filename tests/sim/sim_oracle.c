@@ -6,7 +6,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/content_read.h"
+#include "pipeline/repo/content/content_read.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/sim.h"
 

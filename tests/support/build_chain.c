@@ -8,7 +8,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/project.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 #include "pipeline/store/mem.h"
 
 #define NOW_MS 1800000000000u

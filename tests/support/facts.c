@@ -5,13 +5,13 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
-#include "pipeline/repo/blob_store.h"
-#include "pipeline/repo/content_read.h"
-#include "pipeline/repo/landlog.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/content/blob_store.h"
+#include "pipeline/repo/content/content_read.h"
+#include "pipeline/repo/history/landlog.h"
+#include "pipeline/repo/history/rollup_read.h"
+#include "pipeline/repo/intake/pending.h"
 #include "pipeline/repo/project.h"
-#include "pipeline/repo/rollup_read.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 
 struct reading {
     struct facts *facts;

@@ -8,7 +8,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/content_read.h"
+#include "pipeline/repo/content/content_read.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/store/mem.h"
 #include "tests/support/s3_rig.h"

@@ -6,7 +6,7 @@
 #include "formats/landing.h"
 #include "formats/queue_object.h"
 #include "pipeline/repo/repo.h"
-#include "pipeline/repo/tree.h"
+#include "pipeline/repo/tree/tree.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/store/trace.h"
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_SUPPORT_FSCK_RIG_H
 #define TESTS_SUPPORT_FSCK_RIG_H
 
-#include "pipeline/repo/fsck.h"
+#include "pipeline/repo/check/fsck.h"
 
 #define FSCK_KEPT_MAX 64u
 

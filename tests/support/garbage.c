@@ -8,8 +8,8 @@
 
 #include "formats/base/hex.h"
 #include "formats/key.h"
-#include "pipeline/repo/blob_store.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/content/blob_store.h"
+#include "pipeline/repo/intake/pending.h"
 #include "pipeline/store/mem.h"
 #include "pipeline/sys/log.h"
 #include "tests/support/faulty.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "formats/base/limits.h"
-#include "pipeline/repo/blob_store.h"
+#include "pipeline/repo/content/blob_store.h"
 
 #define WIDE_FILES 1500u
 

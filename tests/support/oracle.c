@@ -5,7 +5,7 @@
 
 #include "formats/landing.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/tree.h"
+#include "pipeline/repo/tree/tree.h"
 
 struct oracle_answer {
     struct id16 session;

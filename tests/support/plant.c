@@ -3,7 +3,7 @@
 #include <check.h>
 
 #include "formats/base/hash.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 
 void plant_begin(struct plant *p, struct forge *f)
 {

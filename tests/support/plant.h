@@ -7,7 +7,7 @@
 #include "formats/key.h"
 #include "formats/page.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/tree_edit.h"
+#include "pipeline/repo/tree/tree_edit.h"
 #include "tests/support/forge.h"
 
 struct plant {

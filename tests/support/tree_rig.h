@@ -3,7 +3,7 @@
 #ifndef TESTS_SUPPORT_TREE_RIG_H
 #define TESTS_SUPPORT_TREE_RIG_H
 
-#include "pipeline/repo/tree_edit.h"
+#include "pipeline/repo/tree/tree_edit.h"
 #include "pipeline/store/trace.h"
 #include "tests/support/tree_model.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/page_cache.h"
+#include "pipeline/repo/tree/page_cache.h"
 #include "tests/support/faulty.h"
 #include "tests/support/forge.h"
 #include "tests/support/oracle.h"

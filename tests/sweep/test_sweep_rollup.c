@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/rollup_list.h"
-#include "pipeline/repo/rollup_read.h"
+#include "pipeline/repo/history/rollup_list.h"
+#include "pipeline/repo/history/rollup_read.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/sys/log.h"
 #include "tests/support/faulty.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/answered.h"
+#include "pipeline/repo/history/answered.h"
 #include "tests/support/drain_rig.h"
 
 /* The bucket and its history; and another process that remembers nothing of it. */

@@ -1,6 +1,6 @@
 #include "formats/key.h"
 #include "formats/log_segment.h"
-#include "pipeline/repo/landlog_segment.h"
+#include "pipeline/repo/history/landlog_segment.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/sys/log.h"

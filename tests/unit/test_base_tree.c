@@ -1,10 +1,10 @@
 /* The tree at a base answers as a snapshot of that position does, whichever way it is come
  * by. */
-#include "pipeline/repo/base_tree.h"
+#include "pipeline/repo/tree/base_tree.h"
 
 #include <stdio.h>
 
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 #include "tests/support/chance.h"
 #include "tests/support/forge.h"
 #include "tests/support/suite.h"

@@ -1,4 +1,4 @@
-#include "pipeline/repo/blob_store.h"
+#include "pipeline/repo/content/blob_store.h"
 
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"

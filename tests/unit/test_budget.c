@@ -3,9 +3,9 @@
 #include <check.h>
 
 #include "formats/base/hash.h"
-#include "pipeline/repo/blob_store.h"
-#include "pipeline/repo/content_read.h"
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/content/blob_store.h"
+#include "pipeline/repo/content/content_read.h"
+#include "pipeline/repo/tree/snapshot.h"
 #include "tests/support/chance.h"
 #include "tests/support/forge.h"
 #include "tests/support/suite.h"

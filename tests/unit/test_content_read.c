@@ -1,10 +1,10 @@
-#include "pipeline/repo/content_read.h"
+#include "pipeline/repo/content/content_read.h"
 
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/content.h"
 #include "formats/key.h"
-#include "pipeline/repo/blob_store.h"
+#include "pipeline/repo/content/blob_store.h"
 #include "tests/support/build_chain.h"
 #include "tests/support/chance.h"
 #include "tests/support/suite.h"

@@ -8,7 +8,7 @@
 #include "formats/key.h"
 #include "formats/lease.h"
 #include "formats/log_segment.h"
-#include "pipeline/repo/blob_store.h"
+#include "pipeline/repo/content/blob_store.h"
 #include "pipeline/repo/project.h"
 #include "tests/support/fsck_rig.h"
 #include "tests/support/suite.h"

@@ -1,6 +1,6 @@
 /* The intake: what many threads hand in becomes few queue objects, and each is told what became
  * of its own. */
-#include "pipeline/repo/intake.h"
+#include "pipeline/repo/intake/intake.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

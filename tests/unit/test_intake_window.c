@@ -1,6 +1,6 @@
 /* The rule of the intake's window: how long writes are gathered, and how long a store that
  * refuses is left alone. */
-#include "pipeline/repo/intake_window.h"
+#include "pipeline/repo/intake/intake_window.h"
 
 #include "tests/support/suite.h"
 

@@ -6,8 +6,8 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/dir_pages.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/intake/pending.h"
+#include "pipeline/repo/tree/dir_pages.h"
 #include "tests/support/drain_rig.h"
 
 static struct drain_rig rig;

@@ -8,7 +8,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/intake/pending.h"
 #include "tests/support/drain_rig.h"
 
 static struct drain_rig rig;

@@ -1,10 +1,10 @@
-#include "pipeline/repo/landlog.h"
+#include "pipeline/repo/history/landlog.h"
 
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
-#include "pipeline/repo/landlog_segment.h"
+#include "pipeline/repo/history/landlog_segment.h"
 #include "pipeline/stages/stages.h"
 #include "tests/support/build_chain.h"
 #include "tests/support/suite.h"

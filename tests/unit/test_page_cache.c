@@ -1,4 +1,4 @@
-#include "pipeline/repo/page_cache.h"
+#include "pipeline/repo/tree/page_cache.h"
 
 #include <pthread.h>
 #include <stdio.h>

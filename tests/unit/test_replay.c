@@ -1,6 +1,6 @@
 /* Replay against histories of everything that can land, and against logs that were tampered
  * with. */
-#include "pipeline/repo/replay.h"
+#include "pipeline/repo/replay/replay.h"
 
 #include <stdlib.h>
 
@@ -8,8 +8,8 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/landlog_segment.h"
-#include "pipeline/repo/tree_edit.h"
+#include "pipeline/repo/history/landlog_segment.h"
+#include "pipeline/repo/tree/tree_edit.h"
 #include "tests/support/history.h"
 #include "tests/support/suite.h"
 

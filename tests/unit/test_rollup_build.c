@@ -1,10 +1,10 @@
-#include "pipeline/repo/rollup_build.h"
+#include "pipeline/repo/history/rollup_build.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/rollup_source.h"
+#include "pipeline/repo/history/rollup_source.h"
 #include "pipeline/sys/log.h"
 #include "tests/support/chance.h"
 #include "tests/support/log_maker.h"

@@ -1,11 +1,11 @@
-#include "pipeline/repo/rollup_read.h"
+#include "pipeline/repo/history/rollup_read.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/rollup_build.h"
-#include "pipeline/repo/rollup_list.h"
+#include "pipeline/repo/history/rollup_build.h"
+#include "pipeline/repo/history/rollup_list.h"
 #include "pipeline/sys/log.h"
 #include "tests/support/chance.h"
 #include "tests/support/faulty.h"

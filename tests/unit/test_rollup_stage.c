@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "formats/key.h"
-#include "pipeline/repo/rollup_list.h"
-#include "pipeline/repo/rollup_read.h"
+#include "pipeline/repo/history/rollup_list.h"
+#include "pipeline/repo/history/rollup_read.h"
 #include "pipeline/stages/rollup_project.h"
 #include "pipeline/stages/stages.h"
 #include "pipeline/sys/log.h"

@@ -1,8 +1,8 @@
 /* The service over a damaged bucket: nothing that was answered rests on what is damaged, and
  * what is not there because it cannot be read is not said to be absent. */
 #include "formats/key.h"
-#include "pipeline/repo/landlog.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/history/landlog.h"
+#include "pipeline/repo/intake/pending.h"
 #include "tests/support/front.h"
 #include "tests/support/suite.h"
 

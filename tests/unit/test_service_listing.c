@@ -2,7 +2,7 @@
  * the store of those that somebody has. */
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/intake/pending.h"
 #include "pipeline/repo/project.h"
 #include "tests/support/front.h"
 #include "tests/support/suite.h"

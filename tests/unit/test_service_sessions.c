@@ -3,7 +3,7 @@
 
 #include "formats/base/limits.h"
 #include "formats/key.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/intake/pending.h"
 #include "tests/support/faulty.h"
 #include "tests/support/front.h"
 #include "tests/support/suite.h"

@@ -3,7 +3,7 @@
 
 #include "formats/base/limits.h"
 #include "pipeline/repo/chain.h"
-#include "pipeline/repo/pending.h"
+#include "pipeline/repo/intake/pending.h"
 #include "tests/support/front.h"
 #include "tests/support/suite.h"
 

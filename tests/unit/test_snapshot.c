@@ -1,10 +1,10 @@
-#include "pipeline/repo/snapshot.h"
+#include "pipeline/repo/tree/snapshot.h"
 
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "formats/path.h"
-#include "pipeline/repo/content_read.h"
+#include "pipeline/repo/content/content_read.h"
 #include "tests/support/build_chain.h"
 #include "tests/support/suite.h"
 

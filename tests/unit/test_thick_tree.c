@@ -4,7 +4,7 @@
 #include "formats/blob.h"
 #include "formats/key.h"
 #include "formats/path.h"
-#include "pipeline/repo/tree_build.h"
+#include "pipeline/repo/tree/tree_build.h"
 #include "tests/support/chance.h"
 #include "tests/support/suite.h"
 #include "tests/support/tree_rig.h"

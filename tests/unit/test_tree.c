@@ -1,4 +1,4 @@
-#include "pipeline/repo/tree.h"
+#include "pipeline/repo/tree/tree.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 
 #include "formats/base/limits.h"
 #include "formats/path.h"
-#include "pipeline/repo/tree.h"
+#include "pipeline/repo/tree/tree.h"
 #include "tests/support/chance.h"
 #include "tests/support/suite.h"
 #include "tests/support/tree_rig.h"

@@ -1,4 +1,4 @@
-#include "pipeline/repo/tree_edit.h"
+#include "pipeline/repo/tree/tree_edit.h"
 
 #include <stdio.h>
 

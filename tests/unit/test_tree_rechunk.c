@@ -1,4 +1,4 @@
-#include "pipeline/repo/tree_rechunk.h"
+#include "pipeline/repo/tree/tree_rechunk.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,54 @@
+/* The landing log as readers see it: the longest segments, and what they do not have yet from
+ * the chain; so it is never behind. Contiguity is demanded: a hole is ERR_CORRUPT, never passed
+ * over. */
+#ifndef PIPELINE_REPO_HISTORY_LANDLOG_H
+#define PIPELINE_REPO_HISTORY_LANDLOG_H
+
+#include "formats/log_segment.h"
+#include "pipeline/repo/chain.h"
+
+/* Entries newest first. */
+struct landlog;
+
+/* Everything filed under positions <= `before` (UINT64_MAX: from the head). */
+int landlog_open(struct repo *, const struct id16 *project, uint64_t before,
+                 struct landlog **out) MUST_USE;
+/* 0 and the next older entry (valid until the next call), ERR_NOT_FOUND at the end. */
+int landlog_next(struct landlog *, const struct log_entry **out) MUST_USE;
+void landlog_close(struct landlog *);
+
+/* The segments that readers take: of those that begin alike the longest, contiguous from 1 on.
+ * So the last one's end is the first position that no segment has. The first one holds the
+ * answers under position 0, too. ERR_CORRUPT when one lies behind a hole. */
+struct landlog_segment_ref {
+    uint64_t first;
+    uint64_t end;
+};
+int landlog_segments(struct repo *, const struct id16 *project, struct arena *,
+                     struct landlog_segment_ref **out, size_t *n) MUST_USE;
+
+/* The entries filed under positions [first, end) from the chain, in its order; up to the head
+ * where `end` is beyond it. */
+int landlog_collect(struct repo *, const struct id16 *project, const struct head *,
+                    uint64_t first, uint64_t end, struct arena *, struct log_entry **out,
+                    uint32_t *n) MUST_USE;
+
+/* The entry of the landing at `position`. ERR_NOT_FOUND. */
+int landlog_at(struct repo *, const struct id16 *project, uint64_t position, struct arena *,
+               struct log_entry *out) MUST_USE;
+
+/* The landing record (with its session) of the answer to session `sid`: its landing or
+ * abandonment if there is one, else the newest that closes it, else its newest answer. From the
+ * head down to the base in the id. ERR_NOT_FOUND when it was never answered. */
+int landlog_session(struct repo *, const struct id16 *project, const struct id16 *sid,
+                    struct arena *, struct landing *out, struct hash *tree) MUST_USE;
+/* The same of the answer to exactly this request about it. */
+int landlog_request(struct repo *, const struct id16 *project, const struct id16 *sid,
+                    const struct id16 *request, struct arena *, struct landing *out) MUST_USE;
+
+/* Where content with this hash lies among what has landed, by scanning the log from the newest.
+ * ERR_NOT_FOUND. */
+int landlog_content(struct repo *, const struct id16 *project, const struct hash *,
+                    struct arena *, struct log_effect *out) MUST_USE;
+
+#endif
