@@ -1,0 +1,146 @@
+#include "pipeline/repo/history/touched.h"
+
+#include "formats/path.h"
+#include "formats/rollup.h"
+#include "pipeline/repo/history/path_log.h"
+#include "tests/support/history.h"
+#include "tests/support/suite.h"
+
+static struct history h;
+static struct arena arena;
+
+static void begin(const char *test, uint64_t position)
+{
+    history_init(&h, test);
+    history_grow(&h, position);
+    history_append(&h);
+}
+
+static void end(void)
+{
+    history_release(&h);
+    arena_release(&arena);
+}
+
+static struct touched *ask(const struct touched_ask *asks, size_t n)
+{
+    struct touched *out;
+    uint64_t at;
+    ck_assert_int_eq(touched_since(&h.forge.repo, &h.forge.project, asks, n, &arena, &out, &at),
+                     OK);
+    ck_assert_uint_eq(at, forge_position(&h.forge));
+    return out;
+}
+
+/* The same from the whole log, in the plainest way: path_log_touches tells for files and
+ * directories. */
+static void check_below(const struct touched_ask *ask, const struct touched *got)
+{
+    struct landlog *log;
+    const struct log_entry *entry;
+    uint32_t n = 0;
+    ck_assert_int_eq(landlog_open(&h.forge.repo, &h.forge.project, UINT64_MAX, &log), OK);
+    while (landlog_next(log, &entry) == OK) {
+        if (entry->position <= ask->since || entry->verdict != VERDICT_LANDED ||
+            !path_log_touches(entry, ask->path) || n == ask->max)
+            continue;
+        ck_assert_uint_lt(n, got->n);
+        const struct log_entry *found = &got->landings[n++];
+        ck_assert_uint_eq(found->position, entry->position);
+        ck_assert(id16_equal(&found->session, &entry->session));
+        ck_assert_uint_ge(found->n_effects, 1);
+        for (uint32_t i = 0; i < found->n_effects; i++)
+            ck_assert(bytes_equal(found->effects[i].path, ask->path) ||
+                      path_below(found->effects[i].path, ask->path));
+    }
+    ck_assert_uint_eq(n, got->n);
+    landlog_close(log);
+}
+
+START_TEST(each_path_has_its_own_since)
+{
+    begin("each_path_has_its_own_since", 320);
+    static const char *const paths[] = {"d0/e0/f0", "d1/e3/f10", "d2", "", "wide", "never/was"};
+    uint64_t head = forge_position(&h.forge);
+    for (unsigned round = 0; round < 20; round++) {
+        struct touched_ask asks[ARRAY_LEN(paths)] = {0};
+        for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+            asks[i] = (struct touched_ask){.path = bytes_str(paths[i]),
+                                           .since = chance_below(&h.chance, head + 2),
+                                           .max = 1 + (uint32_t)chance_below(&h.chance, 20)};
+        struct touched *got = ask(asks, ARRAY_LEN(asks));
+        for (size_t i = 0; i < ARRAY_LEN(asks); i++)
+            check_below(&asks[i], &got[i]);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(a_path_itself_is_not_what_lies_below)
+{
+    begin("a_path_itself_is_not_what_lies_below", 120);
+    struct touched_ask asks[] = {
+        {.what = TOUCHED_ITSELF, .path = bytes_str("d0"), .max = 1},
+        {.what = TOUCHED_BELOW, .path = bytes_str("d0"), .max = 1},
+        {.what = TOUCHED_ITSELF, .path = bytes_str("wide/name7"), .max = 9},
+    };
+    struct touched *got = ask(asks, ARRAY_LEN(asks));
+    ck_assert_uint_eq(got[0].n, 0);
+    ck_assert_uint_eq(got[1].n, 1);
+    ck_assert_uint_eq(got[2].n, 1);
+    ck_assert_uint_eq(got[2].landings[0].position, 1);
+    ck_assert_uint_eq(got[2].landings[0].n_effects, 1);
+    ck_assert(bytes_equal(got[2].landings[0].effects[0].path, bytes_str("wide/name7")));
+    end();
+}
+END_TEST
+
+START_TEST(keys_are_asked_as_they_are)
+{
+    begin("keys_are_asked_as_they_are", 120);
+    struct touched_ask first = {
+        .what = TOUCHED_ITSELF, .path = bytes_str("wide/name7"), .max = 1};
+    const struct log_entry *landing = ask(&first, 1)->landings;
+    struct touched_ask asks[] = {
+        {.what = TOUCHED_KEY, .key = rollup_key_session(&landing->session), .max = 5},
+        {.what = TOUCHED_KEY, .key = rollup_key_content(&landing->effects->hash), .max = 500},
+        {.what = TOUCHED_KEY, .key = rollup_key_path(bytes_str("wide")), .max = 5},
+        {.what = TOUCHED_KEY, .key = 5, .max = 5},
+        {.what = TOUCHED_KEY, .key = rollup_key_path(bytes_str("wide")), .since = 1, .max = 5},
+    };
+    struct touched *got = ask(asks, ARRAY_LEN(asks));
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_uint_ge(got[i].n, 1);
+        const struct log_entry *last = &got[i].landings[got[i].n - 1];
+        ck_assert_uint_eq(last->position, 1);
+        ck_assert_uint_eq(last->n_effects, 1500);
+    }
+    ck_assert_uint_eq(got[3].n + got[4].n, 0);
+    end();
+}
+END_TEST
+
+START_TEST(of_no_project_nothing_is_told)
+{
+    begin("of_no_project_nothing_is_told", 0);
+    struct touched_ask ask_one = {.path = bytes_str("a"), .max = 1};
+    struct touched *out;
+    uint64_t at;
+    struct id16 none = {{1}};
+    ck_assert_int_eq(touched_since(&h.forge.repo, &none, &ask_one, 1, &arena, &out, &at),
+                     ERR_NOT_FOUND);
+    ck_assert_uint_eq(ask(&ask_one, 1)->n, 0);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        each_path_has_its_own_since,
+        a_path_itself_is_not_what_lies_below,
+        keys_are_asked_as_they_are,
+        of_no_project_nothing_is_told,
+    };
+    return suite_run("touched", tests, ARRAY_LEN(tests));
+}
