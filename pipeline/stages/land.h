@@ -100,10 +100,10 @@ struct request {
     bool answered; /* by the chain, or dropped */
     bool ends;     /* when it is answered or decided: what follows in the series is not tried */
     bool decided;  /* by the batch under way */
-    bool postponed;    /* the store has failed it: not in this round */
-    bool far;          /* whether it was answered is still to be looked up, far back */
-    bool lost;         /* nobody can tell whether it was answered */
-    const char *unfit; /* the reason to refuse it: applying it has failed; NULL: none */
+    bool postponed; /* the store has failed it: not in this round */
+    bool far;       /* whether it was answered is still to be looked up, far back */
+    bool lost;      /* nobody can tell whether it was answered */
+    int unfit;      /* what applying it has failed with: it is refused; 0: nothing */
 };
 
 /* One project's share of a round. */
@@ -148,13 +148,6 @@ struct land {
     struct arena arena;
     bool complete; /* all of the shard's queue is at hand: what is not in it has not come */
 };
-
-/* Whether the store has failed: later it may do better. Any other error is about what was
- * read. */
-static inline bool land_store_failed(int err)
-{
-    return err == ERR_AGAIN || err == ERR_UNKNOWN || err == ERR_DENIED;
-}
 
 /* Whether this round can still answer it. */
 static inline bool request_is_open(const struct request *r)

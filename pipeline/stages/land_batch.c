@@ -2,8 +2,7 @@
  * build one tree object out of all answers, and make it true with one conditional put of the
  * head. */
 #include "formats/base/hex.h"
-#include "pipeline/repo/conflict.h"
-#include "pipeline/repo/content/blob_store.h"
+#include "pipeline/repo/judge.h"
 #include "pipeline/repo/put_once.h"
 #include "pipeline/repo/tree/snapshot.h"
 #include "pipeline/stages/land.h"
@@ -124,20 +123,11 @@ static int refuse(struct attempt *a, struct request *r, const char *reason, cons
     return answer_add(a, r, &landing);
 }
 
-/* Reasons of refusal that are found out by trying. */
-static const char damaged[] = "damaged";
-static const char limit[] = "limit";
-
-static int refuse_unfit(struct attempt *a, struct request *r, const char *reason)
+static int refuse_unfit(struct attempt *a, struct request *r, int err)
 {
-    return refuse(a, r, reason,
-                  reason == limit ? "what the session makes of the tree would be over a limit"
-                                  : "a part of the tree that the session needs is damaged");
-}
-
-static const char *unfit(int err)
-{
-    return err == ERR_LIMIT ? limit : damaged;
+    struct landing landing;
+    judge_unfit(err, &landing);
+    return answer_add(a, r, &landing);
 }
 
 /* A request of another than the session's owner: dropped, without an answer. */
@@ -185,43 +175,6 @@ static bool request_overdue(const struct attempt *a, const struct request *r)
 }
 
 /* --- landing one session --- */
-
-/* Whether everything that the writes name is there: 0, or ERR_NOT_FOUND with a reason. */
-static int contents_check(struct attempt *a, const struct session_view *view,
-                          const char **reason, const char **detail)
-{
-    struct hash *blobs = arena_array(&a->arena, view->n_effects, struct hash);
-    size_t n = 0;
-    for (size_t i = 0; i < view->n_effects; i++) {
-        const struct effect *e = &view->effects[i];
-        if (e->kind != EFFECT_WRITE)
-            continue;
-        if (e->content.carrier == CARRIER_BLOB || e->content.carrier == CARRIER_MANIFEST)
-            blobs[n++] = e->content.hash;
-        if (e->content.carrier != CARRIER_SOURCE)
-            continue;
-        struct entry source;
-        int err = tree_edit_find(a->edit, e->source.len > 0 ? e->source : e->path, &source);
-        if (err != OK && err != ERR_NOT_FOUND)
-            return err;
-        if (err == ERR_NOT_FOUND || !hash_equal(&source.hash, &e->content.hash)) {
-            *reason = "source_missing";
-            *detail = "a write keeps the content of a path that does not hold it";
-            return ERR_NOT_FOUND;
-        }
-    }
-    bool *missing = arena_array(&a->arena, n, bool);
-    int err = n == 0 ? OK : blob_missing(a->land->repo, &a->round->project, blobs, n, missing);
-    for (size_t i = 0; err == OK && i < n; i++) {
-        if (missing[i]) {
-            *reason = "blob_missing";
-            *detail = arena_printf(&a->arena, "content %s has not been uploaded",
-                                   hash_hex(&blobs[i]).s);
-            return ERR_NOT_FOUND;
-        }
-    }
-    return err;
-}
 
 /* Moves inline contents into the tree object: the records then say where they lie. */
 static int contents_place(struct attempt *a, struct session *session)
@@ -278,31 +231,14 @@ static int land_session(struct attempt *a, struct request *r, struct session *se
 static int decide_session(struct attempt *a, struct request *r, struct session *session)
 {
     struct session_view view;
+    struct landing landing;
     session_view(session, &a->arena, &view);
-    if (view.start == NULL)
-        return refuse(a, r, "start_missing", "the request does not name the session's start");
-    struct conflict_list conflicts;
-    int err = conflict_check(a->edit, &view, &a->arena, &conflicts);
-    if (err == ERR_INVALID)
-        return refuse(a, r, "path_clash",
-                      "the session writes a path below another that it writes");
-    if (err == OK && conflicts.n > 0) {
-        struct landing landing = {.verdict = VERDICT_CONFLICTED,
-                                  .reason = bytes_str("conflict"),
-                                  .n_conflicts = conflicts.n,
-                                  .n_listed = conflicts.n_listed,
-                                  .conflicts = conflicts.conflicts};
-        return answer_add(a, r, &landing);
-    }
-    const char *reason = "content_missing";
-    const char *detail = "a content that the session names is not there";
-    if (err == OK)
-        err = contents_check(a, &view, &reason, &detail);
-    if (err == ERR_NOT_FOUND)
-        return refuse(a, r, reason, detail);
-    if (err != OK && !land_store_failed(err))
-        return refuse_unfit(a, r, unfit(err));
-    return err != OK ? err : land_session(a, r, session);
+    int err =
+        judge_session(a->land->repo, &a->round->project, a->edit, &view, &a->arena, &landing);
+    if (err != OK)
+        return judge_store_failed(err) ? err : refuse_unfit(a, r, err);
+    return landing.verdict == VERDICT_LANDED ? land_session(a, r, session)
+                                             : answer_add(a, r, &landing);
 }
 
 /* --- one request --- */
@@ -383,7 +319,7 @@ static int decide(struct attempt *a, struct request *r)
     }
     if (answer.closed || r->work->closing)
         return refuse(a, r, "session_closed", "the session has been answered before");
-    if (r->unfit != NULL)
+    if (r->unfit != OK)
         return refuse_unfit(a, r, r->unfit);
     return r->item == NULL ? decide_abandon(a, r) : decide_land(a, r);
 }
@@ -396,7 +332,7 @@ static int decide_failed(struct attempt *a, struct request *r, int err)
     bool full = err == ERR_LIMIT && a->decided > 0;
     a->redo = a->half;
     a->series_waits = true;
-    if (land_store_failed(err)) {
+    if (judge_store_failed(err)) {
         r->postponed = true;
         if (a->round->err == OK)
             a->round->err = err;
@@ -406,7 +342,7 @@ static int decide_failed(struct attempt *a, struct request *r, int err)
     if (full)
         a->decided_max = a->decided;
     else if (a->half)
-        r->unfit = unfit(err);
+        r->unfit = err;
     return full || a->half ? OK : err;
 }
 
@@ -497,7 +433,7 @@ static int commit(struct attempt *a, bool *sealing)
     int err = tree_edit_seal(a->edit, &a->build, &root, &footer);
     if (err == OK)
         err = tree_build_finish(&a->build, buf_bytes(&root), &footer, &tree);
-    *sealing = err != OK && !land_store_failed(err);
+    *sealing = err != OK && !judge_store_failed(err);
     struct key key = key_tree(&a->round->project, &tree);
     if (err == OK)
         err = put_once(land->repo, key.s, buf_bytes(&a->build.bytes));
@@ -526,7 +462,7 @@ static int commit_failed(struct attempt *a, int err, bool sealing, size_t *decid
         if (a->decided == 1 && a->landed == 0)
             return err;
         if (a->landed == 1)
-            a->last_landed->unfit = unfit(err);
+            a->last_landed->unfit = err;
         *decided_max = a->landed == 1 ? 1 : (a->decided + 1) / 2;
         return OK;
     }

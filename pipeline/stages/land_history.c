@@ -1,6 +1,7 @@
 /* Has it been answered already? What the window of answers does not tell is read here, before a
  * batch is begun or after all that can be is committed, so that no batch waits for it. */
 #include "formats/base/hex.h"
+#include "pipeline/repo/judge.h"
 #include "pipeline/stages/land.h"
 #include "pipeline/sys/log.h"
 
@@ -91,7 +92,7 @@ void land_history_far(struct land *land, struct project_round *round, bool *more
         err = answered_look_up(answered, sessions, n, LOOK_ENTRIES_MAX);
     if (err == OK)
         round->looked = true;
-    else if (!land_store_failed(err))
+    else if (!judge_store_failed(err))
         unknown_lose(land, round, err);
     else if (round->err == OK)
         round->err = err;

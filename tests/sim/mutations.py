@@ -186,8 +186,9 @@ MUTATIONS = [
      [("        return a->hlc < b->hlc ? a : b;\n", "        return a->hlc > b->hlc ? a : b;\n")]),
 
     ("sources_unchecked", "whether the content that a session names is there is not looked at",
-     LAND,
-     [("        err = contents_check(a, &view, &reason, &detail);\n", "        err = OK;\n")]),
+     "pipeline/repo/judge.c",
+     [("    return contents_check(&j, out);\n",
+       "    (void)!contents_check(&j, out);\n    *out = (struct landing){.verdict = VERDICT_LANDED};\n    return OK;\n")]),
 
     ("guards_unchecked", "guards are not checked", "pipeline/repo/conflict.c",
      [("    for (size_t i = 0; i < view->n_guards; i++) {\n        int err = guard_check",
