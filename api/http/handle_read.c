@@ -3,14 +3,15 @@
 #include <stdlib.h>
 
 #include "api/http/content_source.h"
+#include "api/http/http_values.h"
 #include "api/http/route.h"
 #include "api/http/session_json.h"
 #include "formats/base/hex.h"
-#include "formats/path.h"
+#include "pipeline/repo/history/path_log.h"
 
 #define LIST_DEFAULT 1000u
 #define LIST_MOST    10000u
-/* Log entries that one request looks at when it filters by path. */
+/* Log entries that one request looks at. */
 #define LOG_SCAN_MAX 1000000u
 /* A page ends early when it has grown to this. */
 #define LOG_PAGE_BYTES (8u * MIB)
@@ -153,16 +154,6 @@ void handle_diff(struct request *r)
 
 /* --- the log --- */
 
-static bool touches(const struct log_entry *entry, struct bytes path)
-{
-    for (uint32_t i = 0; path.len > 0 && i < entry->n_effects; i++) {
-        struct bytes touched = entry->effects[i].path;
-        if (bytes_equal(touched, path) || path_below(touched, path))
-            return true;
-    }
-    return path.len == 0;
-}
-
 /* A page of the log, and where the next one begins: at a position, and behind the first `skip`
  * of what is filed under it. */
 struct log_page {
@@ -200,11 +191,45 @@ static int log_write(struct landlog *log, struct log_page *page, struct json_wri
             page->next_skip = passed - 1;
             return OK;
         }
-        if (!(page->all || entry->verdict == VERDICT_LANDED) || !touches(entry, page->path))
+        if (!page->all && entry->verdict != VERDICT_LANDED)
             continue;
-        log_entry_to_json(w, entry);
+        log_entry_to_json(w, entry, page->path);
         written++;
     }
+}
+
+/* The landings that changed `page->path`, of a window of positions: where no rollup helps, each
+ * of them is looked at. */
+static int path_log_write(struct request *r, struct log_page *page, uint64_t before,
+                          struct json_writer *w)
+{
+    struct head head;
+    int err = chain_head(r->repo, &r->project, &head, NULL);
+    if (err != OK)
+        return err;
+    uint64_t upto = before < head.position ? before : head.position;
+    page->next = log_window_before(upto, LOG_SCAN_MAX);
+    if (upto == 0)
+        return OK;
+    struct path_log *log;
+    err = path_log_open(r->repo, &r->project, page->path, page->next + 1, upto, &log);
+    if (err != OK)
+        return err;
+    uint64_t written = 0;
+    const struct log_entry *entry;
+    while (err == OK) {
+        err = path_log_next(log, &entry);
+        if (err != OK)
+            break;
+        log_entry_to_json(w, entry, page->path);
+        if (++written == page->limit || w->out->len >= LOG_PAGE_BYTES) {
+            page->next = entry->position - 1;
+            break;
+        }
+    }
+    path_log_close(log);
+    page->more = page->next > 0;
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 static bool log_asked(struct request *r, struct log_page *page, uint64_t *before)
@@ -222,23 +247,30 @@ static bool log_asked(struct request *r, struct log_page *page, uint64_t *before
            request_u64(r, "skip", UINT32_MAX, 0, &page->skip);
 }
 
+static int whole_log_write(struct request *r, struct log_page *page, uint64_t before,
+                           struct json_writer *w)
+{
+    struct landlog *log;
+    int err = landlog_open(r->repo, &r->project, before, &log);
+    if (err != OK)
+        return err;
+    err = log_write(log, page, w);
+    landlog_close(log);
+    return err;
+}
+
 void handle_log(struct request *r)
 {
     struct log_page page = {0};
     uint64_t before;
-    struct landlog *log;
     if (!log_asked(r, &page, &before))
         return;
-    int err = landlog_open(r->repo, &r->project, before, &log);
-    if (err != OK) {
-        respond_failure(r, err, "the log");
-        return;
-    }
     struct json_writer w;
     respond_json(r, 200, &w);
     jwr_array(&w, "entries");
-    err = log_write(log, &page, &w);
-    landlog_close(log);
+    /* What landed nothing changed no path. */
+    int err = page.path.len > 0 ? path_log_write(r, &page, before, &w)
+                                : whole_log_write(r, &page, before, &w);
     if (err != OK) {
         respond_failure(r, err, "the log");
         return;

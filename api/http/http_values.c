@@ -146,3 +146,8 @@ uint64_t json_cost(struct bytes text)
     }
     return cost;
 }
+
+uint64_t log_window_before(uint64_t upto, uint64_t most)
+{
+    return upto > most ? upto - most : 0;
+}

@@ -39,4 +39,7 @@ bool url_has_nul(const char *raw);
  * it. The text need not be well-formed. */
 uint64_t json_cost(struct bytes text);
 
+/* The position that the window of the `most` newest positions up to `upto` begins behind. */
+uint64_t log_window_before(uint64_t upto, uint64_t most);
+
 #endif

@@ -29,7 +29,9 @@ void seen_to_json(struct json_writer *, const char *name, const struct seen *);
 /* An entry of a tree, or null. */
 void entry_to_json(struct json_writer *, const char *name, const struct entry *);
 void landing_to_json(struct json_writer *, const char *name, const struct landing *);
-void log_entry_to_json(struct json_writer *, const struct log_entry *);
+/* Of the effects with `path` (empty: all of them) those on it and below it, and what is gone.
+ */
+void log_entry_to_json(struct json_writer *, const struct log_entry *, struct bytes path);
 /* All of a session as it stands. */
 void session_to_json(struct json_writer *, const struct session_current *, struct arena *);
 /* The line that a list has for a session. */

@@ -1,5 +1,7 @@
 #include "api/http/session_json.h"
 
+#include "formats/path.h"
+
 const char *kind_name(enum kind kind)
 {
     switch (kind) {
@@ -108,7 +110,14 @@ static const char *effect_name(enum effect_kind kind)
     return "write";
 }
 
-void log_entry_to_json(struct json_writer *w, const struct log_entry *entry)
+/* What is gone is said with every path: it may be where the path's content was before. */
+static bool effect_wanted(const struct log_effect *e, struct bytes path)
+{
+    return path.len == 0 || e->kind != EFFECT_WRITE || bytes_equal(e->path, path) ||
+           path_below(e->path, path);
+}
+
+void log_entry_to_json(struct json_writer *w, const struct log_entry *entry, struct bytes path)
 {
     jwr_object(w, NULL);
     jwr_u64(w, "position", entry->position);
@@ -124,6 +133,8 @@ void log_entry_to_json(struct json_writer *w, const struct log_entry *entry)
     jwr_array(w, "effects");
     for (uint32_t i = 0; i < entry->n_effects; i++) {
         const struct log_effect *e = &entry->effects[i];
+        if (!effect_wanted(e, path))
+            continue;
         jwr_object(w, NULL);
         jwr_str(w, "op", effect_name(e->kind));
         jwr_text(w, "path", e->path);

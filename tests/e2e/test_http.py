@@ -83,6 +83,52 @@ def test_tree_files_diff_log(directory):
         assert whole.body[:4] == b"MTRO" and whole.body[-4:] == b"MTRE" and "immutable" in whole.headers["Cache-Control"]
 
 
+def test_log_of_a_path(directory):
+    with start(directory) as s:
+        p = s.port
+
+        def log(query):
+            return request(p, "GET", "/projects/demo/log?" + query).json
+
+        def positions(query):
+            return [e["position"] for e in log(query)["entries"]]
+
+        def pages(query):
+            """All positions, page by page, while others land."""
+            found, cursor = [], ""
+            for number in range(99):
+                page = log(query + cursor)
+                found.append([e["position"] for e in page["entries"]])
+                land(p, "demo", [write("src/deep/a", f"meanwhile {number}")])
+                if "next" not in page:
+                    return found
+                cursor = f"&before={page['next']}"
+            raise AssertionError(found)
+
+        land(p, "demo", [write("src/deep/a", "1"), write("src/b", "1"), write("other", "1")])  # 1
+        for text in "2345":
+            land(p, "demo", [write("src/deep/a", text)])                                       # 2 to 5
+        land(p, "demo", [write("src/b", "6"), {"op": "delete", "path": "other"}])              # 6
+        land(p, "demo", [write("srcs", "7")])                                                  # 7
+        assert positions("path=src/deep/a") == positions("path=src/deep") == [5, 4, 3, 2, 1]
+        assert positions("path=src") == [6, 5, 4, 3, 2, 1] and positions("path=src/b") == [6, 1]
+        assert positions("path=other") == [6, 1]  # it is gone, and was there
+        assert positions("path=") == positions("") == [7, 6, 5, 4, 3, 2, 1]
+        assert log("path=never/was") == {"entries": []} and log("path=other/below") == {"entries": []}
+        assert positions("path=src&before=4") == [4, 3, 2, 1] and positions("path=src&before=0") == []
+        assert positions("path=src&before=999999") == [6, 5, 4, 3, 2, 1]
+        assert positions("path=src&all=1") == positions("path=src")
+        effects = [(e["op"], e["path"]) for e in log("path=src/b")["entries"][0]["effects"]]
+        assert effects == [("delete", "other"), ("write", "src/b")], effects
+        assert [e["path"] for e in log("path=src/deep")["entries"][-1]["effects"]] == ["src/deep/a"]
+        assert len(log("before=1")["entries"][0]["effects"]) == 3
+        assert pages("path=src&limit=2") == [[6, 5], [4, 3], [2, 1]], pages("path=src&limit=2")
+        for bad, code in (("path=/a", "bad_path"), ("path=a/../b", "bad_path"), ("path=a//b", "bad_path"), ("path=.git/x", "bad_path"),
+                          ("path=a&limit=0", "bad_query"), ("path=a&before=x", "bad_query"), ("path=a&before=-1", "bad_query")):
+            answer = request(p, "GET", "/projects/demo/log?" + bad)
+            assert answer.status in (400, 422) and answer.code == code, (bad, answer.status, answer.body)
+
+
 def test_session_over_its_life(directory):
     with start(directory) as s:
         p = s.port
@@ -280,5 +326,5 @@ def test_only_loopback(directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_projects, test_tree_files_diff_log, test_session_over_its_life, test_retry_and_series, test_blobs,
+    forge.main([test_projects, test_tree_files_diff_log, test_log_of_a_path, test_session_over_its_life, test_retry_and_series, test_blobs,
                 test_everything_wrong, test_idle_and_slow_connections, test_metrics_count, test_only_loopback])

@@ -168,12 +168,23 @@ START_TEST(cost_of_values)
 }
 END_TEST
 
+START_TEST(windows_of_the_log)
+{
+    ck_assert_uint_eq(log_window_before(0, 10), 0);
+    ck_assert_uint_eq(log_window_before(9, 10), 0);
+    ck_assert_uint_eq(log_window_before(10, 10), 0);
+    ck_assert_uint_eq(log_window_before(11, 10), 1);
+    ck_assert_uint_eq(log_window_before(UINT64_MAX, 10), UINT64_MAX - 10);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         ranges_that_are_given, ranges_beyond_the_end,   ranges_that_are_passed_over,
         entity_tags_in_a_list, entity_tags_for_a_range, times_to_wait,
         media_types,           addresses_with_a_nul,    cost_of_values,
+        windows_of_the_log,
     };
     return suite_run("http_values", tests, ARRAY_LEN(tests));
 }
