@@ -10,8 +10,10 @@
  *
  * What a question costs, where nothing is found: a list a level, and for each level one read
  * for each object at the ends of the run that is asked about (at most two where all are full;
- * while the newest group of a hundred fills up, it is in at most six parts). Names and sizes
- * are listed when they are needed first and kept for as long as the reader is open. */
+ * while the newest group of a hundred fills up, it is in at most six parts). Of several keys
+ * asked at once each may want a sector of its own, and these are read side by side; of a small
+ * object all of it is read for all of them. Names and sizes are listed when they are needed
+ * first and kept for as long as the reader is open. */
 #ifndef PIPELINE_REPO_HISTORY_ROLLUP_READ_H
 #define PIPELINE_REPO_HISTORY_ROLLUP_READ_H
 
@@ -21,6 +23,14 @@
 struct rollup_range {
     uint64_t from; /* positions [from, end) */
     uint64_t end;
+    uint64_t asks; /* bit i: it is about ask i; bit 0 where one key was asked for */
+};
+
+#define ROLLUP_ASKS_MAX 64u /* keys that are asked for at once */
+
+struct rollup_asked {
+    uint64_t key;
+    uint64_t from; /* earlier positions are of no interest to it */
 };
 
 /* One thread at a time. */
@@ -33,6 +43,13 @@ void rollup_reader_close(struct rollup_reader *);
 /* Begins a question (and forgets the one before): which of the positions [from, end) may have
  * to do with the key? Position 0 is that of the answers before the first landing. */
 void rollup_reader_ask(struct rollup_reader *, uint64_t key, uint64_t from, uint64_t end);
+/* The same with up to ROLLUP_ASKS_MAX keys, each with a `from` of its own. A range that is
+ * about several of them begins where the least `from` of these lets it. */
+void rollup_reader_ask_many(struct rollup_reader *, const struct rollup_asked *asks, size_t n,
+                            uint64_t end);
+/* Of the question at hand, ask number `ask` has found what it was for: nothing more is read for
+ * it. */
+void rollup_reader_drop(struct rollup_reader *, unsigned ask);
 /* The next older range: a hundred positions or less, more where no filter says anything. False
  * when there is none left: what was not given has nothing to do with the key. */
 bool rollup_reader_next(struct rollup_reader *, struct rollup_range *out);
