@@ -331,23 +331,16 @@ int chain_tip(struct repo *repo, const struct id16 *project, const struct head *
     return OK;
 }
 
-int chain_find(struct repo *repo, const struct id16 *project, const struct head *head,
-               uint64_t position, const struct batch **out)
+int chain_find_from(struct repo *repo, const struct id16 *project, const struct batch *from,
+                    uint64_t position, const struct batch **out)
 {
-    const struct batch *batch;
-    int err = chain_tip(repo, project, head, &batch);
-    if (err != OK)
-        return err;
-    if (position > head->position) {
-        chain_drop(repo, batch);
-        return ERR_INVALID;
-    }
+    const struct batch *batch = from;
     /* Every step goes to a batch with a lower number, so this ends; footers name ancestors at
      * growing distances, so it ends soon. */
     const struct ancestor *next = footer_toward(&batch->footer, position);
     while (next != NULL) {
         const struct batch *older;
-        err = chain_batch(repo, project, &next->tree, &older);
+        int err = chain_batch(repo, project, &next->tree, &older);
         bool agrees = err == OK && next->batch < batch->footer.batch &&
                       older->footer.batch == next->batch &&
                       older->footer.position == next->position;
@@ -363,6 +356,20 @@ int chain_find(struct repo *repo, const struct id16 *project, const struct head 
     }
     *out = batch;
     return OK;
+}
+
+int chain_find(struct repo *repo, const struct id16 *project, const struct head *head,
+               uint64_t position, const struct batch **out)
+{
+    const struct batch *tip;
+    int err = chain_tip(repo, project, head, &tip);
+    if (err != OK)
+        return err;
+    if (position > head->position) {
+        chain_drop(repo, tip);
+        return ERR_INVALID;
+    }
+    return chain_find_from(repo, project, tip, position, out);
 }
 
 struct tree chain_tree(struct repo *repo, const struct id16 *project, const struct batch *batch)

@@ -61,6 +61,11 @@ int chain_verify(struct repo *, const struct id16 *project, const struct head *)
 int chain_find(struct repo *, const struct id16 *project, const struct head *,
                uint64_t position, const struct batch **out) MUST_USE;
 
+/* The same from a batch back, for a position that it or an older one has made. Drops `from`
+ * also on error. */
+int chain_find_from(struct repo *, const struct id16 *project, const struct batch *from,
+                    uint64_t position, const struct batch **out) MUST_USE;
+
 /* The tree after a batch. */
 struct tree chain_tree(struct repo *, const struct id16 *project, const struct batch *);
 

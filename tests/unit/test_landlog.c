@@ -1,5 +1,7 @@
 #include "pipeline/repo/history/landlog.h"
 
+#include <stdlib.h>
+
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
@@ -7,6 +9,8 @@
 #include "pipeline/repo/history/landlog_segment.h"
 #include "pipeline/stages/stages.h"
 #include "tests/support/build_chain.h"
+#include "tests/support/chance.h"
+#include "tests/support/log_maker.h"
 #include "tests/support/suite.h"
 
 /* Makes all segments that are due. */
@@ -20,6 +24,17 @@ static void append(struct build_chain *bc)
     stage->close(stage);
 }
 
+static void entry_print(const struct log_entry *entry, struct buf *out)
+{
+    buf_printf(out, "%llu %s %s %s", (unsigned long long)entry->position,
+               verdict_name(entry->verdict), id16_hex(&entry->session).s,
+               hash_hex(&entry->tree).s);
+    for (uint32_t i = 0; i < entry->n_effects; i++)
+        buf_printf(out, " %.*s", (int)entry->effects[i].path.len,
+                   (const char *)entry->effects[i].path.data);
+    buf_append(out, "\n", 1);
+}
+
 /* What a reader gets, newest first: a line an entry. Gives the reader's last error. */
 static int log_text(struct build_chain *bc, uint64_t before, struct buf *out)
 {
@@ -28,15 +43,8 @@ static int log_text(struct build_chain *bc, uint64_t before, struct buf *out)
     int err = landlog_open(&bc->repo, &bc->project, before, &log);
     if (err != OK)
         return err;
-    while ((err = landlog_next(log, &entry)) == OK) {
-        buf_printf(out, "%llu %s %s %s", (unsigned long long)entry->position,
-                   verdict_name(entry->verdict), id16_hex(&entry->session).s,
-                   hash_hex(&entry->tree).s);
-        for (uint32_t i = 0; i < entry->n_effects; i++)
-            buf_printf(out, " %.*s", (int)entry->effects[i].path.len,
-                       (const char *)entry->effects[i].path.data);
-        buf_append(out, "\n", 1);
-    }
+    while ((err = landlog_next(log, &entry)) == OK)
+        entry_print(entry, out);
     landlog_close(log);
     return err == ERR_NOT_FOUND ? OK : err;
 }
@@ -88,6 +96,138 @@ START_TEST(log_is_the_same_with_and_without_segments)
         buf_release(&plain[i]);
     }
     build_chain_release(&bc);
+}
+END_TEST
+
+/* ---- runs ---- */
+
+/* Of `all`, the whole log as text, the lines of positions [from, end). */
+static void lines_between(struct bytes all, uint64_t from, uint64_t end, struct buf *out)
+{
+    for (size_t at = 0; at < all.len;) {
+        const uint8_t *line = all.data + at;
+        const uint8_t *stop = memchr(line, '\n', all.len - at);
+        ck_assert_ptr_nonnull(stop);
+        size_t len = (size_t)(stop - line) + 1;
+        uint64_t position = strtoull((const char *)line, NULL, 10);
+        if (position >= from && position < end)
+            buf_append(out, line, len);
+        at += len;
+    }
+}
+
+/* Runs from the newest on, some of them side by side, some empty, some far apart. */
+static void runs_check(struct build_chain *bc, struct chance *chance, struct bytes all)
+{
+    AUTO_BUF want = {0};
+    AUTO_BUF got = {0};
+    struct landlog *log;
+    uint64_t end = bc->head.position + 2;
+    ck_assert_int_eq(landlog_open(&bc->repo, &bc->project, UINT64_MAX, &log), OK);
+    while (end > 0) {
+        const struct log_entry *entry;
+        int err;
+        if (chance_below(chance, 3) > 0)
+            end -= chance_below(chance, end < 300 ? end : 300);
+        uint64_t from = end - chance_below(chance, end < 80 ? end + 1 : 80);
+        lines_between(all, from, end, &want);
+        ck_assert_int_eq(landlog_run(log, from, end), OK);
+        while ((err = landlog_next(log, &entry)) == OK)
+            entry_print(entry, &got);
+        ck_assert_int_eq(err, ERR_NOT_FOUND);
+        ck_assert_int_eq(landlog_next(log, &entry), ERR_NOT_FOUND);
+        end = end == from ? from - (from > 0) : from;
+    }
+    landlog_close(log);
+    ck_assert(bytes_equal(buf_bytes(&want), buf_bytes(&got)));
+}
+
+START_TEST(runs_are_what_the_whole_log_has_there)
+{
+    struct build_chain bc;
+    struct chance chance;
+    AUTO_BUF all = {0};
+    chance_init(&chance, "runs_are_what_the_whole_log_has_there");
+    build_chain_init(&bc);
+    mixed(&bc, 120);
+    ck_assert_int_eq(log_text(&bc, UINT64_MAX, &all), OK);
+    for (unsigned i = 0; i < 20; i++)
+        runs_check(&bc, &chance, buf_bytes(&all));
+    append(&bc);
+    mixed(&bc, 1230);
+    buf_clear(&all);
+    ck_assert_int_eq(log_text(&bc, UINT64_MAX, &all), OK);
+    for (unsigned i = 0; i < 10; i++)
+        runs_check(&bc, &chance, buf_bytes(&all));
+    append(&bc);
+    build_chain_cold(&bc);
+    for (unsigned i = 0; i < 50; i++)
+        runs_check(&bc, &chance, buf_bytes(&all));
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* A run in the middle of a long log, however much lies around it. */
+START_TEST(a_run_costs_a_few_requests)
+{
+    static const struct {
+        uint64_t from;
+        uint64_t end;
+        uint64_t gets; /* of segments */
+    } cases[] = {
+        {41, 42, 1},       {0, 1, 1},         {500, 1500, 2},
+        {95990, 96010, 2}, {99920, 99921, 2}, {99301, 99401, 1},
+    };
+    struct log_maker m;
+    log_maker_init(&m, 5, 2, 1000);
+    log_maker_grow(&m, 99401);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct landlog *log;
+        const struct log_entry *entry;
+        uint64_t n = 0;
+        /* No tree object lies below, so nothing of the chain may be read. */
+        (void)build_chain_counts(&m.bc);
+        ck_assert_int_eq(landlog_open(&m.bc.repo, &m.bc.project, 99400, &log), OK);
+        ck_assert_uint_eq(landlog_end(log), 99401);
+        ck_assert_int_eq(landlog_run(log, cases[i].from, cases[i].end), OK);
+        while (landlog_next(log, &entry) == OK) {
+            ck_assert_uint_ge(entry->position, cases[i].from);
+            ck_assert_uint_lt(entry->position, cases[i].end);
+            n++;
+        }
+        struct trace_counts counts = build_chain_counts(&m.bc);
+        bool is_there = cases[i].from < m.end;
+        ck_assert(is_there == (n > 0));
+        ck_assert_uint_eq(counts.lists, 1);
+        ck_assert_uint_eq(counts.gets[TRACE_HEAD], 1);
+        ck_assert_uint_eq(counts.gets[TRACE_LOG], is_there ? cases[i].gets : 0);
+        ck_assert_uint_eq(counts.gets[TRACE_TREE], 0);
+        landlog_close(log);
+    }
+    log_maker_release(&m);
+}
+END_TEST
+
+/* The head is far beyond the log's end: a list for each factor of ten that lies between. */
+START_TEST(a_log_that_is_behind_is_found)
+{
+    struct log_maker m;
+    log_maker_init(&m, 5, 0, 10);
+    log_maker_grow(&m, 2301);
+    static const uint64_t heads[] = {2301, 2900, 3500, 13000, 140000, 2000000};
+    static const uint64_t lists[] = {1, 1, 1, 2, 4, 5};
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        AUTO(arena_release) struct arena arena = {0};
+        struct landlog_segment_ref *segments;
+        size_t n;
+        (void)build_chain_counts(&m.bc);
+        ck_assert_int_eq(
+            landlog_newest(&m.bc.repo, &m.bc.project, heads[i], &arena, &segments, &n), OK);
+        ck_assert_uint_gt(n, 0);
+        ck_assert_uint_eq(segments[n - 1].end, 2301);
+        ck_assert_uint_eq(build_chain_counts(&m.bc).lists, lists[i]);
+    }
+    log_maker_release(&m);
 }
 END_TEST
 
@@ -613,6 +753,9 @@ int main(void)
 {
     const TTest *const tests[] = {
         log_is_the_same_with_and_without_segments,
+        runs_are_what_the_whole_log_has_there,
+        a_run_costs_a_few_requests,
+        a_log_that_is_behind_is_found,
         log_of_an_empty_project,
         schedule_23_hole_between_segments_is_corrupt,
         foreign_names_are_no_segments,

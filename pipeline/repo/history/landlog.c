@@ -6,19 +6,21 @@ struct landlog {
     struct arena arena; /* holds the reader itself, and the list of segments */
     struct repo *repo;
     struct id16 project;
-    struct landlog_segment_ref *segments;
-    size_t n_segments;
+    struct head head;
+    struct landlog_segment_ref *newest; /* those that were listed, up to the last */
+    size_t n_newest;
     uint64_t chain_from; /* the first position that is read from the chain */
+    uint64_t from;       /* of the run */
     uint64_t upto;       /* the greatest position whose entries are still to be given */
-    bool done;           /* what is in the block is the last */
+    bool done;
 
-    const struct batch
-        *batch;         /* of the chain, to be read next; NULL: go on with the segments */
-    struct arena block; /* holds the entries of the batch or segment at hand */
+    const struct batch *batch; /* of the chain; NULL: go on with the segments */
+    struct arena block;        /* holds the entries of that batch, or of a segment */
+    bool loaded;               /* there is a block */
     struct log_entry *entries;
     size_t left;
-    uint64_t block_first; /* entries under an earlier position are in another block, too */
-    uint64_t block_upto;
+    uint64_t block_low;   /* nothing in the block is filed under an earlier position, and */
+    uint64_t block_first; /* what is filed under an earlier one is in another block, too */
 };
 
 /* ---- opening ---- */
@@ -43,46 +45,61 @@ void landlog_close(struct landlog *log)
     arena_release(&arena);
 }
 
-static int segments_list(struct landlog *log)
+const struct head *landlog_head(const struct landlog *log)
 {
-    return landlog_segments(log->repo, &log->project, &log->arena, &log->segments,
-                            &log->n_segments);
+    return &log->head;
+}
+
+uint64_t landlog_end(const struct landlog *log)
+{
+    return log->chain_from;
 }
 
 /* The newest segment reaches over the head. A damaged head says of itself that it is. */
-static int segments_over(struct landlog *log, const struct head *head)
+static int segments_over(struct landlog *log)
 {
     const struct batch *tip;
-    int err = chain_tip(log->repo, &log->project, head, &tip);
+    int err = chain_tip(log->repo, &log->project, &log->head, &tip);
     if (err != OK)
         return err;
     chain_drop(log->repo, tip);
-    const struct landlog_segment_ref *last = &log->segments[log->n_segments - 1];
+    const struct landlog_segment_ref *last = &log->newest[log->n_newest - 1];
     struct key key = key_log(&log->project, last->first, last->end);
     return damage_of(log->repo, key.s, ERR_CORRUPT);
 }
 
+static int segments_list(struct landlog *log)
+{
+    int err = landlog_newest(log->repo, &log->project, log->head.position, &log->arena,
+                             &log->newest, &log->n_newest);
+    log->chain_from = err == OK && log->n_newest > 0 ? log->newest[log->n_newest - 1].end : 0;
+    return err;
+}
+
+/* The newest batch that files anything under `upto` or before. */
+static int chain_start(struct landlog *log)
+{
+    if (log->upto < log->chain_from)
+        return OK;
+    if (log->upto >= log->head.position)
+        return chain_tip(log->repo, &log->project, &log->head, &log->batch);
+    return chain_find(log->repo, &log->project, &log->head, log->upto + 1, &log->batch);
+}
+
 static int landlog_start(struct landlog *log, uint64_t before)
 {
-    /* Segments first: what is appended after the head was read would lie beyond it. */
-    int err = segments_list(log);
+    int err = chain_head(log->repo, &log->project, &log->head, NULL);
+    if (err == OK)
+        err = segments_list(log);
+    /* What was appended after the head was read may lie beyond it, but not beyond the next. */
+    if (err == OK && log->chain_from > log->head.position)
+        err = chain_head(log->repo, &log->project, &log->head, NULL);
+    if (err == OK && log->chain_from > log->head.position)
+        err = segments_over(log);
     if (err != OK)
         return err;
-    struct head head;
-    err = chain_head(log->repo, &log->project, &head, NULL);
-    if (err != OK)
-        return err;
-    uint64_t end = log->n_segments > 0 ? log->segments[log->n_segments - 1].end : 0;
-    if (end > head.position)
-        return segments_over(log, &head);
-    log->chain_from = end;
-    log->upto = before < head.position ? before : head.position;
-    if (log->upto < end)
-        return OK;
-    /* The newest batch that files anything under `upto` or before. */
-    if (log->upto == head.position)
-        return chain_tip(log->repo, &log->project, &head, &log->batch);
-    return chain_find(log->repo, &log->project, &head, log->upto + 1, &log->batch);
+    log->upto = before < log->head.position ? before : log->head.position;
+    return chain_start(log);
 }
 
 int landlog_open(struct repo *repo, const struct id16 *project, uint64_t before,
@@ -98,7 +115,62 @@ int landlog_open(struct repo *repo, const struct id16 *project, uint64_t before,
     return OK;
 }
 
+int landlog_open_at(struct repo *repo, const struct id16 *project, const struct head *head,
+                    uint64_t before, struct landlog **out)
+{
+    struct landlog *log = landlog_new(repo, project);
+    log->head = *head;
+    log->upto = before < head->position ? before : head->position;
+    int err = segments_list(log);
+    if (err == OK)
+        err = chain_start(log);
+    if (err != OK) {
+        landlog_close(log);
+        return err;
+    }
+    *out = log;
+    return OK;
+}
+
 /* ---- the next block ---- */
+
+static void upto_lower(struct landlog *log, uint64_t position)
+{
+    log->upto = position < log->upto ? position : log->upto;
+}
+
+static void block_drop(struct landlog *log)
+{
+    arena_release(&log->block);
+    log->loaded = false;
+    log->left = 0;
+}
+
+static void chain_leave(struct landlog *log)
+{
+    chain_drop(log->repo, log->batch);
+    log->batch = NULL;
+    log->done = log->chain_from == 0;
+    if (!log->done)
+        upto_lower(log, log->chain_from - 1);
+}
+
+/* The batch before files nothing beyond this one's first position. */
+static int batch_pass(struct landlog *log)
+{
+    const struct batch *batch = log->batch;
+    const struct batch *before;
+    if (batch->footer.batch == 0 || batch->footer.first < log->chain_from) {
+        chain_leave(log);
+        return OK;
+    }
+    int err = chain_batch(log->repo, &log->project, &batch->footer.prev, &before);
+    if (err != OK)
+        return err;
+    log->batch = before;
+    chain_drop(log->repo, batch);
+    return OK;
+}
 
 static int batch_load(struct landlog *log)
 {
@@ -108,76 +180,130 @@ static int batch_load(struct landlog *log)
     if (err != OK)
         return err;
     log->left = batch->footer.n_records;
+    log->block_low = batch->footer.first;
     log->block_first = log->chain_from;
-    log->block_upto = log->upto;
-    /* The batch before files nothing beyond this one's first position. */
-    bool more = batch->footer.batch > 0 && batch->footer.first >= log->chain_from;
-    const struct batch *before = NULL;
-    if (more)
-        err = chain_batch(log->repo, &log->project, &batch->footer.prev, &before);
-    if (err != OK) {
-        log->left = 0;
-        return err;
-    }
-    log->batch = before;
-    chain_drop(log->repo, batch);
-    if (!more && log->chain_from == 0)
-        log->done = true;
-    if (!more && log->chain_from > 0 && log->upto >= log->chain_from)
-        log->upto = log->chain_from - 1;
     return OK;
+}
+
+/* One that was listed, or the one whose name follows from the position. */
+static int segment_get(struct landlog *log, uint64_t position, struct log_segment *out)
+{
+    int err = ERR_NOT_FOUND;
+    const struct landlog_segment_ref *ref = NULL;
+    if (log->n_newest > 0 && position >= log->newest[0].first)
+        ref = landlog_segment_at(log->newest, log->n_newest, position);
+    if (ref != NULL && ref->end > position)
+        err = landlog_segment_get(log->repo, &log->project, ref, &log->block, out);
+    if (err == ERR_NOT_FOUND)
+        err = landlog_segment_find(log->repo, &log->project, position, &log->block, out);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    struct key key = key_log_prefix(&log->project);
+    return damage_of(log->repo, key.s, err);
 }
 
 static int segment_load(struct landlog *log)
 {
     struct log_segment segment;
-    int err = ERR_NOT_FOUND;
-    const struct landlog_segment_ref *ref = NULL;
-    for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_NOT_FOUND; i++) {
-        if (i > 0) {
-            int listed = segments_list(log);
-            if (listed != OK)
-                return listed;
-        }
-        ref = landlog_segment_at(log->segments, log->n_segments, log->upto);
-        if (ref == NULL || (ref->end <= log->upto))
-            return ERR_CORRUPT;
-        err = landlog_segment_get(log->repo, &log->project, ref, &log->block, &segment);
-    }
-    if (err == ERR_NOT_FOUND) {
-        struct key key = key_log(&log->project, ref->first, ref->end);
-        err = damage_of(log->repo, key.s, err);
-    }
+    int err = segment_get(log, log->upto > 0 ? log->upto : 1, &segment);
     if (err != OK)
         return err;
     log->entries = segment.entries;
     log->left = segment.n;
+    log->block_low = segment.first > 1 ? segment.first : 0;
     log->block_first = 0;
-    log->block_upto = log->upto;
-    log->done = segment.first <= 1;
-    log->upto = segment.first - 1;
     return OK;
+}
+
+/* All of the block at hand was given. */
+static int block_pass(struct landlog *log)
+{
+    if (log->batch != NULL) {
+        int err = batch_pass(log);
+        if (err != OK)
+            return err;
+    } else if (log->block_low == 0) {
+        log->done = true;
+    } else {
+        upto_lower(log, log->block_low - 1);
+    }
+    block_drop(log);
+    return OK;
+}
+
+/* What lies in older blocks is filed under this position or an earlier one. */
+static uint64_t block_rest(const struct landlog *log)
+{
+    if (log->batch == NULL)
+        return log->block_low > 0 ? log->block_low - 1 : 0;
+    return log->block_low < log->chain_from ? log->chain_from - 1 : log->block_low;
+}
+
+/* ERR_NOT_FOUND when nothing of the run is left. */
+static int block_next(struct landlog *log)
+{
+    if (log->loaded && block_rest(log) < log->from)
+        return ERR_NOT_FOUND;
+    if (log->loaded) {
+        int err = block_pass(log);
+        if (err != OK)
+            return err;
+    }
+    if (log->done || log->upto < log->from)
+        return ERR_NOT_FOUND;
+    int err = log->batch != NULL ? batch_load(log) : segment_load(log);
+    log->loaded = err == OK;
+    return err;
 }
 
 int landlog_next(struct landlog *log, const struct log_entry **out)
 {
     for (;;) {
         while (log->left > 0) {
-            const struct log_entry *entry = &log->entries[--log->left];
+            const struct log_entry *entry = &log->entries[log->left - 1];
             if (entry->position < log->block_first)
                 log->left = 0;
-            else if (entry->position <= log->block_upto) {
+            else if (entry->position < log->from)
+                return ERR_NOT_FOUND;
+            else if (log->left--, entry->position <= log->upto) {
                 *out = entry;
                 return OK;
             }
         }
-        if (log->done)
-            return ERR_NOT_FOUND;
-        arena_release(&log->block);
-        int err = log->batch != NULL ? batch_load(log) : segment_load(log);
+        int err = block_next(log);
         if (err != OK)
             return err;
     }
+}
+
+/* ---- runs ---- */
+
+/* To the newest batch that files anything under `upto` or before, where that is not this one.
+ */
+static int batch_seek(struct landlog *log)
+{
+    const struct batch *from = log->batch;
+    if (log->upto < log->chain_from) {
+        block_drop(log);
+        chain_leave(log);
+        return OK;
+    }
+    if (from->footer.first <= log->upto)
+        return OK;
+    block_drop(log);
+    log->batch = NULL;
+    int err = chain_find_from(log->repo, &log->project, from, log->upto + 1, &log->batch);
+    log->done = err != OK;
+    return err;
+}
+
+int landlog_run(struct landlog *log, uint64_t from, uint64_t end)
+{
+    log->from = end > from ? from : UINT64_MAX;
+    if (end <= from || end > log->upto)
+        return OK;
+    log->upto = end - 1;
+    return log->batch != NULL ? batch_seek(log) : OK;
 }
 
 /* ---- single answers ---- */

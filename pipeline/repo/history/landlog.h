@@ -1,6 +1,7 @@
 /* The landing log as readers see it: the longest segments, and what they do not have yet from
- * the chain; so it is never behind. Contiguity is demanded: a hole is ERR_CORRUPT, never passed
- * over. */
+ * the chain; so it is never behind. Contiguity is demanded: a hole where it is read is
+ * ERR_CORRUPT, never passed over. A segment's name follows from its positions, so that opening
+ * and going to a position cost a few requests, however long the log is. */
 #ifndef PIPELINE_REPO_HISTORY_LANDLOG_H
 #define PIPELINE_REPO_HISTORY_LANDLOG_H
 
@@ -13,9 +14,22 @@ struct landlog;
 /* Everything filed under positions <= `before` (UINT64_MAX: from the head). */
 int landlog_open(struct repo *, const struct id16 *project, uint64_t before,
                  struct landlog **out) MUST_USE;
-/* 0 and the next older entry (valid until the next call), ERR_NOT_FOUND at the end. */
+/* The same as of a head that was read before. */
+int landlog_open_at(struct repo *, const struct id16 *project, const struct head *,
+                    uint64_t before, struct landlog **out) MUST_USE;
+/* From now on only what is filed under positions [from, end), of what has not been given yet.
+ * What lies between is passed over without reading it. Runs come newest first. */
+int landlog_run(struct landlog *, uint64_t from, uint64_t end) MUST_USE;
+/* 0 and the next older entry (valid until the next call), ERR_NOT_FOUND at the end of the log
+ * or of the run. */
 int landlog_next(struct landlog *, const struct log_entry **out) MUST_USE;
 void landlog_close(struct landlog *);
+
+/* The head that the log was opened with. */
+const struct head *landlog_head(const struct landlog *);
+/* The first position that no segment has; 0 when there is none. What is filed there and later
+ * is read from the chain. */
+uint64_t landlog_end(const struct landlog *);
 
 /* The segments that readers take: of those that begin alike the longest, contiguous from 1 on.
  * So the last one's end is the first position that no segment has. The first one holds the

@@ -6,18 +6,28 @@
 
 /* ---- which segments there are ---- */
 
-int landlog_keys(struct repo *repo, const struct id16 *project, struct arena *arena,
-                 struct landlog_segment_ref **out, size_t *n)
+/* Keys of one list where only the end of the log is wanted. */
+#define LIST_SHORT 64u
+
+static uint64_t first_of(uint64_t position, uint64_t span)
+{
+    return position - (position - 1) % span;
+}
+
+/* Those that begin at `first` or later. */
+static int keys_from(struct repo *repo, const struct id16 *project, uint64_t first, size_t max,
+                     struct arena *arena, struct landlog_segment_ref **out, size_t *n)
 {
     struct key prefix = key_log_prefix(project);
+    struct key before = key_log(project, first - 1, UINT64_MAX);
     size_t prefix_len = strlen(prefix.s);
     void *items = NULL;
     size_t count = 0;
     size_t cap = 0;
     struct store_list keys = {.more = true};
-    const char *after = "";
+    const char *after = before.s;
     while (keys.more) {
-        int err = store_list(repo->store, arena, prefix.s, after, STORE_LIST_MAX, &keys);
+        int err = store_list(repo->store, arena, prefix.s, after, max, &keys);
         if (err != OK)
             return err;
         for (size_t i = 0; i < keys.n; i++) {
@@ -43,12 +53,18 @@ int landlog_keys(struct repo *repo, const struct id16 *project, struct arena *ar
     return OK;
 }
 
-int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct arena *arena,
-                   struct landlog_segment_ref **out, size_t *n)
+int landlog_keys(struct repo *repo, const struct id16 *project, struct arena *arena,
+                 struct landlog_segment_ref **out, size_t *n)
+{
+    return keys_from(repo, project, 1, STORE_LIST_MAX, arena, out, n);
+}
+
+/* Contiguous from `at` on. */
+static int select_from(uint64_t at, const struct landlog_segment_ref *keys, size_t n_keys,
+                       struct arena *arena, struct landlog_segment_ref **out, size_t *n)
 {
     struct landlog_segment_ref *chosen = arena_array(arena, n_keys, struct landlog_segment_ref);
     size_t count = 0;
-    uint64_t at = 1;
     for (size_t i = 0; i < n_keys; i++) {
         if (keys[i].first > at)
             return ERR_CORRUPT;
@@ -63,11 +79,16 @@ int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct
     return OK;
 }
 
+int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct arena *arena,
+                   struct landlog_segment_ref **out, size_t *n)
+{
+    return select_from(1, keys, n_keys, arena, out, n);
+}
+
 /* Names what lies behind the hole: it is not the log's, or what should be before it is gone. */
-static int hole_damage(struct repo *repo, const struct id16 *project,
+static int hole_damage(struct repo *repo, const struct id16 *project, uint64_t at,
                        const struct landlog_segment_ref *keys, size_t n)
 {
-    uint64_t at = 1;
     size_t i = 0;
     for (; i < n && keys[i].first <= at; i++)
         at = keys[i].end > at ? keys[i].end : at;
@@ -89,7 +110,38 @@ int landlog_list(struct repo *repo, const struct id16 *project, struct arena *ar
         if (err == OK)
             err = landlog_select(*keys, *n_keys, arena, chosen, n);
     }
-    return err == ERR_CORRUPT ? hole_damage(repo, project, *keys, *n_keys) : err;
+    return err == ERR_CORRUPT ? hole_damage(repo, project, 1, *keys, *n_keys) : err;
+}
+
+/* Those of at most the last `back` positions before `position`, and all that come after. */
+static int newest_within(struct repo *repo, const struct id16 *project, uint64_t position,
+                         uint64_t back, struct arena *arena, struct landlog_segment_ref **out,
+                         size_t *n)
+{
+    uint64_t first = position > back ? first_of(position - back, LOG_SPAN_LARGE) : 1;
+    size_t max = back > LOG_SPAN_LARGE ? STORE_LIST_MAX : LIST_SHORT;
+    struct landlog_segment_ref *keys = NULL;
+    size_t n_keys = 0;
+    int err = ERR_CORRUPT;
+    for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_CORRUPT; i++) {
+        err = keys_from(repo, project, first, max, arena, &keys, &n_keys);
+        if (err == OK)
+            err = select_from(first, keys, n_keys, arena, out, n);
+    }
+    return err == ERR_CORRUPT ? hole_damage(repo, project, first, keys, n_keys) : err;
+}
+
+int landlog_newest(struct repo *repo, const struct id16 *project, uint64_t position,
+                   struct arena *arena, struct landlog_segment_ref **out, size_t *n)
+{
+    /* Where the log is behind, it is looked for ten times as far back each time. */
+    uint64_t back = LOG_SPAN_LARGE;
+    for (;;) {
+        int err = newest_within(repo, project, position, back, arena, out, n);
+        if (err != OK || *n > 0 || back >= position)
+            return err;
+        back *= 10;
+    }
 }
 
 int landlog_segments(struct repo *repo, const struct id16 *project, struct arena *arena,
@@ -127,6 +179,20 @@ int landlog_segment_get(struct repo *repo, const struct id16 *project,
     if (err == OK)
         *out = segment;
     return damage_unless_absent(repo, key.s, err);
+}
+
+int landlog_segment_find(struct repo *repo, const struct id16 *project, uint64_t position,
+                         struct arena *arena, struct log_segment *out)
+{
+    /* Ten short ones may become a long one between two looks. */
+    static const uint64_t spans[] = {LOG_SPAN_LARGE, LOG_SPAN_SMALL, LOG_SPAN_LARGE};
+    int err = ERR_NOT_FOUND;
+    for (size_t i = 0; i < ARRAY_LEN(spans) && err == ERR_NOT_FOUND; i++) {
+        struct landlog_segment_ref ref = {.first = first_of(position, spans[i])};
+        ref.end = ref.first + spans[i];
+        err = landlog_segment_get(repo, project, &ref, arena, out);
+    }
+    return err;
 }
 
 int landlog_batch_entries(struct repo *repo, const struct id16 *project,

@@ -16,6 +16,11 @@ int landlog_keys(struct repo *, const struct id16 *project, struct arena *,
 /* Out of these the ones that readers take; ERR_CORRUPT when one lies behind a hole. */
 int landlog_select(const struct landlog_segment_ref *keys, size_t n_keys, struct arena *,
                    struct landlog_segment_ref **out, size_t *n) MUST_USE;
+/* The newest of these, and the head of a project that has them is at `position` or was a moment
+ * ago: found from there backwards, so that it costs a list where the log is not behind, however
+ * long it is. None when there are no segments. ERR_CORRUPT when one lies behind a hole. */
+int landlog_newest(struct repo *, const struct id16 *project, uint64_t position, struct arena *,
+                   struct landlog_segment_ref **out, size_t *n) MUST_USE;
 /* Both. An ERR_CORRUPT that stays is logged. */
 int landlog_list(struct repo *, const struct id16 *project, struct arena *,
                  struct landlog_segment_ref **keys, size_t *n_keys,
@@ -24,6 +29,10 @@ int landlog_list(struct repo *, const struct id16 *project, struct arena *,
 const struct landlog_segment_ref *landlog_segment_at(const struct landlog_segment_ref *,
                                                      size_t n, uint64_t position);
 
+/* The segment that holds the position, whole, where only its place in the log says what its
+ * name is: a thousand positions long, or a hundred. ERR_NOT_FOUND when there is neither. */
+int landlog_segment_find(struct repo *, const struct id16 *project, uint64_t position,
+                         struct arena *, struct log_segment *out) MUST_USE;
 /* One segment, whole. ERR_NOT_FOUND when it is gone; ERR_CORRUPT when it is not what its name
  * says. */
 int landlog_segment_get(struct repo *, const struct id16 *project,
