@@ -132,7 +132,8 @@ int cli_tell_conflicts(struct cli *, const struct update *);
 /* Prints a landing's conflicts on stderr, with who was there first; not what to do then. */
 void cli_tell_landing(struct cli *, struct bytes project, const struct landing *);
 void cli_landing_json(struct json_writer *, const struct landing *);
-void cli_change_json(struct json_writer *, const char *name, const struct entry *);
+/* One effect of a landing, or operation of a session, as an object. */
+void cli_operation_json(struct json_writer *, const struct client_operation *);
 
 /* --- the commands, in order of `mic help` --- */
 int cmd_login(struct cli *);

@@ -1,29 +1,12 @@
 #include <stdlib.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/path_history.h"
 #include "api/client/call.h"
-#include "formats/base/hex.h"
 #include "formats/hlc.h"
 
 #define LOG_LIMIT 50u
 #define LOG_PAGE  200u
-
-static void operation_json(struct json_writer *w, const struct client_operation *op)
-{
-    jwr_object(w, NULL);
-    jwr_text(w, "op", op->op);
-    jwr_text(w, "path", op->path);
-    if (op->source.len > 0)
-        jwr_text(w, "source", op->source);
-    if (op->kind != KIND_NONE) {
-        jwr_str(w, "kind", client_kind_name(op->kind));
-        if (op->kind == KIND_FILE)
-            jwr_str(w, "mode", op->mode == MODE_EXEC ? "0755" : "0644");
-        jwr_u64(w, "size", op->size);
-        jwr_hash(w, "hash", &op->hash);
-    }
-    jwr_object_end(w);
-}
 
 static void entry_json(struct json_writer *w, const struct client_log_entry *e)
 {
@@ -36,7 +19,7 @@ static void entry_json(struct json_writer *w, const struct client_log_entry *e)
     jwr_hash(w, "tree", &e->tree);
     jwr_array(w, "effects");
     for (size_t i = 0; i < e->n_effects; i++)
-        operation_json(w, &e->effects[i]);
+        cli_operation_json(w, &e->effects[i]);
     jwr_array_end(w);
 }
 
@@ -47,12 +30,65 @@ static void entry_text(const struct client_log_entry *e)
            (int)e->author.len, e->author.data, (int)goal.len, goal.data);
 }
 
+static int log_of_project(struct cli *cli, struct bytes project, uint64_t limit,
+                          struct json_writer *w)
+{
+    struct client_log page = {0};
+    while (limit > 0) {
+        size_t count = limit < LOG_PAGE ? (size_t)limit : LOG_PAGE;
+        if (client_log(&cli->client, project, bytes_of(NULL, 0), page.next, count, &cli->arena,
+                       &page) != OK)
+            return cli_client_failed(cli, "log");
+        for (size_t i = 0; i < page.n; i++) {
+            if (!cli->json)
+                entry_text(&page.entries[i]);
+            jwr_object(w, NULL);
+            entry_json(w, &page.entries[i]);
+            jwr_object_end(w);
+        }
+        limit -= page.n < limit ? page.n : limit;
+        if (page.next == 0)
+            break;
+    }
+    return 0;
+}
+
+static int log_of_path(struct cli *cli, struct bytes project, struct bytes path, uint64_t limit,
+                       struct json_writer *w)
+{
+    struct path_history history;
+    path_history_open(&history, &cli->client, project, path, UINT64_MAX,
+                      cli_flag(cli, "follow"), limit < LOG_PAGE ? (size_t)limit : LOG_PAGE,
+                      &cli->arena);
+    for (; limit > 0; limit--) {
+        struct path_step step;
+        if (path_history_next(&history, &step) != OK)
+            return cli_client_failed(cli, cli->words[0]);
+        if (step.entry == NULL)
+            break;
+        bool moved = step.moved_from.len > 0;
+        if (!cli->json)
+            entry_text(step.entry);
+        if (!cli->json && moved)
+            printf("    moved from %.*s\n", (int)step.moved_from.len, step.moved_from.data);
+        jwr_object(w, NULL);
+        entry_json(w, step.entry);
+        jwr_text(w, "path", step.path);
+        if (moved)
+            jwr_text(w, "moved_from", step.moved_from);
+        jwr_object_end(w);
+    }
+    return 0;
+}
+
 int cmd_log(struct cli *cli)
 {
     uint64_t limit = LOG_LIMIT;
     const char *given = cli_value(cli, "limit", 0);
     if (given != NULL && (hlc_parse(bytes_str(given), &limit) != OK || limit == 0))
         return cli_usage(cli, "--limit \"%s\" is no number from 1", given);
+    if (cli_flag(cli, "follow") && cli->n_words == 0)
+        return cli_usage(cli, "--follow needs a path");
     struct bytes project, path = bytes_of(NULL, 0);
     int status = cli_project(cli, &project);
     if (status == 0 && cli->n_words > 0)
@@ -63,187 +99,12 @@ int cmd_log(struct cli *cli)
     cli_json_begin(&json);
     jwr_object(&json.w, NULL);
     jwr_array(&json.w, "entries");
-    struct client_log page = {0};
-    while (limit > 0) {
-        size_t count = limit < LOG_PAGE ? (size_t)limit : LOG_PAGE;
-        if (client_log(&cli->client, project, path, page.next, count, &cli->arena, &page) !=
-            OK) {
-            buf_release(&json.text);
-            return cli_client_failed(cli, "log");
-        }
-        for (size_t i = 0; i < page.n; i++) {
-            if (!cli->json)
-                entry_text(&page.entries[i]);
-            jwr_object(&json.w, NULL);
-            entry_json(&json.w, &page.entries[i]);
-            jwr_object_end(&json.w);
-        }
-        limit -= page.n < limit ? page.n : limit;
-        if (page.next == 0)
-            break;
-    }
+    status = path.len > 0 ? log_of_path(cli, project, path, limit, &json.w)
+                          : log_of_project(cli, project, limit, &json.w);
     jwr_array_end(&json.w);
     jwr_object_end(&json.w);
-    if (cli->json)
+    if (status == 0 && cli->json)
         return cli_json_end(&json);
     buf_release(&json.text);
-    return EXIT_DONE;
-}
-
-/* ---- one session, as show and session show print it -------------------------------------- */
-
-static void said_json(struct json_writer *w, const char *name, const struct client_said *said,
-                      size_t n)
-{
-    jwr_array(w, name);
-    for (size_t i = 0; i < n; i++) {
-        jwr_object(w, NULL);
-        if (said[i].role.len > 0)
-            jwr_text(w, "role", said[i].role);
-        jwr_text(w, "text", said[i].text);
-        jwr_decimal(w, "hlc", said[i].hlc);
-        jwr_object_end(w);
-    }
-    jwr_array_end(w);
-}
-
-static void session_json(struct json_writer *w, const struct client_session *s,
-                         struct arena *arena)
-{
-    jwr_text(w, "state", s->state);
-    jwr_text(w, "author", s->row.author);
-    jwr_text(w, "goal", s->row.goal);
-    jwr_u64(w, "base", s->row.base);
-    if (s->position > 0)
-        jwr_u64(w, "position", s->position);
-    jwr_object(w, "attributes");
-    for (size_t i = 0; i < s->n_attributes; i++)
-        jwr_text(w, arena_str(arena, s->attributes[i].name), s->attributes[i].value);
-    jwr_object_end(w);
-    jwr_array(w, "operations");
-    for (size_t i = 0; i < s->n_operations; i++)
-        operation_json(w, &s->operations[i]);
-    jwr_array_end(w);
-    jwr_array(w, "guards");
-    for (size_t i = 0; i < s->n_guards; i++) {
-        jwr_object(w, NULL);
-        jwr_text(w, "path", s->guards[i].path);
-        client_seen_json(w, "seen", &s->guards[i].seen);
-        jwr_object_end(w);
-    }
-    jwr_array_end(w);
-    said_json(w, "decisions", s->decisions, s->n_decisions);
-    said_json(w, "conversation", s->turns, s->n_turns);
-}
-
-static void indented(struct bytes text)
-{
-    while (text.len > 0) {
-        struct bytes line = first_line(text);
-        printf("    %.*s\n", (int)line.len, line.data);
-        size_t step = line.len < text.len ? line.len + 1 : line.len;
-        text = bytes_of(text.data + step, text.len - step);
-    }
-}
-
-static void session_text(const struct client_session *s)
-{
-    printf("author  %.*s\nbase    %llu\n\n", (int)s->row.author.len, s->row.author.data,
-           (unsigned long long)s->row.base);
-    indented(s->row.goal);
-    if (s->n_turns > 0)
-        printf("\nconversation\n");
-    for (size_t i = 0; i < s->n_turns; i++) {
-        printf("  %.*s\n", (int)s->turns[i].role.len, s->turns[i].role.data);
-        indented(s->turns[i].text);
-    }
-    if (s->n_decisions > 0)
-        printf("\ndecisions\n");
-    for (size_t i = 0; i < s->n_decisions; i++)
-        indented(s->decisions[i].text);
-    if (s->n_guards > 0)
-        printf("\nrelied on\n");
-    for (size_t i = 0; i < s->n_guards; i++)
-        printf("    %s%.*s\n", s->guards[i].path.len == 0 ? "." : "",
-               (int)s->guards[i].path.len, s->guards[i].path.data);
-    if (s->n_operations > 0)
-        printf("\nchanges\n");
-    for (size_t i = 0; i < s->n_operations; i++)
-        printf("    %-7.*s %.*s\n", (int)s->operations[i].op.len, s->operations[i].op.data,
-               (int)s->operations[i].path.len, s->operations[i].path.data);
-}
-
-int cmd_show(struct cli *cli)
-{
-    uint64_t position = 0;
-    struct bytes project;
-    int status = cli_position(cli, cli->words[0], &position);
-    if (status == 0)
-        status = cli_project(cli, &project);
-    if (status != 0)
-        return status;
-    struct client_log log;
-    if (client_log(&cli->client, project, bytes_of(NULL, 0), position, 1, &cli->arena, &log) !=
-        OK)
-        return cli_client_failed(cli, "show");
-    if (log.n == 0 || log.entries[0].position != position)
-        return cli_fail(cli, "there is no landing %llu", (unsigned long long)position);
-    const struct client_log_entry *e = &log.entries[0];
-    struct client_session session;
-    if (client_session_get(&cli->client, project, &e->session, &cli->arena, &session) != OK)
-        return cli_client_failed(cli, "show");
-    if (cli->json) {
-        struct cli_json json;
-        cli_json_begin(&json);
-        jwr_object(&json.w, NULL);
-        jwr_u64(&json.w, "position", e->position);
-        jwr_id16(&json.w, "session", &e->session);
-        jwr_decimal(&json.w, "hlc", e->hlc);
-        jwr_hash(&json.w, "tree", &e->tree);
-        jwr_array(&json.w, "effects");
-        for (size_t i = 0; i < e->n_effects; i++)
-            operation_json(&json.w, &e->effects[i]);
-        jwr_array_end(&json.w);
-        session.position = 0;
-        session_json(&json.w, &session, &cli->arena);
-        jwr_object_end(&json.w);
-        return cli_json_end(&json);
-    }
-    printf("landing %llu\nsession %s\ndate    %s\n", (unsigned long long)position,
-           id16_hex(&e->session).s, cli_date(e->hlc).s);
-    session_text(&session);
-    return EXIT_DONE;
-}
-
-int cmd_session_show(struct cli *cli)
-{
-    struct bytes project;
-    struct id16 id = {0};
-    int status = cli_project(cli, &project);
-    if (status != 0)
-        return status;
-    if (cli->n_words > 0) {
-        if (id16_parse(bytes_str(cli->words[0]), &id) != OK)
-            return cli_usage(cli, "\"%s\" is no session: it is 32 hex digits", cli->words[0]);
-    } else if (!cli->has_ws || workspace_session(&cli->ws, &id) != OK) {
-        return cli_fail(cli, "no session was started here: mic session start -m GOAL");
-    }
-    struct client_session session;
-    if (client_session_get(&cli->client, project, &id, &cli->arena, &session) != OK)
-        return cli_client_failed(cli, "session show");
-    if (cli->json) {
-        struct cli_json json;
-        cli_json_begin(&json);
-        jwr_object(&json.w, NULL);
-        jwr_id16(&json.w, "id", &id);
-        session_json(&json.w, &session, &cli->arena);
-        jwr_object_end(&json.w);
-        return cli_json_end(&json);
-    }
-    printf("session %s\nstate   %.*s\n", id16_hex(&id).s, (int)session.state.len,
-           session.state.data);
-    if (session.position > 0)
-        printf("landing %llu\n", (unsigned long long)session.position);
-    session_text(&session);
-    return EXIT_DONE;
+    return status;
 }

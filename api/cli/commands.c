@@ -112,13 +112,15 @@ const struct cli_command cli_commands[] = {
      0,
      {{0}}},
     {"log",
-     "[PATH] [--limit N]",
+     "[PATH] [--limit N] [--follow]",
      "what landed, newest first",
-     NULL,
+     "With a path, what changed that file or something below that directory, also when it is\n"
+     "gone by now. Says where a file was moved from; --follow goes on with what it was there.\n"
+     "With --project the path begins at the top of the project.",
      cmd_log,
      0,
      1,
-     {{"limit", 'n', "N"}, PROJECT}},
+     {{"limit", 'n', "N"}, {"follow", 'f', NULL}, PROJECT}},
     {"show",
      "POSITION",
      "one landing: goal, conversation, decisions, changes",

@@ -1,5 +1,8 @@
 #include "api/client/call.h"
 
+/* Changes of a page: the server looks for the begin of each from the first one on. */
+#define DIFF_PAGE 10000u
+
 int client_log(struct client *client, struct bytes project, struct bytes path, uint64_t before,
                size_t limit, struct arena *arena, struct client_log *out)
 {
@@ -107,6 +110,8 @@ int client_diff(struct client *client, struct bytes project, uint64_t from, uint
         call_query(&call, "path", path);
     if (after.len > 0)
         call_query(&call, "after", after);
+    call_query_u64(&call, "limit", DIFF_PAGE);
+    call.http.body_max = 256u * MIB;
     AUTO_JSON *value = NULL;
     int err = call_run(&call);
     if (err == OK)
