@@ -162,6 +162,7 @@ static int parse(struct cli *cli, int argc, char **argv)
     for (int i = 0; i < argc;) {
         if (!plain && strcmp(argv[i], "--") == 0) {
             plain = true;
+            cli->n_plain = cli->n_words;
             i++;
         } else if (!plain && argv[i][0] == '-' && argv[i][1] != '\0') {
             int took = option_take(cli, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
@@ -172,6 +173,8 @@ static int parse(struct cli *cli, int argc, char **argv)
             cli->words[cli->n_words++] = argv[i++];
         }
     }
+    if (!plain)
+        cli->n_plain = cli->n_words;
     if (cli->n_words < cli->command->least)
         return cli_usage(cli, "mic %s needs more words", cli->command->name);
     if (cli->n_words > cli->command->most)

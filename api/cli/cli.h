@@ -61,6 +61,7 @@ struct cli {
     const struct cli_command *command;
     const char **words; /* after the command, without options */
     size_t n_words;
+    size_t n_plain; /* of them, before a "--" */
     struct cli_given *given;
     size_t n_given;
     bool json;

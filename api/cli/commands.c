@@ -40,7 +40,20 @@ const struct cli_command cli_commands[] = {
      2,
      {AT}},
     {"status", "", "what is changed in this workspace", NULL, cmd_status, 0, 0, {{0}}},
-    {"diff", "[PATH...]", "how the files differ from the base", NULL, cmd_diff, 0, MANY, {{0}}},
+    {"diff",
+     "[A [B] | A..[B]] [PATH...]",
+     "how files differ, as a patch",
+     "Without a position: the files here against their base. A: the files here against "
+     "position\n"
+     "A. A B or A..B: position B against A; A..: the head against A, of which --project\n"
+     "needs no workspace. Only files at or below the paths, if there are any; a path that is "
+     "a\n"
+     "number comes after --. `git apply` and `patch -p1` take what it prints, but for binary\n"
+     "files and those over 8 MiB, of which it says only that they differ.",
+     cmd_diff,
+     0,
+     MANY,
+     {PROJECT}},
     {"land",
      "[-m GOAL] [--guard PATH...] [--note TEXT...]",
      "land what is changed here",

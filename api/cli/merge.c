@@ -47,46 +47,87 @@ int merge_text(struct bytes base, struct bytes ours, struct bytes theirs, const 
     return OK;
 }
 
-static void header(const char *path, const struct diff_side *a, const struct diff_side *b,
-                   struct buf *out)
-{
-    buf_printf(out, "diff --git a/%s b/%s\n", path, path);
-    if (!a->there)
-        buf_printf(out, "new file mode %06o\n", b->mode);
-    else if (!b->there)
-        buf_printf(out, "deleted file mode %06o\n", a->mode);
-    else if (a->mode != b->mode)
-        buf_printf(out, "old mode %06o\nnew mode %06o\n", a->mode, b->mode);
-}
-
-int diff_text(const char *path, const struct diff_side *a, const struct diff_side *b,
-              struct buf *out)
+int text_hunks(struct bytes a, struct bytes b, struct buf *out)
 {
     (void)pthread_once(&git_once, git_start);
-    header(path, a, b, out);
-    if (bytes_equal(a->text, b->text))
-        return OK;
-    if (!is_text(a->text) || !is_text(b->text)) {
-        buf_printf(out, "Binary files a/%s and b/%s differ\n", path, path);
-        return OK;
-    }
     git_diff_options options;
     git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+    options.flags |= GIT_DIFF_FORCE_TEXT;
     git_patch *patch = NULL;
     git_buf text = {0};
-    int err = git_patch_from_buffers(&patch, a->there ? (const void *)a->text.data : NULL,
-                                     a->text.len, path, b->there ? b->text.data : NULL,
-                                     b->text.len, path, &options);
+    int err =
+        git_patch_from_buffers(&patch, a.len == 0 ? "" : (const void *)a.data, a.len, "x",
+                               b.len == 0 ? "" : (const void *)b.data, b.len, "x", &options);
     if (err == 0)
         err = git_patch_to_buf(&text, patch);
     if (err == 0) {
-        /* The library's own header knows nothing of modes: ours stands in its place. */
-        const char *body = strstr(text.ptr, "\n--- ");
-        body = body == NULL ? strstr(text.ptr, "--- ") : body + 1;
+        /* The library's own header knows nothing of modes and of files that are not there. */
+        const char *body = text.size == 0 ? NULL : memmem(text.ptr, text.size, "\n@@ ", 4);
         if (body != NULL)
-            buf_append(out, body, strlen(body));
+            buf_append(out, body + 1, text.size - (size_t)(body + 1 - text.ptr));
     }
     git_buf_dispose(&text);
     git_patch_free(patch);
     return err == 0 ? OK : ERR_INVALID;
+}
+
+/* ---- which lines are the same ------------------------------------------------------------ */
+
+struct matching {
+    size_t *from;
+    size_t n;
+    size_t a; /* the next lines to be told of */
+    size_t b;
+};
+
+/* The lines up to `b` are those of the other side from `matching->a` on. */
+static void same_until(struct matching *matching, size_t b)
+{
+    while (matching->b < b && matching->b < matching->n)
+        matching->from[matching->b++] = matching->a++;
+}
+
+static int on_hunk(const git_diff_delta *delta UNUSED, const git_diff_hunk *hunk, void *arg)
+{
+    struct matching *matching = arg;
+    /* A side without lines in the hunk is named by the line before it. */
+    size_t b = (size_t)hunk->new_start - (hunk->new_lines == 0 ? 0 : 1);
+    same_until(matching, b);
+    for (int i = 0; i < hunk->new_lines && matching->b < matching->n; i++)
+        matching->from[matching->b++] = LINE_NEW;
+    matching->a += (size_t)hunk->old_lines;
+    return 0;
+}
+
+size_t text_lines(struct bytes text)
+{
+    size_t n = 0;
+    const uint8_t *at = text.data;
+    const uint8_t *end = text.data + text.len;
+    while (text.len > 0 && at < end) {
+        const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
+        at = newline == NULL ? end : newline + 1;
+        n++;
+    }
+    return n;
+}
+
+int text_match(struct bytes a, struct bytes b, struct arena *arena, struct line_map *out)
+{
+    (void)pthread_once(&git_once, git_start);
+    git_diff_options options;
+    git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+    options.flags |= GIT_DIFF_FORCE_TEXT;
+    options.context_lines = 0;
+    options.interhunk_lines = 0;
+    size_t n = text_lines(b);
+    struct matching matching = {.from = arena_array(arena, n, size_t), .n = n};
+    int err = git_diff_buffers(a.len == 0 ? "" : (const void *)a.data, a.len, "x",
+                               b.len == 0 ? "" : (const void *)b.data, b.len, "x", &options,
+                               NULL, NULL, on_hunk, NULL, &matching);
+    if (err != 0)
+        return ERR_INVALID;
+    same_until(&matching, n);
+    *out = (struct line_map){.from = matching.from, .n = n};
+    return OK;
 }

@@ -1,8 +1,9 @@
-/* Text: merging three versions, and showing what differs. By libgit2, which is called nowhere
- * else in this folder. */
+/* Text: merging three versions, and what differs between two. By libgit2, which is called
+ * nowhere else in this folder. */
 #ifndef API_CLI_MERGE_H
 #define API_CLI_MERGE_H
 
+#include "formats/base/arena.h"
 #include "formats/base/buf.h"
 #include "formats/base/err.h"
 #include "formats/base/types.h"
@@ -18,15 +19,20 @@ bool is_text(struct bytes);
 int merge_text(struct bytes base, struct bytes ours, struct bytes theirs, const char *our_label,
                const char *their_label, struct buf *out, bool *conflicts) MUST_USE;
 
-/* One side of a diff; `there` false: the file is not. */
-struct diff_side {
-    bool there;
-    struct bytes text;
-    unsigned mode; /* as git spells it: 0100644, 0100755, 0120000 */
-};
+/* Appends the hunks that make `b` of `a`, with three lines of context. None when they are
+ * equal. */
+int text_hunks(struct bytes a, struct bytes b, struct buf *out) MUST_USE;
 
-/* Appends a unified diff as git prints it, with its header. */
-int diff_text(const char *path, const struct diff_side *a, const struct diff_side *b,
-              struct buf *out) MUST_USE;
+/* How many lines there are; the last one counts without a newline, too. */
+size_t text_lines(struct bytes);
+
+#define LINE_NEW SIZE_MAX
+/* For each line of a text which line of another it is, from 0, or LINE_NEW. */
+struct line_map {
+    size_t *from;
+    size_t n;
+};
+/* The lines of `b` that come from `a`; the map lies in the arena. */
+int text_match(struct bytes a, struct bytes b, struct arena *, struct line_map *out) MUST_USE;
 
 #endif

@@ -91,6 +91,178 @@ def test_log_says_where_a_file_was_moved_from(directory):
         assert [e["position"] for e in followed] == [9, 4, 3, 2, 1], followed
 
 
+# ---- diff ---------------------------------------------------------------------------------------
+
+
+FILE, EXEC, LINK = "0644", "0755", "link"
+
+
+def tree_write(root, files):
+    """Files of a state as files on a disk."""
+    os.makedirs(root)
+    for path, (kind, content) in files.items():
+        if kind == LINK:
+            os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+            os.symlink(content, os.path.join(root, path))
+        else:
+            put(root, path, text=content, mode=0o755 if kind == EXEC else 0o644)
+
+
+def tree_read(root):
+    """The state that a directory is, but for git's own and mic's."""
+    return {path: (LINK, what[1].encode()) if what[0] == "link" else (EXEC if what[1] else FILE, what[2])
+            for path, what in tree_of(root).items() if not path.startswith(".git/")}
+
+
+def operations_between(a, b):
+    gone = [delete(path) for path in a if path not in b]
+    return gone + [{"op": "write", "path": path, "content": {"base64": base64.b64encode(content).decode()},
+                    **({"kind": "link"} if kind == LINK else {"mode": kind})}
+                   for path, (kind, content) in b.items() if a.get(path) != (kind, content)]
+
+
+def text_states(chance, n):
+    """States of a tree of text, each made of the one before."""
+    names = ["a", "d/b", "d/e/c", "with space/and more", 'quote"back\\slash', "ünïcödé ☃", "-dash", "z.txt", "d2", "UPPER"]
+    files = {}
+    for number in range(n):
+        files = dict(files)
+        for _ in range(chance.randrange(1, 5)):
+            name = chance.choice(names) + chance.choice(["", ".1", ".2"])
+            if any(other.startswith(name + "/") or name.startswith(other + "/") for other in files):
+                continue
+            do = chance.randrange(7)
+            if do == 0 or name not in files:
+                ends = chance.choice([b"\n", b"\r\n"])
+                body = ends.join(b"line %d of %d" % (i, chance.randrange(9)) for i in range(chance.randrange(0, 40)))
+                files[name] = (chance.choice([FILE, EXEC]), body + chance.choice([b"", b"\n"]))
+            elif do == 1:
+                del files[name]
+            elif do == 2:
+                files[name] = (LINK, b"to/%d" % number)
+            elif do == 3 and name + ".moved" not in files:
+                files[name + ".moved"] = files.pop(name)
+            elif do == 4 and files[name][0] != LINK:
+                files[name] = (EXEC if files[name][0] == FILE else FILE, files[name][1])
+            elif files[name][0] != LINK:
+                lines = files[name][1].split(b"\n")
+                at = chance.randrange(len(lines))
+                lines[at:at + chance.randrange(3)] = [b"changed in %d, caf\xe9" % number] * chance.randrange(3)
+                files[name] = (files[name][0], b"\n".join(lines))
+        yield files
+
+
+def test_patches_are_what_git_and_patch_take(directory):
+    chance = random.Random(int(os.environ.get("MIC_SEED", "7")))
+    states = [{}]
+    server, ann, ws = begin(directory)
+    with server:
+        for files in text_states(chance, 60):
+            operations = operations_between(states[-1], files)
+            if operations:
+                lands(server, *operations)
+                states.append(files)
+        pairs = [(a, a + 1) for a in range(len(states) - 1)]
+        pairs += [tuple(chance.sample(range(len(states)), 2)) for _ in range(40)]
+        renames = modes = 0
+        for number, (a, b) in enumerate(pairs):
+            patch = ann.run("diff", str(a), str(b), "-p", "demo").stdout
+            renames += patch.count(b"\nrename to ")
+            modes += patch.count(b"\nnew mode ")
+            assert (patch == b"") == (states[a] == states[b]), (a, b)
+            scratch = ann.path(f"scratch{number}")
+            tree_write(scratch, states[a])
+            if patch:
+                done = subprocess.run(["git", "apply", "-"], cwd=scratch, input=patch, capture_output=True)
+                assert done.returncode == 0, (a, b, done.stderr, patch)
+            assert tree_read(scratch) == states[b], (a, b, patch)
+            # The other program knows no links and quotes otherwise.
+            plain = [p for p in set(states[a]) | set(states[b])
+                     if '"' in p or LINK in (states[a].get(p, " ")[0], states[b].get(p, " ")[0])]
+            if patch and not plain and number < 60:
+                again = scratch + "-patch"
+                tree_write(again, states[a])
+                done = subprocess.run(["patch", "-p1", "-s", "--binary"], cwd=again, input=patch, capture_output=True)
+                assert done.returncode == 0, (a, b, done.stdout, patch)
+                assert tree_read(again) == states[b], (a, b, patch)
+        assert renames > 0 and modes > 0, (renames, modes)
+
+
+def test_diff_of_the_workspace(directory):
+    one = {f"d/f{i}": f"{i}\n" for i in range(5)}
+    server, ann, ws = begin(directory, {**one, "gone": "text\n", "7": "a number\n"})  # 1
+    with server:
+        lands(server, write("d/f0", "second\n"), write("new", "n\n"))                # 2
+        ann.ok("sync", cwd=ws)
+        lands(server, write("d/f1", "third\n"))                                      # 3
+        put(ws, "d/f2", text="here\n")
+        os.rename(os.path.join(ws, "gone"), os.path.join(ws, "d", "came"))
+
+        def diff(*words, cwd=ws):
+            return {c["path"]: c for c in json.loads(ann.ok("--json", "diff", *words, cwd=cwd))["changes"]}
+
+        assert set(diff()) == {"d/f2", "d/came"}
+        came = diff()["d/came"]
+        assert came["state"] == "renamed" and came["from"] == "gone", came
+        assert came["diff"] == ("diff --git a/gone b/d/came\nsimilarity index 100%\nrename from gone\n"
+                                "rename to d/came\n"), came
+        assert diff("d")["d/came"]["state"] == "added"  # what it was before was not asked for
+        # Against a position: what landed until the base, and what is changed here.
+        assert set(diff("1")) == {"d/f0", "new", "d/f2", "d/came"} and set(diff("2")) == {"d/f2", "d/came"}
+        assert "-third" in diff("3")["d/f1"]["diff"] and "+1" in diff("3")["d/f1"]["diff"]
+        assert set(diff("1", "d", "new")) == {"d/f0", "d/f2", "d/came", "new"} and set(diff("3", "d/f2")) == {"d/f2"}
+        assert set(diff("0")) == {f"d/f{i}" for i in range(5)} | {"new", "d/came", "7"}
+        # A change here that is what a position had is none.
+        put(ws, "d/f0", text="0\n")
+        assert set(diff("1")) == {"new", "d/f2", "d/came"} and "d/f0" in diff()
+        # Two positions know nothing of what is changed here.
+        assert set(diff("1", "3")) == set(diff("1..3")) == set(diff("1..")) == {"d/f0", "d/f1", "new"}
+        assert set(diff("2..", "-p", "demo", cwd=ann.directory)) == {"d/f1"} and diff("2", "2") == {}
+        assert set(diff("1", "3", "f1", cwd=os.path.join(ws, "d"))) == {"d/f1"}
+        assert set(diff("1", "3", "d", "d/f0", "d/f1", "d")) == {"d/f0", "d/f1"}
+        assert "-third" in diff("3", "1")["d/f1"]["diff"] and diff("3", "1")["new"]["state"] == "deleted"
+        assert ann.json("diff", "1..", cwd=ws)["to"] == 3
+        # A path that is a number.
+        put(ws, "7", text="another\n")
+        assert set(diff("--", "7")) == set(diff("./7")) == {"7"} and set(diff("1", "--", "7")) == {"7"}
+        for words in (["9"], ["1", "9"], ["9.."]):
+            assert "position_ahead" in ann.fails(FAILED, "diff", *words, cwd=ws), words
+        ann.fails(USAGE, "diff", "1", "-p", "demo")
+        ann.fails(USAGE, "diff", "1", "99999999999999999999", cwd=ws)
+        ann.fails(FAILED, "diff", "1", "2", "../x", cwd=ws)
+
+
+def test_diff_of_what_is_no_text_or_large(directory):
+    server, ann, ws = begin(directory, {"bin": b"\0one", "dir/x": "x\n", "file": "f\n"})  # 1
+    with server:
+        put(ws, "bin", text=b"\0two")
+        put(ws, "large", text="line\n" * (2 << 20))
+        os.unlink(os.path.join(ws, "dir/x"))
+        os.rmdir(os.path.join(ws, "dir"))
+        os.symlink("file", os.path.join(ws, "dir"))
+        os.unlink(os.path.join(ws, "file"))
+        put(ws, "file/below", text="f\n")
+        here = ann.ok("diff", cwd=ws)
+        ann.ok("land", "-m", "all kinds", cwd=ws)  # 2
+        there = ann.ok("diff", "1", "2", cwd=ws)
+        assert here == there, (here, there)
+        for line in ("Binary files a/bin and b/bin differ", "Files /dev/null and b/large differ: too large to show",
+                     "new file mode 120000", "rename from file", "rename to file/below", "deleted file mode 100644"):
+            assert "\n" + line + "\n" in there, (line, there)
+        scratch = ann.path("scratch")
+        tree_write(scratch, {"bin": (FILE, b"\0one"), "dir/x": (FILE, b"x\n"), "file": (FILE, b"f\n")})
+        done = subprocess.run(["git", "apply", "-"], cwd=scratch, input=there.encode(), capture_output=True)
+        assert done.returncode != 0 and get(scratch, "bin") == b"\0one"
+        patch = ann.ok("diff", "1", "2", "dir", "file", cwd=ws)
+        subprocess.run(["git", "apply", "-"], cwd=scratch, input=patch.encode(), check=True)
+        assert tree_read(scratch) == {"bin": (FILE, b"\0one"), "dir": (LINK, b"file"), "file/below": (FILE, b"f\n")}
+        # The large one: a mode or a name is no reason to read it.
+        os.rename(os.path.join(ws, "large"), os.path.join(ws, "larger"))
+        os.chmod(os.path.join(ws, "larger"), 0o755)
+        assert ann.ok("diff", cwd=ws) == ("diff --git a/large b/larger\nold mode 100644\nnew mode 100755\n"
+                                          "similarity index 100%\nrename from large\nrename to larger\n")
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:]
     forge.main([value for name, value in list(globals().items())

@@ -54,51 +54,61 @@ START_TEST(text_and_binary)
 }
 END_TEST
 
-static void diffs_to(struct diff_side a, struct diff_side b, const char *want)
+START_TEST(hunks)
 {
     AUTO_BUF out = {0};
-    ck_assert_int_eq(diff_text("x/y", &a, &b, &out), OK);
+    ck_assert_int_eq(text_hunks(bytes_str("1\n2\n"), bytes_str("1\nzwei\n"), &out), OK);
     buf_append(&out, "", 1);
-    ck_assert_str_eq((const char *)out.data, want);
+    ck_assert_str_eq((const char *)out.data, "@@ -1,2 +1,2 @@\n 1\n-2\n+zwei\n");
+    AUTO_BUF none = {0};
+    ck_assert_int_eq(text_hunks(bytes_str("1\n"), bytes_str("1\n"), &none), OK);
+    ck_assert_int_eq(text_hunks(bytes_str(""), bytes_str(""), &none), OK);
+    ck_assert_uint_eq(none.len, 0);
+}
+END_TEST
+
+START_TEST(lines)
+{
+    ck_assert_uint_eq(text_lines(bytes_str("")), 0);
+    ck_assert_uint_eq(text_lines(bytes_of(NULL, 0)), 0);
+    ck_assert_uint_eq(text_lines(bytes_str("a")), 1);
+    ck_assert_uint_eq(text_lines(bytes_str("a\n")), 1);
+    ck_assert_uint_eq(text_lines(bytes_str("\n\nb")), 3);
+}
+END_TEST
+
+static void matches(const char *a, const char *b, size_t n, const size_t *want)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct line_map map;
+    ck_assert_int_eq(text_match(bytes_str(a), bytes_str(b), &arena, &map), OK);
+    ck_assert_uint_eq(map.n, n);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(map.from[i] == want[i], "line %zu of \"%s\" is %zu", i, b, map.from[i]);
 }
 
-static struct diff_side side(const char *text)
+START_TEST(lines_that_are_the_same)
 {
-    return (struct diff_side){.there = true, .text = bytes_str(text), .mode = 0100644};
-}
-
-START_TEST(diffs)
-{
-    static const struct diff_side none;
-    diffs_to(side("1\n2\n"), side("1\nzwei\n"),
-             "diff --git a/x/y b/x/y\n--- a/x/y\n+++ b/x/y\n@@ -1,2 +1,2 @@\n 1\n-2\n+zwei\n");
-    diffs_to(none, side("1\n"),
-             "diff --git a/x/y b/x/y\nnew file mode 100644\n--- /dev/null\n+++ b/x/y\n"
-             "@@ -0,0 +1 @@\n+1\n");
-    diffs_to(side("1\n"), none,
-             "diff --git a/x/y b/x/y\ndeleted file mode 100644\n--- a/x/y\n+++ /dev/null\n"
-             "@@ -1 +0,0 @@\n-1\n");
-    diffs_to(none, side(""), "diff --git a/x/y b/x/y\nnew file mode 100644\n");
-    struct diff_side executable = side("1\n");
-    executable.mode = 0100755;
-    diffs_to(side("1\n"), executable,
-             "diff --git a/x/y b/x/y\nold mode 100644\nnew mode 100755\n");
-    struct diff_side binary = {.there = true, .text = bytes_of("\0", 1), .mode = 0100644};
-    diffs_to(side("1\n"), binary,
-             "diff --git a/x/y b/x/y\nBinary files a/x/y and b/x/y differ\n");
-    diffs_to(side("1"), side("2"),
-             "diff --git a/x/y b/x/y\n--- a/x/y\n+++ b/x/y\n@@ -1 +1 @@\n-1\n"
-             "\\ No newline at end of file\n+2\n\\ No newline at end of file\n");
+    matches("1\n2\n3\n", "1\n2\n3\n", 3, (size_t[]){0, 1, 2});
+    matches("1\n2\n3\n", "0\n1\n3\n4\n", 4, (size_t[]){LINE_NEW, 0, 2, LINE_NEW});
+    matches("1\n2\n3\n", "1\nx\ny\n3\n", 4, (size_t[]){0, LINE_NEW, LINE_NEW, 2});
+    matches("1\n2\n3\n", "3\n", 1, (size_t[]){2});
+    matches("1\n2\n3\n4\n5\n", "2\n4\n", 2, (size_t[]){1, 3});
+    matches("", "1\n2\n", 2, (size_t[]){LINE_NEW, LINE_NEW});
+    matches("1\n", "", 0, NULL);
+    matches("", "", 0, NULL);
+    /* A newline at the end, and a carriage return, are part of their line. */
+    matches("1\n2", "1\n2\n", 2, (size_t[]){0, LINE_NEW});
+    matches("1\r\n2\n", "1\n2\n", 2, (size_t[]){LINE_NEW, 1});
+    matches("1", "1", 1, (size_t[]){0});
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {
-        clean_merges,
-        conflicts_have_markers,
-        text_and_binary,
-        diffs,
+        clean_merges, conflicts_have_markers,  text_and_binary, hunks,
+        lines,        lines_that_are_the_same,
     };
     return suite_run("merge", tests, ARRAY_LEN(tests));
 }
