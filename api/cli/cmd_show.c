@@ -1,8 +1,12 @@
 #include <stdlib.h>
 
-#include "api/cli/cli.h"
+#include "api/cli/diff.h"
+#include "api/cli/renames.h"
 #include "api/client/call.h"
 #include "formats/base/hex.h"
+
+/* Files of a landing whose lines are shown to a person: an import has any number. */
+#define HUNKS_FILES_MAX 1000u
 
 void cli_operation_json(struct json_writer *w, const struct client_operation *op)
 {
@@ -102,6 +106,36 @@ static void session_text(const struct client_session *s)
                (int)s->operations[i].path.len, s->operations[i].path.data);
 }
 
+/* The object stays open. */
+static void landing_json(struct json_writer *w, const struct client_log_entry *e,
+                         struct client_session *session, struct arena *arena)
+{
+    jwr_object(w, NULL);
+    jwr_u64(w, "position", e->position);
+    jwr_id16(w, "session", &e->session);
+    jwr_decimal(w, "hlc", e->hlc);
+    jwr_hash(w, "tree", &e->tree);
+    jwr_array(w, "effects");
+    for (size_t i = 0; i < e->n_effects; i++)
+        cli_operation_json(w, &e->effects[i]);
+    jwr_array_end(w);
+    session->position = 0;
+    session_json(w, session, arena);
+}
+
+/* What the landing changed, with its lines. */
+static int hunks(struct cli *cli, struct bytes project, uint64_t position,
+                 struct json_writer *w)
+{
+    struct diff diff = {.cli = cli, .project = project, .from = position - 1, .to = position};
+    if (changes_between(&cli->client, project, diff.from, diff.to, bytes_of(NULL, 0),
+                        &cli->arena, &diff.changes) != OK)
+        return cli_client_failed(cli, "show");
+    if (!cli->json && diff.changes.n > 0)
+        printf("\n");
+    return diff_print(&diff, cli->json ? SIZE_MAX : HUNKS_FILES_MAX, w);
+}
+
 int cmd_show(struct cli *cli)
 {
     uint64_t position = 0;
@@ -121,27 +155,22 @@ int cmd_show(struct cli *cli)
     struct client_session session;
     if (client_session_get(&cli->client, project, &e->session, &cli->arena, &session) != OK)
         return cli_client_failed(cli, "show");
+    struct cli_json json;
+    cli_json_begin(&json);
     if (cli->json) {
-        struct cli_json json;
-        cli_json_begin(&json);
-        jwr_object(&json.w, NULL);
-        jwr_u64(&json.w, "position", e->position);
-        jwr_id16(&json.w, "session", &e->session);
-        jwr_decimal(&json.w, "hlc", e->hlc);
-        jwr_hash(&json.w, "tree", &e->tree);
-        jwr_array(&json.w, "effects");
-        for (size_t i = 0; i < e->n_effects; i++)
-            cli_operation_json(&json.w, &e->effects[i]);
-        jwr_array_end(&json.w);
-        session.position = 0;
-        session_json(&json.w, &session, &cli->arena);
-        jwr_object_end(&json.w);
-        return cli_json_end(&json);
+        landing_json(&json.w, e, &session, &cli->arena);
+    } else {
+        printf("landing %llu\nsession %s\ndate    %s\n", (unsigned long long)position,
+               id16_hex(&e->session).s, cli_date(e->hlc).s);
+        session_text(&session);
     }
-    printf("landing %llu\nsession %s\ndate    %s\n", (unsigned long long)position,
-           id16_hex(&e->session).s, cli_date(e->hlc).s);
-    session_text(&session);
-    return EXIT_DONE;
+    status = cli_flag(cli, "brief") ? 0 : hunks(cli, project, position, &json.w);
+    if (cli->json)
+        jwr_object_end(&json.w);
+    if (status == 0 && cli->json)
+        return cli_json_end(&json);
+    buf_release(&json.text);
+    return status;
 }
 
 int cmd_session_show(struct cli *cli)

@@ -91,6 +91,36 @@ def test_log_says_where_a_file_was_moved_from(directory):
         assert [e["position"] for e in followed] == [9, 4, 3, 2, 1], followed
 
 
+def test_show(directory):
+    server, ann, ws = begin(directory, {"a": "1\n2\n3\n", "old": "moved\n"})  # 1
+    with server:
+        ann.ok("session", "start", "-m", "Make it two\nand say so", cwd=ws)
+        ann.ok("session", "note", "--role", "user", "Why not zwei?", cwd=ws)
+        ann.ok("session", "decide", "English it is", cwd=ws)
+        put(ws, "a", text="1\ntwo\n3\n")
+        os.rename(os.path.join(ws, "old"), os.path.join(ws, "new"))
+        ann.ok("land", cwd=ws)  # 2
+        shown = ann.ok("show", "2", cwd=ws)
+        for part in ("landing 2\n", "author  ann\n", "    Make it two\n    and say so\n", "  user\n    Why not zwei?\n",
+                     "decisions\n    English it is\n", "    write   a\n", "\n-2\n+two\n", "rename from old\nrename to new\n"):
+            assert part in shown, (part, shown)
+        assert "+1\n+2\n" in ann.ok("show", "1", "-p", "demo")
+        brief = ann.ok("show", "2", "--brief", cwd=ws)
+        assert "+two" not in brief and shown.startswith(brief), brief
+        data = ann.json("show", "2", cwd=ws)
+        assert data["position"] == 2 and data["decisions"][0]["text"] == "English it is", data
+        changes = {c["path"]: c for c in data["changes"]}
+        assert set(changes) == {"a", "new"} and changes["new"]["from"] == "old" and "+two" in changes["a"]["diff"]
+        assert "changes" not in ann.json("show", "2", "--brief", cwd=ws)
+        assert "no landing 3" in ann.fails(FAILED, "show", "3", cwd=ws)
+        # Of an import a person sees the first files, a program all of them.
+        lands(server, *[write(f"many/{i}", f"{i}\n") for i in range(1003)])  # 3
+        done = ann.run("show", "3", cwd=ws)
+        assert done.returncode == DONE and done.out.count("\ndiff --git ") == 1000, done.out[-500:]
+        assert "1000 of 1003 changed files" in done.err, done.err
+        assert len(ann.json("show", "3", cwd=ws)["changes"]) == 1003
+
+
 # ---- diff ---------------------------------------------------------------------------------------
 
 
