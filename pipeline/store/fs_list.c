@@ -146,6 +146,7 @@ static int add_key(struct walk *walk)
         arena_push(walk->arena, (void **)&walk->keys, &walk->n, &walk->cap, sizeof(*key));
     key->key = arena_str(walk->arena, bytes_str(walk->path));
     key->size = (uint64_t)st.st_size;
+    key->put_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
     return OK;
 }
 

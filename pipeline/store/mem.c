@@ -10,6 +10,7 @@ struct mem_object {
     uint8_t *data;
     size_t len;
     struct etag etag;
+    uint64_t put_ms;
 };
 
 struct mem_store {
@@ -18,6 +19,7 @@ struct mem_store {
     struct mem_object **objects; /* sorted by key */
     size_t n;
     size_t cap;
+    struct clock *clock; /* NULL: none */
 };
 
 static struct mem_store *mem_of(struct store *store)
@@ -31,6 +33,11 @@ static void *must_have(void *memory)
         abort();
     }
     return memory;
+}
+
+static uint64_t mem_now_ms(const struct mem_store *mem)
+{
+    return mem->clock != NULL ? mem->clock->wall_ms(mem->clock) : 0;
 }
 
 /* The first place whose key is not less than `key`. */
@@ -113,6 +120,7 @@ static int mem_put(struct mem_store *mem, struct store_op *op)
     object->data = data;
     object->len = op->data.len;
     object->etag = etag_of(op->data);
+    object->put_ms = mem_now_ms(mem);
     op->etag = object->etag;
     return OK;
 }
@@ -184,6 +192,7 @@ static int mem_list(struct store *store, struct arena *arena, const char *prefix
         list.keys[list.n++] = (struct store_key){
             .key = arena_str(arena, bytes_str(object->key)),
             .size = object->len,
+            .put_ms = object->put_ms,
         };
     }
     (void)pthread_rwlock_unlock(&mem->lock);
@@ -191,11 +200,9 @@ static int mem_list(struct store *store, struct arena *arena, const char *prefix
     return OK;
 }
 
-/* Memory has no clock of its own. */
 static uint64_t mem_date_ms(struct store *store)
 {
-    (void)store;
-    return 0;
+    return mem_now_ms(mem_of(store));
 }
 
 static void mem_close(struct store *store)
@@ -225,4 +232,9 @@ struct store *mem_store_open(void)
         abort();
     }
     return &mem->store;
+}
+
+void mem_store_date(struct store *store, struct clock *clock)
+{
+    mem_of(store)->clock = clock;
 }

@@ -64,8 +64,8 @@ static int take_page(struct listing *l, const struct s3_page *page)
         }
         const char *key = (const char *)name.data + own;
         if (strlen(key) == name.len - own && store_key_ok(key)) {
-            l->out.keys[l->out.n++] =
-                (struct store_key){.key = key, .size = page->entries[i].size};
+            l->out.keys[l->out.n++] = (struct store_key){
+                .key = key, .size = page->entries[i].size, .put_ms = page->entries[i].put_ms};
         }
         set_after(l, name);
     }

@@ -136,6 +136,55 @@ static bool parse_size(const char *text, uint64_t *out)
     return at > text && *at == '\0';
 }
 
+/* Days from 1970 to a day of the Gregorian calendar. */
+static uint64_t days_to(unsigned year, unsigned month, unsigned day)
+{
+    /* Years that begin with March: the leap day is the last. */
+    unsigned y = month <= 2 ? year - 1 : year;
+    unsigned m = month <= 2 ? month + 9 : month - 3;
+    uint64_t days = 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+    return days - 719468;
+}
+
+static unsigned digits(const char *text, unsigned n)
+{
+    unsigned value = 0;
+    for (unsigned i = 0; i < n; i++)
+        value = value * 10 + (unsigned)(text[i] - '0');
+    return value;
+}
+
+/* 2009-10-12T17:50:30.000Z, with any number of digits behind the seconds; 0 for anything
+ * else. */
+static uint64_t parse_time(const char *text)
+{
+    static const char form[] = "0000-00-00T00:00:00";
+    size_t at = 0;
+    for (; form[at] != '\0'; at++) {
+        bool digit = text[at] >= '0' && text[at] <= '9';
+        if (form[at] == '0' ? !digit : text[at] != form[at])
+            return 0;
+    }
+    unsigned year = digits(text, 4);
+    unsigned month = digits(text + 5, 2);
+    unsigned day = digits(text + 8, 2);
+    unsigned hour = digits(text + 11, 2);
+    unsigned minute = digits(text + 14, 2);
+    unsigned second = digits(text + 17, 2);
+    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+        minute > 59 || second > 60)
+        return 0;
+    uint64_t ms = 0;
+    if (text[at] == '.') {
+        unsigned unit = 100;
+        for (at++; text[at] >= '0' && text[at] <= '9'; at++, unit /= 10)
+            ms += unit * digits(text + at, 1);
+    }
+    if (text[at] != 'Z' || text[at + 1] != '\0')
+        return 0;
+    return ((days_to(year, month, day) * 24 + hour) * 60 + minute) * 60000 + second * 1000 + ms;
+}
+
 static bool page_end(void *arg, unsigned depth, const char *name, const char *text)
 {
     struct page_walk *w = arg;
@@ -162,6 +211,8 @@ static bool page_end(void *arg, unsigned depth, const char *name, const char *te
         w->has_key = key.len > 0;
     } else if (strcmp(name, "Size") == 0) {
         w->has_size = parse_size(text, &w->entry->size);
+    } else if (strcmp(name, "LastModified") == 0) {
+        w->entry->put_ms = parse_time(text);
     }
     return true;
 }

@@ -10,6 +10,7 @@
 struct s3_entry {
     struct bytes key; /* as it is in the bucket: any bytes; a NUL stands behind */
     uint64_t size;
+    uint64_t put_ms; /* LastModified, since 1970; 0 when it is not told, or not understood */
 };
 
 struct s3_page {

@@ -93,6 +93,8 @@ struct store_op {
 struct store_key {
     const char *key; /* in the arena of the call */
     uint64_t size;
+    uint64_t put_ms; /* when it was put last, by the store's own clock, in milliseconds since
+                        1970, cut to what the store keeps of it; 0: the store does not tell */
 };
 
 struct store_list {

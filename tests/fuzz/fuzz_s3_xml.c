@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < page.n; i++) {
             struct bytes key = page.entries[i].key;
             fuzz_check(key.len > 0 && key.data[key.len] == '\0', "a key has no end");
+            fuzz_check(page.entries[i].put_ms < 253402300801000, "after the year 9999");
         }
     }
     struct s3_error error;

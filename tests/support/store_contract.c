@@ -443,6 +443,37 @@ START_TEST(the_date_is_one_of_milliseconds)
 }
 END_TEST
 
+static uint64_t put_ms_of(struct store *store, const char *key)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct store_list list;
+    ck_assert_int_eq(store_list(store, &arena, key, "", 1, &list), OK);
+    ck_assert_uint_eq(list.n, 1);
+    return list.keys[0].put_ms;
+}
+
+/* Who tells the date tells of each object when it was put, by the same clock, to the second at
+ * least; putting the same bytes again renews it. */
+START_TEST(a_list_tells_when_an_object_was_put)
+{
+    AUTO_RIG rig = rig_open(_i);
+    rig_put(rig.store, "k", "x");
+    uint64_t first = put_ms_of(rig.store, "k");
+    uint64_t date = store_date_ms(rig.store);
+    ck_assert(date == 0 ? first == 0 : first + 60000 > date && first < date + 60000);
+    if (date == 0)
+        return;
+    uint64_t again = first;
+    for (unsigned i = 0; i < 5000 && again == first; i++) {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL);
+        rig_put(rig.store, "k", "x");
+        again = put_ms_of(rig.store, "k");
+    }
+    ck_assert_uint_gt(again, first);
+}
+END_TEST
+
 /* ---- races ---- */
 
 static void *thread_count_up(void *store)
@@ -568,6 +599,7 @@ int store_contract_run(const char *noun, const store_maker *given, size_t n)
         many_of_hundreds,
         a_big_object,
         the_date_is_one_of_milliseconds,
+        a_list_tells_when_an_object_was_put,
         threads_lose_no_increment,
         threads_that_put_if_absent_have_one_winner,
         threads_put_and_delete_in_one_folder,

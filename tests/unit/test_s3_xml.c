@@ -35,6 +35,43 @@ START_TEST(a_page)
     ck_assert_uint_eq(page.entries[0].size, 434234);
     ck_assert(bytes_equal(page.entries[1].key, bytes_of("a/z\0y", 5)));
     ck_assert_uint_eq(page.entries[1].size, 0);
+    ck_assert_uint_eq(page.entries[0].put_ms, 1255369830000);
+    ck_assert_uint_eq(page.entries[1].put_ms, 0);
+}
+END_TEST
+
+static uint64_t time_of(const char *text)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    AUTO_BUF xml = {0};
+    struct s3_page page;
+    buf_printf(&xml,
+               "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>1"
+               "</Size><LastModified>%s</LastModified></Contents></ListBucketResult>",
+               text);
+    ck_assert_int_eq(s3_page_parse(buf_bytes(&xml), &arena, &page), OK);
+    return page.entries[0].put_ms;
+}
+
+START_TEST(when_an_object_was_put)
+{
+    ck_assert_uint_eq(time_of("1970-01-01T00:00:00.001Z"), 1);
+    ck_assert_uint_eq(time_of("2000-02-29T23:59:59Z"), 951868799000);
+    ck_assert_uint_eq(time_of("2024-03-01T00:00:00.123456Z"), 1709251200123);
+    ck_assert_uint_eq(time_of("2026-12-31T12:00:00.5Z"), 1798718400500);
+    static const char *const bad[] = {"",
+                                      "2009-10-12",
+                                      "2009-10-12 17:50:30Z",
+                                      "2009-10-12T17:50:30",
+                                      "2009-10-12T17:50:30+01:00",
+                                      "2009-13-12T17:50:30Z",
+                                      "2009-00-12T17:50:30Z",
+                                      "1969-10-12T17:50:30Z",
+                                      "2009-10-12T24:50:30Z",
+                                      "-009-10-12T17:50:30Z",
+                                      "2009-10-12T17:50:30.000ZZ"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        ck_assert_uint_eq(time_of(bad[i]), 0);
 }
 END_TEST
 
@@ -164,8 +201,13 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_page,          a_page_that_is_not_escaped, half_a_page_is_none,
-        what_is_no_page, deep_and_long_documents,    errors,
+        a_page,
+        a_page_that_is_not_escaped,
+        half_a_page_is_none,
+        what_is_no_page,
+        deep_and_long_documents,
+        errors,
+        when_an_object_was_put,
     };
     return suite_run("s3_xml", tests, ARRAY_LEN(tests));
 }
