@@ -29,6 +29,15 @@
  *               newest batch before this one whose number is a multiple of 16^k (k = 0 is the
  *               previous), up to the first that is batch 0, and at most 16 of them
  *             2 count of companions, each 32: tree objects put along with this one
+ *
+ * A companion is a tree object without records, put before the batch that names it, which has
+ * no room for all of its pages or must be small: mic-pack puts the pages of a whole tree so.
+ * Its pages lie in the reverse order of a walk over the tree: each after all that it names, the
+ * last names first, so that read from its end to its beginning they come as a walk wants them.
+ * The last page is its root. Its footer is that of an empty batch upon the one that was the
+ * newest when it was made, with the root's counts and content hash. It is on no chain: what
+ * leads to it are the locations of pages and, for whoever must know which tree objects are in
+ * use, the list of companions in its batch's footer. A companion's own list is empty.
  */
 #ifndef FORMATS_TREE_OBJECT_H
 #define FORMATS_TREE_OBJECT_H

@@ -39,6 +39,7 @@
 #define TREE_CONTENTS_MAX (64u * MIB) /* of a landing batch */
 #define TREE_OBJECT_MAX   (1u << 30)
 #define FOOTER_MAX        (64u * KIB)
+#define COMPANIONS_MAX    ((FOOTER_MAX - 2u * KIB) / 32u) /* fit into a footer beside all else */
 #define RECORDS_MAX       (512u * MIB) /* the records section of a tree object */
 #define LOG_SEGMENT_MAX   (512u * MIB)
 #define ROLLUP_MAX        (96u * MIB)

@@ -20,7 +20,9 @@ static int companions_check(struct fsck_project *p, const struct fsck_batch *bat
         int err = store_get(p->fsck->store, key.s, range_none(), NULL, NULL, NULL);
         if (err != OK && !fsck_is_damage(err))
             return err;
-        if (err != OK)
+        if (err == OK)
+            p->companions++;
+        else
             fsck_damage(p->fsck, "named", "tree_missing", key.s, "%s was put along with it",
                         batch->key.s);
     }
@@ -99,9 +101,9 @@ static int parts_check(struct fsck_project *p)
         err = fsck_answers_check(p->answers);
     if (err == OK && p->fsck->options->deep)
         err = fsck_blobs_read(p->blobs);
-    batches = p->fsck->counts.batches - batches;
-    if (p->chain_whole && trees > batches)
-        p->fsck->counts.unnamed += trees - batches;
+    uint64_t named = p->fsck->counts.batches - batches + p->companions;
+    if (p->chain_whole && trees > named)
+        p->fsck->counts.unnamed += trees - named;
     return err;
 }
 

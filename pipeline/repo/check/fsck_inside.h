@@ -39,6 +39,7 @@ struct fsck_project {
     uint64_t tip_batch;    /* its number */
     uint64_t tip_position; /* the project's */
     bool chain_whole;      /* every batch could be read */
+    uint64_t companions;   /* tree objects that were put along with batches, and are there */
     uint64_t damages_from; /* fsck->counts.damages when this project began */
     struct hash unbuilt;   /* a batch whose tree could not be made again; zero: none */
     struct fsck_answers *answers;

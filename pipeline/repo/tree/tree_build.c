@@ -4,9 +4,6 @@
 #include "formats/base/limits.h"
 #include "formats/page.h"
 
-/* So many fit into a footer beside all else. */
-#define COMPANIONS_MAX ((FOOTER_MAX - 2 * KIB) / 32u)
-
 void tree_build_init(struct tree_build *b)
 {
     *b = (struct tree_build){0};
