@@ -8,14 +8,14 @@ void dir_cursor_none(struct dir_cursor *c)
 }
 
 int dir_cursor_open(struct dir_cursor *c, struct repo *repo, const struct id16 *project,
-                    const struct location *top)
+                    const struct location *top, struct page_ahead *ahead)
 {
     const struct page_held *held;
-    int err = tree_page(repo, project, top, &held);
+    int err = page_ahead_get(ahead, repo, project, top, &held);
     if (err != 0) {
         return err;
     }
-    *c = (struct dir_cursor){.repo = repo, .project = *project};
+    *c = (struct dir_cursor){.repo = repo, .project = *project, .ahead = ahead};
     if (held->page.n == 0) {
         page_cache_drop(repo->pages, held);
         return 0;
@@ -56,7 +56,7 @@ int dir_cursor_expand(struct dir_cursor *c)
     /* Levels fall from page to page, so the stack is never deeper than there are levels. */
     assert(item != NULL && level > 0 && c->depth < PAGE_LEVELS_MAX);
     const struct page_held *held;
-    int err = dir_page_below(c->repo, &c->project, level, item, &held);
+    int err = dir_page_below(c->repo, &c->project, level, item, c->ahead, &held);
     if (err != 0) {
         return err;
     }

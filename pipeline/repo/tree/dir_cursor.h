@@ -4,11 +4,13 @@
 #ifndef PIPELINE_REPO_TREE_DIR_CURSOR_H
 #define PIPELINE_REPO_TREE_DIR_CURSOR_H
 
+#include "pipeline/repo/tree/page_ahead.h"
 #include "pipeline/repo/tree/tree.h"
 
 struct dir_cursor {
     struct repo *repo;
     struct id16 project;
+    struct page_ahead *ahead;
     unsigned depth; /* pages on the stack; 0: past the end */
     struct {
         const struct page_held *held;
@@ -16,9 +18,10 @@ struct dir_cursor {
     } at[PAGE_LEVELS_MAX];
 };
 
-/* Reads the top page at `top` and stands on its first item. */
+/* Reads the top page at `top` and stands on its first item. `ahead`, which outlives the cursor,
+ * is for who goes through all of it; or NULL. */
 int dir_cursor_open(struct dir_cursor *, struct repo *, const struct id16 *project,
-                    const struct location *top) MUST_USE;
+                    const struct location *top, struct page_ahead *ahead) MUST_USE;
 /* A cursor that is past its end; needs no close. */
 void dir_cursor_none(struct dir_cursor *);
 void dir_cursor_close(struct dir_cursor *);

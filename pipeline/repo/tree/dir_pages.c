@@ -1,11 +1,12 @@
 #include "pipeline/repo/tree/dir_pages.h"
 
 int dir_page_below(struct repo *repo, const struct id16 *project, uint8_t level,
-                   const struct entry *says, const struct page_held **out)
+                   const struct entry *says, struct page_ahead *ahead,
+                   const struct page_held **out)
 {
     assert(level > 0);
     const struct page_held *held;
-    int err = tree_page(repo, project, &says->where, &held);
+    int err = page_ahead_get(ahead, repo, project, &says->where, &held);
     if (err != 0) {
         return err;
     }
@@ -27,7 +28,7 @@ int dir_find(struct repo *repo, const struct id16 *project, const struct page_he
     while (err == 0 && held->page.level > 0) {
         const struct page_held *inner = held;
         err = dir_page_below(repo, project, inner->page.level, page_child(&inner->page, name),
-                             &held);
+                             NULL, &held);
         if (inner != top) {
             page_cache_drop(repo->pages, inner);
         }
@@ -181,7 +182,8 @@ int dir_pages_load(struct dir_pages *p, unsigned level, size_t i, const struct p
     struct dir_page *at = &p->at[level][i];
     if (at->held == NULL) {
         const struct page_held *held;
-        int err = dir_page_below(p->repo, &p->project, (uint8_t)(level + 1), at->says, &held);
+        int err =
+            dir_page_below(p->repo, &p->project, (uint8_t)(level + 1), at->says, NULL, &held);
         if (err != 0) {
             return err;
         }

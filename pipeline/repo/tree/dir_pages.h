@@ -7,6 +7,7 @@
 #ifndef PIPELINE_REPO_TREE_DIR_PAGES_H
 #define PIPELINE_REPO_TREE_DIR_PAGES_H
 
+#include "pipeline/repo/tree/page_ahead.h"
 #include "pipeline/repo/tree/tree.h"
 
 struct dir_page {
@@ -43,9 +44,10 @@ int dir_pages_load(struct dir_pages *, unsigned level, size_t i,
                    const struct page **out) MUST_USE;
 
 /* The page that `says`, an entry of an inner page of level `level`, stands for. ERR_CORRUPT
- * unless it is one level below and begins with the name that it should. */
+ * unless it is one level below and begins with the name that it should. `ahead` may be NULL. */
 int dir_page_below(struct repo *, const struct id16 *project, uint8_t level,
-                   const struct entry *says, const struct page_held **out) MUST_USE;
+                   const struct entry *says, struct page_ahead *ahead,
+                   const struct page_held **out) MUST_USE;
 /* The entry called `name` of the directory whose top page is `top`, without its name.
  * ERR_NOT_FOUND. */
 int dir_find(struct repo *, const struct id16 *project, const struct page_held *top,

@@ -39,7 +39,8 @@ int tree_list(const struct tree *, struct bytes path, struct bytes after, size_t
               struct arena *, struct tree_listing *out) MUST_USE;
 
 /* Visits everything below directory `path`, directories before what is in them, in order of
- * path_compare; no recursion. */
+ * path_compare; no recursion. Pages that lie beside each other are read in longer and longer
+ * ranges, so it is for who wants all of them. */
 struct tree_walk;
 int tree_walk_open(const struct tree *, struct bytes path, struct tree_walk **out) MUST_USE;
 /* 0 and the next entry with its whole path (both valid until the next call), ERR_NOT_FOUND at

@@ -82,7 +82,7 @@ static int side_open(struct tree_diff *d, const struct id16 *project, const stru
                      struct dir_cursor *cursor)
 {
     dir_cursor_none(cursor);
-    return is_dir(e) ? dir_cursor_open(cursor, d->repo, project, &e->where) : 0;
+    return is_dir(e) ? dir_cursor_open(cursor, d->repo, project, &e->where, NULL) : 0;
 }
 
 /* Goes into the directories that were met. */

@@ -90,8 +90,8 @@ static int dir_list(struct tree_edit *edit, struct edit_node *dir, struct bytes 
     }
     dir_cursor_none(&m.cursor);
     if (dir->base.where.place != PLACE_NONE) {
-        err =
-            dir_cursor_open(&m.cursor, edit->base.repo, &edit->base.project, &dir->base.where);
+        err = dir_cursor_open(&m.cursor, edit->base.repo, &edit->base.project, &dir->base.where,
+                              NULL);
         err = err != 0 ? err : dir_cursor_seek(&m.cursor, after);
     }
     err = err != 0 ? err : merge_list(&m, max, arena, out);

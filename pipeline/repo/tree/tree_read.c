@@ -121,7 +121,7 @@ int tree_list(const struct tree *t, struct bytes path, struct bytes after, size_
     }
     AUTO(dir_cursor_close) struct dir_cursor cursor;
     dir_cursor_none(&cursor);
-    err = dir_cursor_open(&cursor, t->repo, &t->project, &dir.where);
+    err = dir_cursor_open(&cursor, t->repo, &t->project, &dir.where, NULL);
     if (err == 0) {
         err = dir_cursor_seek(&cursor, after);
     }

@@ -11,6 +11,7 @@ struct tree_walk {
     struct id16 project;
     struct arena arena;
     struct buf path;
+    struct page_ahead ahead;
     struct walk_dir
         *dirs; /* from the top down to where we are; at most PATH_DEPTH_MAX and a few */
     size_t depth;
@@ -27,7 +28,7 @@ static int dir_push(struct tree_walk *w, const struct location *where)
     }
     size_t n = w->depth;
     struct walk_dir *dir = arena_push(&w->arena, (void **)&w->dirs, &n, &w->cap, sizeof(*dir));
-    int err = dir_cursor_open(&dir->cursor, w->repo, &w->project, where);
+    int err = dir_cursor_open(&dir->cursor, w->repo, &w->project, where, &w->ahead);
     if (err != 0) {
         return err;
     }
@@ -129,6 +130,7 @@ void tree_walk_close(struct tree_walk *w)
         dir_cursor_close(&w->dirs[--w->depth].cursor);
     }
     buf_release(&w->path);
+    page_ahead_release(&w->ahead);
     struct arena arena = w->arena;
     arena_release(&arena);
 }
