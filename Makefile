@@ -8,7 +8,8 @@
 #                                        one test program each, linked with tests/support/*.c, and
 #                                        those of tests/sim with the other files there
 #   tests/fuzz/fuzz_*.c                  one fuzz target each, and a program that replays its corpus
-#   ops/bench/*.c                        one benchmark program each
+#   ops/bench/*.c                        one benchmark program each, linked with ops/bench/shared/*.c,
+#                                        as the tests are
 #
 # V names a variant, each in a directory of its own: build/$(V). `make V=asan tests`, for example.
 #   release  gcc, what is installed       asan  address and undefined sanitizers
@@ -42,6 +43,7 @@ test_src    := $(foreach d,unit contract golden sweep sim,$(wildcard tests/$(d)/
 sim_src     := $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))
 fuzz_src    := $(wildcard tests/fuzz/fuzz_*.c)
 bench_src   := $(wildcard ops/bench/*.c)
+rig_src     := $(wildcard ops/bench/shared/*.c)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -118,6 +120,7 @@ $(B)/libmic_core.a: $(call obj,$(core_src)) $(B)/core.list
 $(B)/libmic.a: $(call obj,$(lib_src)) $(B)/lib.list
 $(B)/libshared.a: $(call obj,$(shared_src)) $(B)/shared.list
 $(B)/libsupport.a: $(call obj,$(support_src)) $(B)/support.list
+$(B)/librig.a: $(call obj,$(rig_src)) $(B)/rig.list
 $(B)/%.a:
 	@echo "  AR    $@"
 	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
@@ -142,7 +145,7 @@ sim_tests := $(filter $(B)/tests/sim/%,$(tests))
 $(sim_tests): $(call obj,$(sim_src))
 sim_wrapped := -Wl,--wrap=pthread_mutex_lock,--wrap=log_write,--wrap=known_open
 $(sim_tests): wrapped := $(sim_wrapped)
-$(tests): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libsupport.a $(libs)
+$(tests): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libsupport.a $(B)/librig.a $(libs)
 	$(link) $(wrapped) $(test_libs)
 
 # The simulator with a planted bug, MUTANT=name out of tests/sim/mutations.py: the changed sources
@@ -165,7 +168,7 @@ $(replays): $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay_ma
 	$(link) $(test_libs)
 $(fuzzers): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libsupport.a $(libs)
 	$(link) -fsanitize=fuzzer $(test_libs)
-$(benches): $(B)/bench/%: $(B)/obj/ops/bench/%.o $(libs)
+$(benches): $(B)/bench/%: $(B)/obj/ops/bench/%.o $(B)/librig.a $(libs)
 	$(link) $(wrapped) $(lib_libs)
 # It is mic-forge, but for the store that it opens.
 $(B)/bench/slow_forge: $(call obj,jobs/mic-forge.c $(shared_src))
