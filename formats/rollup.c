@@ -363,3 +363,21 @@ int rollup_ask(const struct rollup_shape *shape, struct bytes sector, uint64_t k
     *out = hits;
     return OK;
 }
+
+size_t rollup_lacks(const struct rollup_shape *shape, unsigned column, const uint64_t *keys,
+                    size_t n, const uint8_t *object)
+{
+    assert(column < shape->columns && shape->sectors > 0);
+    const struct map map = map_of(shape);
+    const unsigned columns = shape->columns;
+    for (size_t i = 0; i < n; i++) {
+        struct spot spot = spot_of(&map, keys[i]);
+        const uint8_t *sector = object + (1 + (size_t)spot.sector) * ROLLUP_SECTOR;
+        for (unsigned word = 0; word < WORDS; word++) {
+            unsigned bit = row_of(&spot, word) * columns + column;
+            if ((sector[bit / 8] >> bit % 8 & 1) == 0)
+                return i;
+        }
+    }
+    return n;
+}

@@ -106,6 +106,11 @@ uint64_t rollup_sector_at(const struct rollup_shape *, uint64_t key);
 int rollup_ask(const struct rollup_shape *, struct bytes sector, uint64_t key,
                struct rollup_hits *out) MUST_USE;
 
+/* Of an object that rollup_check has let pass: the first of `n` keys that the column says no
+ * to; `n` when it may contain them all. The shape has sectors. */
+size_t rollup_lacks(const struct rollup_shape *, unsigned column, const uint64_t *keys,
+                    size_t n, const uint8_t *object);
+
 static inline bool rollup_hit(const struct rollup_hits *hits, unsigned column)
 {
     return (hits->words[column / 64] >> column % 64 & 1) != 0;

@@ -13,14 +13,19 @@ int main(int argc, char **argv)
     bool deep = false;
     bool json = false;
     const struct settings_flag flags[] = {
-        {"deep", "Read every page and every content, too.", &deep},
+        {"deep",
+         "Read every page and every content, too, and make the tree of each batch again.",
+         &deep},
         {"json", "Print a JSON object for each finding, and one for the sum.", &json},
     };
     const struct settings_program program = {
         .name = "mic-fsck",
-        .about = "Checks that all holds that must hold in a bucket, or of one project in it (a "
-                 "handle or an id, after DIR), also while it is in use. Writes nothing. Exit "
-                 "status 0: clean; 1: damage was found; 2: it could not be checked.",
+        .about =
+            "Checks that all holds that must hold in a bucket, or of one project in it (a "
+            "handle or an id, after DIR), also while it is in use: heads, every batch's "
+            "records and ids, the landing log, its filters with every key that they cover, "
+            "sessions, the queue, and that uploaded contents are there. Writes nothing. "
+            "Exit status 0: clean; 1: damage was found; 2: it could not be checked.",
         .positional = "dir",
         .positional_shown = "DIR",
         .args_max = 1,

@@ -53,6 +53,7 @@ static void sum_json(const struct fsck_options *options, const struct fsck_count
     jwr_u64(&w, "landings", c->landings);
     jwr_u64(&w, "answers", c->answers);
     jwr_u64(&w, "segments", c->segments);
+    jwr_u64(&w, "rollups", c->rollups);
     jwr_u64(&w, "sessions", c->sessions);
     jwr_u64(&w, "queue_objects", c->queue_objects);
     jwr_u64(&w, "blobs", c->blobs);
@@ -68,10 +69,10 @@ static void sum_text(const struct fsck_options *options, const struct fsck_count
 {
     buf_printf(line,
                "%s: %" PRIu64 " projects, %" PRIu64 " landings in %" PRIu64 " batches, %" PRIu64
-               " segments of the log, %" PRIu64 " session objects, %" PRIu64
-               " queue objects, %" PRIu64 " uploaded objects",
+               " segments of the log, %" PRIu64 " rollups, %" PRIu64
+               " session objects, %" PRIu64 " queue objects, %" PRIu64 " uploaded objects",
                c->damages == 0 ? "clean" : "damaged", c->projects, c->landings, c->batches,
-               c->segments, c->sessions, c->queue_objects, c->blobs);
+               c->segments, c->rollups, c->sessions, c->queue_objects, c->blobs);
     if (options->deep)
         buf_printf(line, "; deep: %" PRIu64 " pages, %" PRIu64 " contents", c->pages,
                    c->contents);

@@ -8,6 +8,7 @@
 #include "formats/key.h"
 #include "formats/lease.h"
 #include "formats/log_segment.h"
+#include "formats/rollup.h"
 #include "pipeline/repo/content/blob_store.h"
 #include "pipeline/repo/project.h"
 #include "tests/support/fsck_rig.h"
@@ -99,7 +100,7 @@ static void flip(const char *key, size_t at)
 /* --- the log --- */
 
 /* Lands until there are three segments; among the answers in the last are two conflicts. */
-static void log_grow(void)
+static void log_append(void)
 {
     struct forge f;
     world_join(&f, &world, 0, store, now.ms);
@@ -117,6 +118,11 @@ static void log_grow(void)
         continue;
     append->close(append);
     forge_release(&f);
+}
+
+static void log_grow(void)
+{
+    log_append();
     is_clean();
     ck_assert_uint_eq(result.counts.segments, 4);
 }
@@ -219,6 +225,7 @@ START_TEST(rollup_that_is_damaged)
     AUTO_BUF whole = {0};
     AUTO_BUF other = {0};
     struct key key = key_rollup(&p->id, 1, 1, 101);
+    log_grow();
     get(key.s, &whole);
     flip(key.s, whole.len - 2000);
     finds_both("nofalse", "rollup_damaged", key.s);
@@ -232,6 +239,51 @@ START_TEST(rollup_that_is_damaged)
     put(key.s, buf_bytes(&whole));
     put(key_rollup(&p->id, 1, 101, 201).s, buf_bytes(&whole));
     finds_both("nofalse", "rollup_damaged", key_rollup(&p->id, 1, 101, 201).s);
+}
+END_TEST
+
+/* Its checksums hold: some of its bits are not set that should be. */
+START_TEST(rollup_that_lacks_a_key)
+{
+    AUTO_BUF bytes = {0};
+    struct rollup rollup;
+    struct key key = key_rollup(&p->id, 1, 1, 101);
+    get(key.s, &bytes);
+    ck_assert_int_eq(rollup_check(buf_bytes(&bytes), &rollup), OK);
+    size_t at = ROLLUP_SECTOR;
+    while (bytes.data[at] == 0)
+        at++;
+    bytes.data[at] = 0;
+    rollup_seal(&rollup, bytes.data);
+    put(key.s, buf_bytes(&bytes));
+    finds_both("nofalse", "rollup_lacks_key", key.s);
+    ck_assert_ptr_nonnull(strstr(result.kept[0].detail, " of position "));
+    /* Nobody can say what a damaged segment had; that the filter is whole is seen all the same.
+     */
+    flip(key_log(&p->id, 1, 101).s, 300);
+    finds_both("named", "log_damaged", key_log(&p->id, 1, 101).s);
+    flip(key_log(&p->id, 1, 101).s, 300);
+    flip(key.s, bytes.len - 2000);
+    finds_both("nofalse", "rollup_damaged", key.s);
+}
+END_TEST
+
+/* What lands there would be said no of. */
+START_TEST(rollup_that_reaches_over_the_head)
+{
+    AUTO_BUF bytes = {0};
+    struct rollup rollup = {
+        .shape = {.project = p->id, .level = 1, .columns = 1, .first = 101, .sectors = 1}};
+    struct key key = key_rollup(&p->id, 1, 101, 201);
+    size_t len = rollup_len(&rollup.shape);
+    memset(buf_reserve(&bytes, len), 0, len);
+    bytes.len = len;
+    rollup_seal(&rollup, bytes.data);
+    put(key.s, buf_bytes(&bytes));
+    finds_both("nofalse", "rollup_over_head", key.s);
+    /* And when it has landed there. */
+    log_append();
+    finds_both("nofalse", "rollup_lacks_key", key.s);
 }
 END_TEST
 
@@ -627,6 +679,8 @@ int main(void)
         log_that_says_something_else,
         log_of_another_project,
         rollup_that_is_damaged,
+        rollup_that_lacks_a_key,
+        rollup_that_reaches_over_the_head,
         log_that_reaches_over_the_head,
         damaged_session,
         tombstone_without_an_answer,

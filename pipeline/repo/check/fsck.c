@@ -8,6 +8,7 @@
 #include "pipeline/repo/check/fsck_names.h"
 #include "pipeline/repo/check/fsck_queue.h"
 #include "pipeline/repo/check/fsck_rebuild.h"
+#include "pipeline/repo/check/fsck_rollups.h"
 #include "pipeline/repo/check/fsck_sessions.h"
 #include "pipeline/repo/check/fsck_tree.h"
 
@@ -88,6 +89,8 @@ static int parts_check(struct fsck_project *p)
     uint64_t batches = p->fsck->counts.batches;
     int err = fsck_project_keys(p, &trees);
     if (err == OK)
+        err = fsck_rollups_listed(p->rollups);
+    if (err == OK)
         err = fsck_blobs_open(p, &p->blobs);
     if (err == OK)
         err = fsck_log_open(p, &p->log);
@@ -97,6 +100,8 @@ static int parts_check(struct fsck_project *p)
         err = fsck_chain_walk(p, &visit);
     if (err == OK)
         err = fsck_log_check(p->log, 0);
+    if (err == OK)
+        err = fsck_rollups_rest(p->rollups);
     if (err == OK)
         err = fsck_answers_check(p->answers);
     if (err == OK && p->fsck->options->deep)
@@ -119,12 +124,14 @@ static int project_check(struct fsck *fsck, const struct id16 *id)
     if (err != OK)
         return err;
     p.answers = fsck_answers_open(&p, ids_max);
+    p.rollups = fsck_rollups_open(&p);
     err = parts_check(&p);
     if (err == OK)
         unbuilt_tell(&p);
     fsck_answers_close(p.answers);
     fsck_blobs_close(p.blobs);
     fsck_log_close(p.log);
+    fsck_rollups_close(p.rollups);
     return err;
 }
 

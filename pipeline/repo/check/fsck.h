@@ -3,15 +3,15 @@
  * commits to is checked; what comes later is not looked at, and what a write under way can
  * explain is read again before it is told. A damaged part stops the check of no other.
  *
- * Not deep it reads each batch's records, ids, root page and footer, the log, sessions and the
- * queue, and asks for the names of uploaded contents. Deep it reads every page and every
- * content besides, and makes the tree of each batch again out of the one before and the
- * records.
+ * Not deep it reads each batch's records, ids, root page and footer, the log, rollups, sessions
+ * and the queue, and asks for the names of uploaded contents; it asks the rollups of each level
+ * for every path, content and session of the log. Deep it reads every page and every content
+ * besides, and makes the tree of each batch again out of the one before and the records.
  *
  * Memory is bounded by a block of the chain, not by its length: some thousand batches' links, a
  * few records sections, and `ids_max` numbers; with more answers than that the ids are walked
- * over more than once. The names of uploaded contents take eight bytes each, the log's segments
- * sixteen. */
+ * over more than once. The names of uploaded contents take eight bytes each, those of the log's
+ * segments and rollups a few dozen; of rollups one of each level is held. */
 #ifndef PIPELINE_REPO_CHECK_FSCK_H
 #define PIPELINE_REPO_CHECK_FSCK_H
 
@@ -44,6 +44,7 @@ struct fsck_counts {
     uint64_t landings;
     uint64_t answers;
     uint64_t segments;
+    uint64_t rollups;
     uint64_t sessions;
     uint64_t queue_objects;
     uint64_t blobs;

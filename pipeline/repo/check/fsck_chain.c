@@ -346,3 +346,17 @@ int fsck_chain_tip(struct fsck_project *p, bool *absent)
     fsck_batch_release(&tip);
     return err;
 }
+
+int fsck_position_now(const struct fsck_project *p, uint64_t *out)
+{
+    AUTO_BUF bytes = {0};
+    struct head now;
+    struct key key = key_head(&p->id);
+    int err = store_get(p->fsck->store, key.s, range_all(), &bytes, NULL, NULL);
+    if (err == OK)
+        err = head_decode(buf_bytes(&bytes), &now);
+    if (err != OK && !fsck_is_damage(err))
+        return err;
+    *out = err == OK ? now.position : p->tip_position;
+    return OK;
+}

@@ -20,6 +20,8 @@ struct fsck_visit {
 /* Takes the head: sets head, tip, tip_batch of the project. Damage to head or tip is told, and
  * leaves what cannot be walked. `*absent` when there is no head. */
 int fsck_chain_tip(struct fsck_project *, bool *absent) MUST_USE;
+/* The project's position as it is now; that of the check when the head cannot be read. */
+int fsck_position_now(const struct fsck_project *, uint64_t *out) MUST_USE;
 int fsck_chain_walk(struct fsck_project *, const struct fsck_visit *) MUST_USE;
 
 #endif

@@ -19,6 +19,7 @@ struct fsck_queue;
 struct fsck_answers;
 struct fsck_blobs;
 struct fsck_log;
+struct fsck_rollups;
 
 struct fsck {
     struct store *store;
@@ -45,6 +46,7 @@ struct fsck_project {
     struct fsck_answers *answers;
     struct fsck_blobs *blobs;
     struct fsck_log *log;
+    struct fsck_rollups *rollups;
 };
 
 void fsck_damage(struct fsck *, const char *invariant, const char *problem, const char *key,

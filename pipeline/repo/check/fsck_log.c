@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
+#include "pipeline/repo/check/fsck_chain.h"
+#include "pipeline/repo/check/fsck_rollups.h"
 #include "pipeline/repo/history/landlog_segment.h"
 
 #define SEGMENTS_AT_ONCE 4u
@@ -160,7 +162,7 @@ static void segment_damage(struct fsck_log *log, const struct landlog_segment_re
     fsck_damage(log->p->fsck, invariant, problem, key.s, "%s", what);
 }
 
-static void segment_compare(struct fsck_log *log, const struct landlog_segment_ref *ref,
+static bool segment_compare(struct fsck_log *log, const struct landlog_segment_ref *ref,
                             const struct log_segment *segment)
 {
     size_t n = (size_t)(ref->end - ref->first) / LOG_SPAN_SMALL;
@@ -180,6 +182,7 @@ static void segment_compare(struct fsck_log *log, const struct landlog_segment_r
     if (!same)
         segment_damage(log, ref, "rebuild", "log_differs",
                        "what it says of its positions is not what the chain says");
+    return same;
 }
 
 static bool segment_decode(struct fsck_log *log, const struct landlog_segment_ref *ref,
@@ -218,8 +221,9 @@ static int segments_check(struct fsck_log *log, const struct landlog_segment_ref
         log->p->fsck->counts.segments++;
         struct bytes bytes =
             gets.ops[i].err == OK ? buf_bytes(&gets.bodies[i]) : bytes_of(NULL, 0);
-        if (segment_decode(log, &refs[i], bytes, &arena, &segment))
-            segment_compare(log, &refs[i], &segment);
+        if (segment_decode(log, &refs[i], bytes, &arena, &segment) &&
+            segment_compare(log, &refs[i], &segment))
+            err = fsck_rollups_ask(log->p->rollups, &segment);
     }
     fsck_gets_clear(&gets);
     return err;
@@ -272,21 +276,6 @@ static void holes_tell(const struct fsck_log *log)
     }
 }
 
-/* The head as it is now; that of the check when it cannot be read. */
-static int position_now(const struct fsck_project *p, uint64_t *out)
-{
-    AUTO_BUF bytes = {0};
-    struct head now;
-    struct key key = key_head(&p->id);
-    int err = store_get(p->fsck->store, key.s, range_all(), &bytes, NULL, NULL);
-    if (err == OK)
-        err = head_decode(buf_bytes(&bytes), &now);
-    if (err != OK && !fsck_is_damage(err))
-        return err;
-    *out = err == OK ? now.position : p->tip_position;
-    return OK;
-}
-
 /* Segments that reach over the head are left out: it has moved on since, or they are not of
  * this project. */
 static int over_head(struct fsck_log *log)
@@ -300,7 +289,7 @@ static int over_head(struct fsck_log *log)
             log->segments[n++] = ref;
             continue;
         }
-        int err = ref.end > now ? position_now(log->p, &now) : OK;
+        int err = ref.end > now ? fsck_position_now(log->p, &now) : OK;
         if (err != OK)
             return err;
         if (ref.end > now && ref.end > tip)

@@ -5,7 +5,7 @@
 #include "formats/base/hex.h"
 #include "formats/log_segment.h"
 #include "formats/path.h"
-#include "formats/rollup.h"
+#include "pipeline/repo/check/fsck_rollups.h"
 
 static bool begins(const char *key, const char *prefix)
 {
@@ -288,33 +288,6 @@ int fsck_project_names(struct fsck_project *p, bool has_head)
 
 /* --- keys of a project --- */
 
-static bool is_rollup(const char *key)
-{
-    unsigned level;
-    uint64_t first;
-    uint64_t end;
-    return key_rollup_parse(key, &level, &first, &end) == OK &&
-           rollup_name_ok(level, first, end);
-}
-
-/* Each sector, and that it is what its name says. What cannot be read so costs reads: nobody
- * takes it for a no. */
-static int rollup_whole(struct fsck_project *p, const char *key)
-{
-    AUTO_BUF bytes = {0};
-    struct rollup rollup;
-    int err = store_get(p->fsck->store, key, range_all(), &bytes, NULL, NULL);
-    if (err != OK)
-        return err == ERR_NOT_FOUND ? OK : err; /* it lies in a larger one by now */
-    const struct rollup_shape *shape = &rollup.shape;
-    if (rollup_check(buf_bytes(&bytes), &rollup) != OK ||
-        !id16_equal(&shape->project, &p->id) ||
-        strcmp(key, key_rollup(&p->id, shape->level, shape->first, rollup_end(shape)).s) != 0)
-        fsck_damage(p->fsck, "nofalse", "rollup_damaged", key,
-                    "it is no filter over the positions of its name");
-    return OK;
-}
-
 static bool hash_at_end(const char *key, const char *ending, struct hash *out)
 {
     const char *name = strrchr(key, '/') + 1;
@@ -359,12 +332,8 @@ int fsck_project_keys(struct fsck_project *p, uint64_t *trees)
     *trees = 0;
     while ((err = fsck_keys_next(&keys, &key)) == OK) {
         p->fsck->counts.keys++;
-        if (is_rollup(key->key))
-            err = rollup_whole(p, key->key);
-        else if (!key_known(p, key->key, trees))
+        if (!fsck_rollups_add(p->rollups, key->key) && !key_known(p, key->key, trees))
             unknown(p->fsck, key->key);
-        if (err != OK)
-            return err;
     }
     return err == ERR_NOT_FOUND ? OK : err;
 }

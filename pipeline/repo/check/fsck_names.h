@@ -22,7 +22,8 @@ int fsck_project_find(struct fsck *, const char *name, struct id16 *out) MUST_US
 /* Its `project` object, and that its handle names it. One without a head is damaged, unless no
  * handle names it, either: then its making was not finished, which is noted. */
 int fsck_project_names(struct fsck_project *, bool has_head) MUST_USE;
-/* Notes keys below it that the forge does not know, and counts tree objects. */
+/* Notes keys below it that the forge does not know, counts tree objects, and tells the rollups'
+ * check of its keys. */
 int fsck_project_keys(struct fsck_project *, uint64_t *trees) MUST_USE;
 
 #endif
