@@ -37,12 +37,14 @@
     X(CRASH_FRONT, "crash: a front")                                 \
     X(CRASH_DRAIN, "crash: a drain")                                 \
     X(CRASH_APPEND, "crash: an append")                              \
+    X(CRASH_ROLLUP, "crash: a rollup")                               \
     X(CRASH_ON_WAY, "crash: with a write under way that came later") \
     X(CRASH_QUEUE_PUT, "crash after: a queue put")                   \
     X(CRASH_TREE_PUT, "crash after: a tree object put")              \
     X(CRASH_HEAD_PUT, "crash after: a head put")                     \
     X(CRASH_SESSION_PUT, "crash after: a session put")               \
     X(CRASH_LOG_PUT, "crash after: a log segment put")               \
+    X(CRASH_ROLLUP_PUT, "crash after: a rollup put")                 \
     X(CRASH_DELETE, "crash after: a delete")                         \
     X(CRASH_BETWEEN, "crash between two calls")                      \
     X(STOP_FRONT, "a front ended in order")                          \
@@ -51,6 +53,10 @@
     X(QUEUE_MERGED, "waiting records put together again")            \
     X(SEGMENT_SMALL, "a log segment of 100")                         \
     X(SEGMENT_LARGE, "a log segment of 1,000")                       \
+    X(ROLLUP, "a rollup of 100")                                     \
+    X(ROLLUP_LONGER, "a rollup of several hundred")                  \
+    X(ROLLUP_REPLACED, "a rollup that a longer one has replaced")    \
+    X(ROLLUP_ASKED, "rollups asked over a line")                     \
     X(FOLDED, "an open session folded")                              \
     X(RETIRED, "a session object retired")                           \
     X(LANDED, "landed")                                              \

@@ -66,6 +66,8 @@ enum key_kind key_kind(const char *key, struct id16 *project)
         return KEY_TREE;
     if (starts_with(rest, "sessions/"))
         return KEY_SESSION;
+    if (starts_with(rest, "landing-log/bloom-index/"))
+        return KEY_ROLLUP;
     if (starts_with(rest, "landing-log/"))
         return KEY_LOG;
     if (starts_with(rest, "blobs/"))
@@ -147,7 +149,7 @@ static bool may_lag(const struct far_end *end, const char *key)
     if (end->profile->lag_us == 0 || end->calm || !world_chance(3000))
         return false;
     enum key_kind kind = key_kind(key, NULL);
-    return kind == KEY_QUEUE || kind == KEY_LOG || kind == KEY_SESSION;
+    return kind == KEY_QUEUE || kind == KEY_LOG || kind == KEY_ROLLUP || kind == KEY_SESSION;
 }
 
 static void lag_add(struct far_end *end, const char *key, uint64_t size, bool shown)
@@ -294,9 +296,10 @@ static void fate_draw(struct far_line *line, const struct store_op *op, uint64_t
     const struct far_end *end = line->end;
     if (end->calm)
         return;
-    /* A write has more to lose; a log segment is rare. */
+    /* A write has more to lose; a log segment is rare, and so is a rollup. */
     bool writes = op != NULL && op->verb != STORE_GET;
-    unsigned weight = !writes ? 1 : key_kind(op->key, NULL) == KEY_LOG ? 60 : 4;
+    enum key_kind kind = op != NULL ? key_kind(op->key, NULL) : KEY_OTHER;
+    unsigned weight = !writes ? 1 : kind == KEY_LOG || kind == KEY_ROLLUP ? 60 : 4;
     uint64_t at = world_between(world_now_us(), reply_us);
     if (world_chance(3000))
         at = reply_us + world_below(1000);
@@ -451,5 +454,7 @@ void far_line_count_crash(const struct far_line *line)
             count(COUNT_CRASH_SESSION_PUT);
         else if (kind == KEY_LOG)
             count(COUNT_CRASH_LOG_PUT);
+        else if (kind == KEY_ROLLUP)
+            count(COUNT_CRASH_ROLLUP_PUT);
     }
 }

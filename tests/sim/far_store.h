@@ -17,6 +17,7 @@ enum key_kind {
     KEY_TREE,
     KEY_SESSION,
     KEY_LOG,
+    KEY_ROLLUP,
     KEY_BLOB,
     KEY_HANDLE,
 };

@@ -20,7 +20,8 @@ HEAD_PUT = """    err =
 TREE_PUT = """        err = put_once(land->repo, key.s, buf_bytes(&a->build.bytes));
 """
 
-# name, what is wrong, file, text, what takes its place
+# name, what is wrong, file, [text, what takes its place]; where it is in another file: file, text,
+# what takes its place
 MUTATIONS = [
     ("record_after_head", "the tree object is put after the head that names it", LAND,
      [(TREE_PUT, "        err = OK;\n"),
@@ -214,6 +215,25 @@ MUTATIONS = [
 """), ("    err = answer_find(repo, project, sid, arena, &current.answer);\n",
        "    err = first;\n")]),
 
+    ("absent_says_no", "a filter that is absent or damaged is taken for a no",
+     "pipeline/repo/history/rollup_read.c",
+     [("    else\n        step_push(reader, step->level - 1, low, step->end);\n", "")]),
+
+    ("answers_not_in_rollups", "rollups leave out the answers that landed nothing",
+     "pipeline/repo/history/rollup_keys.c",
+     [("    gather_add(gather, rollup_key_session(&entry->session));\n",
+       "    if (entry->verdict == VERDICT_LANDED)\n"
+       "        gather_add(gather, rollup_key_session(&entry->session));\n")]),
+
+    ("rollup_over_log", "a rollup covers a hundred positions more than the log has",
+     "pipeline/stages/rollup_project.c",
+     [("    uint64_t full = (log->end - 1) / rollup_span(number);\n",
+       "    uint64_t full = (log->end - 1) / rollup_span(number) + (number == 1);\n"),
+      ("pipeline/repo/history/rollup_source.c",
+       "    return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;\n", "    return err;\n"),
+      ("pipeline/repo/history/rollup_keys.c", "    assert(gather->n == columns);\n",
+       "    while (gather->n < columns)\n        column_finish(gather);\n")]),
+
     ("foreign_records", "records of another owner are taken into a session", STAGE,
      [("        if (!id16_equal(&group->owner, &work->session.owner))\n            continue;\n",
        "")]),
@@ -228,21 +248,24 @@ def find(name):
 
 
 def write(name, folder):
-    _, _, path, changes = find(name)
-    text = open(path, encoding="utf-8").read()
-    for old, new in changes:
+    _, _, main, changes = find(name)
+    texts = {}
+    for change in changes:
+        path, old, new = change if len(change) == 3 else (main, *change)
+        text = texts.get(path) or open(path, encoding="utf-8").read()
         if text.count(old) != 1:
             sys.exit(f"mutations.py: {name}: {path} has its text {text.count(old)} times")
-        text = text.replace(old, new)
-    target = os.path.join(folder, path)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    try:
-        same = open(target, encoding="utf-8").read() == text
-    except OSError:
-        same = False
-    if not same:
-        open(target, "w", encoding="utf-8").write(text)
-    print(target)
+        texts[path] = text.replace(old, new)
+    for path, text in texts.items():
+        target = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            same = open(target, encoding="utf-8").read() == text
+        except OSError:
+            same = False
+        if not same:
+            open(target, "w", encoding="utf-8").write(text)
+        print(target)
 
 
 if __name__ == "__main__":

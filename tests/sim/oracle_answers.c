@@ -19,6 +19,7 @@ static void answer_keep(struct oracle *o, struct oracle_project *p, const struct
                                .closes = l->closes,
                                .position = l->position,
                                .tree = *tree};
+    oracle_keys_keep(a, l);
     if (l->closes && oracle_closed(o, &l->session) == NULL)
         id_table_put(&o->closed, &l->session, NULL, a);
     if (p->n_answers == p->cap_answers) {

@@ -76,7 +76,8 @@ static void session_final(struct oracle *o, const struct asked_session *s)
     }
 }
 
-/* The log as readers see it is what the chain says, read anew by somebody who knows nothing. */
+/* The log as readers see it is what the chain says, and rollups find all of it; read anew by
+ * somebody who knows nothing. */
 static void log_final(struct oracle *o, struct oracle_project *p)
 {
     struct repo fresh;
@@ -104,6 +105,7 @@ static void log_final(struct oracle *o, struct oracle_project *p)
         broken("rebuild", "the landing log ends with %zu answers left: %s", left,
                err_name(err));
     landlog_close(log);
+    oracle_rollups_final(p, &fresh);
     repo_close(&fresh);
 }
 

@@ -63,6 +63,7 @@ static void make_import(struct profile *p)
     p->projects = 1;
     p->shards = 1;
     p->appends = 1;
+    p->rollups = (unsigned)world_between(1, 2);
     p->series_max = 300;
     p->batch_max = 1000;
     p->think_ms = 10;
@@ -88,13 +89,14 @@ void profile_draw(struct profile *p)
     p->fronts = (unsigned)world_between(1, 3);
     p->drains = (unsigned)world_between(0, 3);
     p->appends = (unsigned)world_between(0, 2);
+    p->rollups = (unsigned)world_between(0, 1);
     p->clients = (unsigned)world_between(2, 8);
     line_draw(p);
     fates_draw(p);
     stages_draw(p);
     work_draw(p);
     p->put_interval_ms = world_chance(2000) ? 1000 : 0;
-    if (world_chance(300))
+    if (world_chance(600))
         make_import(p);
     else if (world_chance(800))
         make_crowd(p);

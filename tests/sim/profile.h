@@ -24,6 +24,7 @@ struct profile {
     unsigned fronts;
     unsigned drains;
     unsigned appends;
+    unsigned rollups;
     unsigned clients;
 
     uint64_t latency_us;     /* of a call, at most, when all is well */

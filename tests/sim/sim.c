@@ -58,6 +58,7 @@ static void process_add(struct sim *sim, enum process_kind kind, unsigned number
     assert(sim->n_processes <= PROCESSES_MAX);
     process_open(p, kind, number, sim->end, &sim->profile);
     p->drains = drains;
+    p->oracle = &sim->oracle;
     process_start(p);
 }
 
@@ -92,6 +93,8 @@ void sim_open(struct sim *sim)
         process_add(sim, PROCESS_DRAIN, i, false);
     for (unsigned i = 0; i < p->appends; i++)
         process_add(sim, PROCESS_APPEND, i, false);
+    for (unsigned i = 0; i < p->rollups; i++)
+        process_add(sim, PROCESS_ROLLUP, i, false);
     sim->n_clients = p->clients;
     for (unsigned i = 0; i < p->clients; i++)
         client_open(&sim->clients[i], sim, i);

@@ -1,7 +1,7 @@
-/* The simulator of a bucket with everybody who works on it: fronts, drains, appends and clients
- * on one far store, under one seeded scheduler with virtual time, and an oracle that looks at
- * every effect. See world.h for how it runs, profile.h for what goes wrong, oracle.h for what
- * must hold. */
+/* The simulator of a bucket with everybody who works on it: fronts, drains, appends, rollups
+ * and clients on one far store, under one seeded scheduler with virtual time, and an oracle
+ * that looks at every effect. See world.h for how it runs, profile.h for what goes wrong,
+ * oracle.h for what must hold. */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 

@@ -58,7 +58,8 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
         oracle_queue_put(o, key, data);
     if (kind == KEY_DEAD && !o->profile->strangers)
         broken("durable", "a record is dead in a world without damage: %s", key);
-    bool ours = kind == KEY_HEAD || kind == KEY_SESSION || kind == KEY_LOG;
+    bool ours =
+        kind == KEY_HEAD || kind == KEY_SESSION || kind == KEY_LOG || kind == KEY_ROLLUP;
     struct oracle_project *p = ours ? oracle_project(o, &id) : NULL;
     if (p == NULL)
         return;
@@ -66,6 +67,8 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
         oracle_head(o, p, data);
     else if (kind == KEY_SESSION)
         oracle_session_put(o, &id, old, data);
+    else if (kind == KEY_ROLLUP)
+        oracle_rollup_put(p, key, old, data);
     else
         oracle_segment_put(o, p, data);
 }
@@ -73,9 +76,13 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
 static void deleting_seen(void *arg, const char *key, struct bytes old)
 {
     struct oracle *o = arg;
-    enum key_kind kind = key_kind(key, NULL);
+    struct id16 id;
+    enum key_kind kind = key_kind(key, &id);
+    struct oracle_project *p = kind == KEY_ROLLUP ? oracle_project(o, &id) : NULL;
     if (kind == KEY_QUEUE || kind == KEY_DEAD)
         oracle_queue_deleting(o, key, old);
+    else if (p != NULL)
+        oracle_rollup_deleting(o, p, key);
     else if (kind != KEY_LOG && kind != KEY_TREE)
         broken("durable", "deleted: %s", key);
 }

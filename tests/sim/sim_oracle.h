@@ -21,6 +21,8 @@ struct known_answer {
     bool closes;
     uint64_t position;
     struct hash tree;
+    uint64_t *keys; /* that rollups know it by */
+    size_t n_keys;
 };
 
 struct oracle_project {
@@ -70,6 +72,9 @@ bool oracle_inside(const struct oracle_project *, uint64_t position);
  * accepted has its answer, all that is durable is there, log and chain say the same. */
 void oracle_final(struct oracle *);
 
+/* Asks the rollups that the repo sees for something that was answered: they must not say no. */
+void oracle_ask_rollups(struct oracle *, struct repo *);
+
 /* --- between its files --- */
 
 /* A record that lies in the queue, or did. */
@@ -96,6 +101,12 @@ void oracle_queue_deleting(struct oracle *, const char *key, struct bytes data);
 void oracle_session_put(struct oracle *, const struct id16 *project, struct bytes old,
                         struct bytes data);
 void oracle_segment_put(struct oracle *, struct oracle_project *, struct bytes data);
+void oracle_keys_keep(struct known_answer *, const struct landing *);
+void oracle_rollup_put(struct oracle_project *, const char *key, struct bytes old,
+                       struct bytes data);
+void oracle_rollup_deleting(struct oracle *, struct oracle_project *, const char *key);
+/* Every key of every answer is found by its position. */
+void oracle_rollups_final(const struct oracle_project *, struct repo *);
 struct oracle_project *oracle_project(struct oracle *, const struct id16 *);
 
 #endif

@@ -62,7 +62,7 @@ static void hold(void *process, uint64_t us)
 void process_open(struct process *p, enum process_kind kind, unsigned number,
                   struct far_end *end, const struct profile *profile)
 {
-    static const char *const names[] = {"front", "drain", "append"};
+    static const char *const names[] = {"front", "drain", "append", "rollup"};
     *p = (struct process){.kind = kind, .profile = profile};
     (void)snprintf(p->name, sizeof(p->name), "%s %u", names[kind], number);
     p->clock = (struct process_clock){
@@ -125,7 +125,8 @@ static uint64_t pause_after(const struct process *p, int did)
 {
     if (did > 0)
         return world_below(5000);
-    uint64_t most = p->kind == PROCESS_APPEND ? 4000000 : 50000u << (p->idle < 5 ? p->idle : 5);
+    bool follows = p->kind == PROCESS_APPEND || p->kind == PROCESS_ROLLUP;
+    uint64_t most = follows ? 4000000 : 50000u << (p->idle < 5 ? p->idle : 5);
     return world_between(1000, most);
 }
 
@@ -133,6 +134,10 @@ static struct stage *stage_open(struct process *p)
 {
     if (p->kind == PROCESS_APPEND)
         return stage_append_open(p->repo);
+    if (p->kind == PROCESS_ROLLUP) {
+        const struct rollup_options options = {.rebuild = world_chance(2000)};
+        return stage_rollup_open(p->repo, &options);
+    }
     const struct land_options options = {.shard_end = p->repo->bucket.shards,
                                          .batch_max = p->profile->batch_max,
                                          .fold_after_ms = p->profile->fold_after_ms,
@@ -151,6 +156,8 @@ static void stage_life(void *arg)
     p->stage = stage_open(p);
     for (;;) {
         int did = stage_round(p);
+        for (unsigned i = 0; i < 3 && p->kind == PROCESS_ROLLUP; i++)
+            oracle_ask_rollups(p->oracle, p->repo);
         /* As a job that a timer runs: it ends when there is nothing to do. */
         if (did == 0 && !p->calm && world_below(100) < p->profile->stop)
             break;
@@ -214,7 +221,7 @@ void process_calm(struct process *p)
 static void count_crash(const struct process *p)
 {
     static const enum count counts_of[] = {COUNT_CRASH_FRONT, COUNT_CRASH_DRAIN,
-                                           COUNT_CRASH_APPEND};
+                                           COUNT_CRASH_APPEND, COUNT_CRASH_ROLLUP};
     count(counts_of[p->kind]);
     if (p->line.flights == NULL)
         count(COUNT_CRASH_BETWEEN);

@@ -1,6 +1,7 @@
-/* The processes of a simulated bucket: fronts (the service), drains (stage_land) and appends
- * (stage_append), each with a clock, chance, caches and a line to the store of its own. A
- * process that dies loses all its memory and begins again from nothing some time later. */
+/* The processes of a simulated bucket: fronts (the service), drains (stage_land), appends
+ * (stage_append) and rollups (stage_rollup), each with a clock, chance, caches and a line to
+ * the store of its own. A process that dies loses all its memory and begins again from nothing
+ * some time later. */
 #ifndef TESTS_SIM_SIM_PROCESS_H
 #define TESTS_SIM_SIM_PROCESS_H
 
@@ -13,8 +14,10 @@ enum process_kind {
     PROCESS_FRONT,
     PROCESS_DRAIN,
     PROCESS_APPEND,
+    PROCESS_ROLLUP,
 };
 
+struct oracle;
 struct process;
 
 struct process_clock {
@@ -39,6 +42,7 @@ struct process {
     struct service *service;
     struct stage *stage; /* also of a front that drains by itself, as mic-forge does */
     bool drains;
+    struct oracle *oracle; /* asks rollups by the line of a process that makes them */
     struct task *flusher;
     struct task *fetcher;
     struct task *drainer;
