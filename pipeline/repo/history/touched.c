@@ -3,6 +3,7 @@
 #include "formats/path.h"
 #include "formats/rollup.h"
 #include "pipeline/repo/history/landlog_segment.h"
+#include "pipeline/repo/history/rollup_read.h"
 
 /* ---- what touches what ---- */
 
@@ -79,16 +80,67 @@ static void entry_note(struct search *search, const struct log_entry *entry,
     *item = log_entry_keep(arena, &touching);
 }
 
-static int log_search(struct landlog *log, uint64_t since, struct search *searches, size_t n,
-                      struct arena *arena)
+/* The rollups cover keys of what lies below a path, too, so what they give is looked at. */
+static uint64_t key_of(const struct touched_ask *ask)
+{
+    return ask->what == TOUCHED_KEY ? ask->key : rollup_key_path(ask->path);
+}
+
+/* What one run of the log has for the asks that it may concern. */
+static int run_search(struct landlog *log, const struct rollup_range *range,
+                      struct search *searches, size_t n, struct arena *arena)
 {
     const struct log_entry *entry;
-    int err;
-    while ((err = landlog_next(log, &entry)) == OK && entry->position > since) {
-        for (size_t i = 0; i < n; i++)
-            entry_note(&searches[i], entry, arena);
+    int err = landlog_run(log, range->from, range->end);
+    while (err == OK && (err = landlog_next(log, &entry)) == OK) {
+        for (size_t i = 0; i < n; i++) {
+            if ((range->asks >> i & 1) != 0)
+                entry_note(&searches[i], entry, arena);
+        }
     }
     return err == ERR_NOT_FOUND ? OK : err;
+}
+
+/* At most ROLLUP_ASKS_MAX of them. */
+static int many_search(struct landlog *log, struct rollup_reader *rollups, uint64_t head,
+                       struct search *searches, size_t n, struct arena *arena)
+{
+    struct rollup_asked asked[ROLLUP_ASKS_MAX];
+    struct rollup_range range;
+    for (size_t i = 0; i < n; i++) {
+        const struct touched_ask *ask = searches[i].ask;
+        asked[i].key = key_of(ask);
+        asked[i].from = ask->since < UINT64_MAX ? ask->since + 1 : UINT64_MAX;
+    }
+    rollup_reader_ask_many(rollups, asked, n, head + 1);
+    while (rollup_reader_next(rollups, &range)) {
+        int err = run_search(log, &range, searches, n, arena);
+        if (err != OK)
+            return err;
+        for (unsigned i = 0; i < n; i++) {
+            if (searches[i].n >= searches[i].ask->max)
+                rollup_reader_drop(rollups, i);
+        }
+    }
+    return OK;
+}
+
+static int all_search(struct repo *repo, const struct id16 *project, const struct head *head,
+                      struct search *searches, size_t n, struct arena *arena)
+{
+    struct rollup_reader *rollups = rollup_reader_open(repo, project);
+    int err = OK;
+    for (size_t i = 0; i < n && err == OK; i += ROLLUP_ASKS_MAX) {
+        size_t some = n - i < ROLLUP_ASKS_MAX ? n - i : ROLLUP_ASKS_MAX;
+        struct landlog *log;
+        err = landlog_open_at(repo, project, head, UINT64_MAX, &log);
+        if (err != OK)
+            break;
+        err = many_search(log, rollups, head->position, searches + i, some, arena);
+        landlog_close(log);
+    }
+    rollup_reader_close(rollups);
+    return err;
 }
 
 int touched_since(struct repo *repo, const struct id16 *project, const struct touched_ask *asks,
@@ -96,20 +148,12 @@ int touched_since(struct repo *repo, const struct id16 *project, const struct to
 {
     AUTO(arena_release) struct arena scratch = {0};
     struct search *searches = arena_array(&scratch, n, struct search);
-    uint64_t since = UINT64_MAX;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         searches[i].ask = &asks[i];
-        since = asks[i].since < since ? asks[i].since : since;
-    }
     struct head head;
-    struct landlog *log;
     int err = chain_head(repo, project, &head, NULL);
     if (err == OK)
-        err = landlog_open(repo, project, head.position, &log);
-    if (err != OK)
-        return err;
-    err = log_search(log, since, searches, n, arena);
-    landlog_close(log);
+        err = all_search(repo, project, &head, searches, n, arena);
     if (err != OK)
         return err;
     struct touched *found = arena_array(arena, n, struct touched);
