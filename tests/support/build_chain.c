@@ -220,16 +220,40 @@ static void batch_finish(struct work *w, const struct batch *tip)
     bc->head = head;
 }
 
+/* As if the batch before this one were the last of so many, all of one length. */
+static struct batch pretended(struct build_chain *bc, const struct batch *tip)
+{
+    struct batch batch = *tip;
+    struct footer *f = &batch.footer;
+    f->batch = bc->batches_before;
+    f->position = bc->landings_before;
+    f->n_ancestors = 0;
+    for (uint64_t step = 1, at = 1; at > 0 && f->n_ancestors < ANCESTORS_MAX; step *= 16) {
+        at = (f->batch - 1) / step * step;
+        struct ancestor *ancestor = &f->ancestors[f->n_ancestors++];
+        *ancestor = (struct ancestor){.batch = at, .position = f->position / f->batch * at};
+        ancestor->tree = sha256(bytes_of(&at, sizeof(at)));
+    }
+    bc->batches_before = 0;
+    return batch;
+}
+
 void build_chain_put(struct build_chain *bc, const struct build_answer *answers, size_t n)
 {
     const struct batch *tip;
+    struct batch before;
     ck_assert_int_eq(chain_tip(&bc->repo, &bc->project, &bc->head, &tip), OK);
+    before = *tip;
+    if (bc->batches_before > 0) {
+        before = pretended(bc, tip);
+        bc->head.position = before.footer.position;
+    }
     struct tree tree = chain_tree(&bc->repo, &bc->project, tip);
     struct work w = {.bc = bc, .edit = tree_edit_open(&tree), .position = bc->head.position};
     tree_build_init(&w.build);
     for (size_t i = 0; i < n; i++)
         answer_add(&w, &answers[i]);
-    batch_finish(&w, tip);
+    batch_finish(&w, &before);
     chain_drop(&bc->repo, tip);
     tree_edit_close(w.edit);
     tree_build_release(&w.build);

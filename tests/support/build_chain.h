@@ -20,6 +20,10 @@ struct build_chain {
     struct etag etag; /* of that head */
     struct arena arena;
     uint16_t companions; /* that each batch names, to make footers long */
+    /* The next batch pretends that so many landings in so many batches came before it, of which
+     * only the first is there. 0: it does not. */
+    uint64_t landings_before;
+    uint64_t batches_before;
 };
 
 #define BUILD_CHAIN_CHUNK 65536u /* chunk size of its bucket */

@@ -10,6 +10,7 @@
 #include "tests/support/chance.h"
 #include "tests/support/faulty.h"
 #include "tests/support/log_maker.h"
+#include "tests/support/long_history.h"
 #include "tests/support/suite.h"
 
 #define NOWHERE 12345678901234567u /* a key of nothing */
@@ -77,6 +78,20 @@ static void index_make(struct log_maker *m, uint64_t end, struct index *index)
     qsort(index->items, index->n, sizeof(*index->items), index_order);
 }
 
+/* Where the key is, or would be. */
+static size_t index_first(const struct index *index, uint64_t key)
+{
+    size_t low = 0;
+    for (size_t high = index->n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (index->items[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* ---- one question ---- */
 
 struct asked {
@@ -94,16 +109,8 @@ static struct asked ask(struct rollup_reader *reader, const struct index *index,
     uint64_t missing = 0;
     uint64_t found = 0;
     uint64_t wrong = 0;
-    size_t first = 0;
+    size_t first = index_first(index, key);
     size_t n = 0;
-    for (size_t low = 0, high = index->n; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        if (index->items[middle].key < key)
-            low = middle + 1;
-        else
-            high = middle;
-        first = low;
-    }
     for (; first + n < index->n && index->items[first + n].key == key; n++)
         missing +=
             index->items[first + n].position >= from && index->items[first + n].position < end;
@@ -225,6 +232,115 @@ START_TEST(no_key_is_ever_missed)
         free(index.items);
         log_maker_release(&m);
     }
+}
+END_TEST
+
+/* ---- many keys at once ---- */
+
+struct many {
+    struct rollup_asked asks[ROLLUP_ASKS_MAX];
+    size_t n;
+    uint64_t end;
+};
+
+/* Whether all of an ask's positions are in ranges that are about it; `n` of these. */
+static bool many_has(const struct many *many, size_t ask, const struct index *index,
+                     const struct rollup_range *ranges, size_t n)
+{
+    uint64_t key = many->asks[ask].key;
+    for (size_t i = index_first(index, key); i < index->n && index->items[i].key == key; i++) {
+        uint64_t p = index->items[i].position;
+        bool found = p < many->asks[ask].from || p >= many->end;
+        for (size_t r = 0; r < n && !found; r++)
+            found =
+                (ranges[r].asks >> ask & 1) != 0 && ranges[r].from <= p && p < ranges[r].end;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static void ask_many(struct rollup_reader *reader, const struct index *index,
+                     const struct many *many)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    void *ranges = NULL;
+    size_t n = 0;
+    size_t cap = 0;
+    struct rollup_range range;
+    uint64_t oldest = many->end;
+    bool in_order = true;
+    rollup_reader_ask_many(reader, many->asks, many->n, many->end);
+    while (rollup_reader_next(reader, &range)) {
+        in_order = in_order && range.from < range.end && range.end <= oldest;
+        oldest = range.from;
+        struct rollup_range *item = arena_push(&arena, &ranges, &n, &cap, sizeof(*item));
+        *item = range;
+    }
+    ck_assert(in_order);
+    for (size_t i = 0; i < many->n; i++)
+        ck_assert(many_has(many, i, index, ranges, n));
+}
+
+static void many_questions(struct log_maker *m, struct chance *chance,
+                           const struct index *index, unsigned rounds)
+{
+    struct rollup_reader *reader = rollup_reader_open(&m->bc.repo, &m->bc.project);
+    for (unsigned round = 0; round < rounds; round++) {
+        struct many many = {.end = 1 + chance_below(chance, m->end + 200)};
+        many.n = 1 + (size_t)chance_below(chance, round % 2 == 0 ? 5 : ROLLUP_ASKS_MAX);
+        for (size_t i = 0; i < many.n; i++) {
+            bool somewhere = chance_below(chance, 3) > 0;
+            many.asks[i].key = somewhere ? index->items[chance_below(chance, index->n)].key
+                                         : chance_u64(chance);
+            many.asks[i].from = chance_below(chance, many.end);
+        }
+        ask_many(reader, index, &many);
+    }
+    rollup_reader_close(reader);
+}
+
+START_TEST(of_many_keys_none_is_missed)
+{
+    struct chance chance;
+    struct log_maker m;
+    struct index index;
+    log_be_quiet();
+    chance_init(&chance, "of_many_keys_none_is_missed");
+    log_maker_init(&m, chance_u64(&chance), 3, 30000);
+    log_maker_grow(&m, 20001 + 100 * chance_below(&chance, 120));
+    index_make(&m, m.end, &index);
+    scatter(&m, &chance);
+    many_questions(&m, &chance, &index, 60);
+    damage_some(&m, &chance, 3);
+    many_questions(&m, &chance, &index, 60);
+    free(index.items);
+    log_maker_release(&m);
+}
+END_TEST
+
+/* What was dropped gets no more ranges, and costs no more reads. */
+START_TEST(a_dropped_ask_is_not_gone_on_with)
+{
+    struct build_chain bc;
+    struct rollup_range range;
+    build_chain_init(&bc);
+    bare_group_put(&bc, 1, 1, 100, 1);
+    bare_group_put(&bc, 1, 20001, 100, 1);
+    struct rollup_asked asks[2] = {{.key = 1}, {.key = UINT64_MAX / 2}};
+    struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
+    rollup_reader_ask_many(reader, asks, 2, 30001);
+    ck_assert(rollup_reader_next(reader, &range));
+    ck_assert_uint_eq(range.from, 10001);
+    ck_assert_uint_eq(range.end, 20001);
+    ck_assert_uint_eq(range.asks, 3);
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_ROLLUP], 1); /* whole: it is small */
+    rollup_reader_drop(reader, 0);
+    rollup_reader_drop(reader, 1);
+    ck_assert(!rollup_reader_next(reader, &range));
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_ROLLUP], 0);
+    rollup_reader_close(reader);
+    build_chain_release(&bc);
 }
 END_TEST
 
@@ -466,33 +582,6 @@ END_TEST
 
 /* ---- what it costs ---- */
 
-/* A filter in which nothing is. */
-static void bare_put(struct build_chain *bc, unsigned level, uint64_t first, unsigned columns)
-{
-    struct rollup rollup = {.shape = {.project = bc->project,
-                                      .level = level,
-                                      .columns = columns,
-                                      .first = first,
-                                      .sectors = 1}};
-    uint8_t object[2 * ROLLUP_SECTOR] = {0};
-    rollup_seal(&rollup, object);
-    struct key key = key_rollup(&bc->project, level, first, rollup_end(&rollup.shape));
-    ck_assert_int_eq(store_put(bc->mem, key.s, bytes_of(object, sizeof(object)), PUT_ANY, NULL),
-                     OK);
-}
-
-/* `n` columns from `first` on, as a group that fills up lies there. */
-static void group_put(struct build_chain *bc, unsigned level, uint64_t first, unsigned n)
-{
-    for (unsigned columns = n == 100 ? 100 : 64; n > 0; columns /= 2) {
-        if (n < columns)
-            continue;
-        bare_put(bc, level, first, columns);
-        first += columns * rollup_span(level);
-        n -= columns;
-    }
-}
-
 /* A history of 2,636,300 landings, 63 columns over what is full on two levels: more parts than
  * any other number has. */
 #define HISTORY 2636301u
@@ -500,14 +589,14 @@ static void group_put(struct build_chain *bc, unsigned level, uint64_t first, un
 static void history_put(struct build_chain *bc)
 {
     for (uint64_t first = 1; first < 2000001; first += 1000000) {
-        bare_put(bc, 3, first, 1);
-        bare_put(bc, 2, first, 100);
+        bare_rollup_put(bc, 3, first, 1, 1);
+        bare_rollup_put(bc, 2, first, 100, 1);
     }
     for (uint64_t first = 1; first < 2630001; first += 10000)
-        bare_put(bc, 1, first, 100);
-    group_put(bc, 2, 2000001, 63);
-    group_put(bc, 1, 2630001, 63);
-    bare_put(bc, 1, 2633101, 1); /* left behind: 32 columns take its place */
+        bare_rollup_put(bc, 1, first, 100, 1);
+    bare_group_put(bc, 2, 2000001, 63, 0);
+    bare_group_put(bc, 1, 2630001, 63, 0);
+    bare_rollup_put(bc, 1, 2633101, 1, 1); /* left behind: 32 columns take its place */
 }
 
 START_TEST(a_question_costs_a_few_reads_whatever_is_asked)
@@ -605,6 +694,8 @@ int main(void)
 {
     const TTest *tests[] = {
         no_key_is_ever_missed,
+        of_many_keys_none_is_missed,
+        a_dropped_ask_is_not_gone_on_with,
         answers_before_the_first_landing_are_found,
         runs_that_end_beside_a_border,
         what_no_filter_covers_may_contain_everything,

@@ -4,6 +4,7 @@
 #include "formats/rollup.h"
 #include "pipeline/repo/history/path_log.h"
 #include "tests/support/history.h"
+#include "tests/support/long_history.h"
 #include "tests/support/suite.h"
 
 static struct history h;
@@ -134,13 +135,54 @@ START_TEST(of_no_project_nothing_is_told)
 }
 END_TEST
 
+/* ---- what it costs ---- */
+
+/* Requests of all kinds. */
+static uint64_t requests(const struct trace_counts *c)
+{
+    uint64_t n = c->lists;
+    for (unsigned kind = 0; kind < TRACE_KINDS; kind++)
+        n += c->gets[kind] + c->puts[kind] + c->deletes[kind];
+    return n;
+}
+
+/* Three paths, a million landings back, where nothing is found: at each alignment that takes
+ * more parts than others. */
+START_TEST(three_paths_a_million_landings_back)
+{
+    static const uint64_t heads[] = {2636399, 2636301, 1999999, 1990000, 1010101, 1000101};
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        AUTO(arena_release) struct arena found = {0};
+        struct build_chain bc;
+        struct touched *out;
+        uint64_t at;
+        build_chain_init(&bc);
+        long_history_put(&bc, heads[i], 10);
+        struct touched_ask asks[3] = {
+            {.path = bytes_str("d/one"), .max = 1},
+            {.path = bytes_str("d/e/two"), .max = 1},
+            {.path = bytes_str("d/e/f"), .max = 1},
+        };
+        for (size_t j = 0; j < ARRAY_LEN(asks); j++)
+            asks[j].since = heads[i] - 1000000 + j;
+        ck_assert_int_eq(touched_since(&bc.repo, &bc.project, asks, 3, &found, &out, &at), OK);
+        ck_assert_uint_eq(at, heads[i]);
+        ck_assert_uint_eq(out[0].n + out[1].n + out[2].n, 0);
+        struct trace_counts c = build_chain_counts(&bc);
+        ck_assert_msg(requests(&c) <= 40, "head %llu: %llu requests",
+                      (unsigned long long)heads[i], (unsigned long long)requests(&c));
+        ck_assert_uint_le(c.bytes_out, 2 * 1024 * 1024);
+        build_chain_release(&bc);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        each_path_has_its_own_since,
-        a_path_itself_is_not_what_lies_below,
-        keys_are_asked_as_they_are,
-        of_no_project_nothing_is_told,
+        each_path_has_its_own_since,         a_path_itself_is_not_what_lies_below,
+        keys_are_asked_as_they_are,          of_no_project_nothing_is_told,
+        three_paths_a_million_landings_back,
     };
     return suite_run("touched", tests, ARRAY_LEN(tests));
 }
