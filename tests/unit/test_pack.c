@@ -389,13 +389,17 @@ START_TEST(nothing_to_pack)
     const struct pack_options always = {.always = true};
     forge_init(&f);
     ck_assert_int_eq(pack_project(&f.repo, &f.project, &always, &report), OK);
-    ck_assert(report.packed);
-    ck_assert_uint_eq(report.parts, 0);
+    ck_assert(!report.packed);
     forge_land_text(&f, "one", "one", "1", NULL);
     ck_assert_int_eq(pack_project(&f.repo, &f.project, &always, &report), OK);
-    ck_assert_str_eq(forge_text(&f, "one"), "1");
+    ck_assert(!report.packed);
+    forge_land_text(&f, "two", "two/three", "1", NULL);
     ck_assert_int_eq(pack_project(&f.repo, &f.project, &(struct pack_options){0}, &report), OK);
     ck_assert(!report.packed);
+    ck_assert_int_eq(pack_project(&f.repo, &f.project, &always, &report), OK);
+    ck_assert(report.packed);
+    ck_assert_uint_eq(report.parts, 1);
+    ck_assert_str_eq(forge_text(&f, "two/three"), "1");
     forge_release(&f);
 }
 END_TEST

@@ -35,8 +35,8 @@ struct pack_report {
 };
 
 struct pack_options {
-    bool dry_run;       /* counts, and writes nothing */
-    bool always;        /* also when it would not halve the reads */
+    bool dry_run; /* counts, and writes nothing */
+    bool always;  /* also when it would not halve the reads, if there is anything to pack */
     size_t part_bytes;  /* 0: PACK_PART_BYTES */
     size_t pages_kept;  /* whose places are remembered; 0: PACK_PAGES_KEPT */
     unsigned tries_max; /* puts of the head; 0: PACK_TRIES */

@@ -189,7 +189,9 @@ static int survey(struct pack *pack, bool *worth)
     report->ranges_before = found.ranges;
     uint64_t parts = found.bytes / pack->parts.part_bytes + (found.pages > 1);
     report->ranges_after = 1 + parts + found.bytes / PACK_RANGE;
-    *worth = pack->options->always || found.ranges >= 2 * report->ranges_after;
+    /* The root is put with the batch anyway. */
+    bool halves = found.ranges >= 2 * report->ranges_after;
+    *worth = found.pages > 1 && (pack->options->always || halves);
     return OK;
 }
 
@@ -250,7 +252,7 @@ static int try_once(struct pack *pack)
 {
     const struct pack_visit visit = {.page = page_take, .root = root_take, .arg = pack};
     bool worth = true;
-    int err = repo_clock_ok(pack->repo);
+    int err = pack->options->dry_run ? OK : repo_clock_ok(pack->repo);
     if (err == OK)
         err = tip_take(pack);
     if (err == OK && !is_over(pack))
