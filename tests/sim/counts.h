@@ -38,6 +38,7 @@
     X(CRASH_DRAIN, "crash: a drain")                                 \
     X(CRASH_APPEND, "crash: an append")                              \
     X(CRASH_ROLLUP, "crash: a rollup")                               \
+    X(CRASH_PACK, "crash: a pack")                                   \
     X(CRASH_ON_WAY, "crash: with a write under way that came later") \
     X(CRASH_QUEUE_PUT, "crash after: a queue put")                   \
     X(CRASH_TREE_PUT, "crash after: a tree object put")              \
@@ -51,6 +52,8 @@
     X(STOP_DRAIN, "a drain ended in order")                          \
     X(HEAD_CONFLICT, "a head put that lost its race")                \
     X(QUEUE_MERGED, "waiting records put together again")            \
+    X(PACKED, "a tree that was packed")                              \
+    X(PACKED_AGAIN, "and again, for others had put the head")        \
     X(SEGMENT_SMALL, "a log segment of 100")                         \
     X(SEGMENT_LARGE, "a log segment of 1,000")                       \
     X(ROLLUP, "a rollup of 100")                                     \

@@ -237,6 +237,27 @@ MUTATIONS = [
     ("foreign_records", "records of another owner are taken into a session", STAGE,
      [("        if (!id16_equal(&group->owner, &work->session.owner))\n            continue;\n",
        "")]),
+
+    ("pack_blind", "a pack puts the head whatever it is by now",
+     "pipeline/repo/pack/pack_project.c",
+     [("    int err = store_put(pack->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH,\n"
+       "                        &pack->etag);\n",
+       "    int err = store_put(pack->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_ANY,\n"
+       "                        &pack->etag);\n")]),
+
+    ("pack_by_content", "directories of equal content are packed as one page",
+     "pipeline/repo/pack/pack_walk.c",
+     [("    if (err == OK)\n        page_memo_add(stack->memo, &frame->was, frame->files, spot);\n",
+       """    const struct page *page = &frame->held->page;
+    struct hash content = page_content_hash(page->level, page->entries, page->n);
+    struct location by = {.tree = content, .check = content};
+    if (err == OK)
+        page_memo_add(stack->memo, &by, frame->files, spot);
+"""),
+      ("    if (page_memo_find(stack->memo, &e->where, &spot)) {\n",
+       """    struct location by = {.tree = e->hash, .check = e->hash};
+    if (page_memo_find(stack->memo, &by, &spot)) {
+""")]),
 ]
 
 

@@ -25,6 +25,7 @@ struct profile {
     unsigned drains;
     unsigned appends;
     unsigned rollups;
+    unsigned packs;
     unsigned clients;
 
     uint64_t latency_us;     /* of a call, at most, when all is well */

@@ -95,6 +95,8 @@ void sim_open(struct sim *sim)
         process_add(sim, PROCESS_APPEND, i, false);
     for (unsigned i = 0; i < p->rollups; i++)
         process_add(sim, PROCESS_ROLLUP, i, false);
+    for (unsigned i = 0; i < p->packs; i++)
+        process_add(sim, PROCESS_PACK, i, false);
     sim->n_clients = p->clients;
     for (unsigned i = 0; i < p->clients; i++)
         client_open(&sim->clients[i], sim, i);

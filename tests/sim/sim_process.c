@@ -7,6 +7,7 @@
 #include "tests/sim/counts.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_front.h"
+#include "tests/sim/sim_pack.h"
 
 #define DOWN_MAX_US 20000000u
 
@@ -62,7 +63,7 @@ static void hold(void *process, uint64_t us)
 void process_open(struct process *p, enum process_kind kind, unsigned number,
                   struct far_end *end, const struct profile *profile)
 {
-    static const char *const names[] = {"front", "drain", "append", "rollup"};
+    static const char *const names[] = {"front", "drain", "append", "rollup", "pack"};
     *p = (struct process){.kind = kind, .profile = profile};
     (void)snprintf(p->name, sizeof(p->name), "%s %u", names[kind], number);
     p->clock = (struct process_clock){
@@ -125,7 +126,8 @@ static uint64_t pause_after(const struct process *p, int did)
 {
     if (did > 0)
         return world_below(5000);
-    bool follows = p->kind == PROCESS_APPEND || p->kind == PROCESS_ROLLUP;
+    bool follows =
+        p->kind == PROCESS_APPEND || p->kind == PROCESS_ROLLUP || p->kind == PROCESS_PACK;
     uint64_t most = follows ? 4000000 : 50000u << (p->idle < 5 ? p->idle : 5);
     return world_between(1000, most);
 }
@@ -138,6 +140,8 @@ static struct stage *stage_open(struct process *p)
         const struct rollup_options options = {.rebuild = world_chance(2000)};
         return stage_rollup_open(p->repo, &options);
     }
+    if (p->kind == PROCESS_PACK)
+        return sim_pack_open(p->repo, &p->calm);
     const struct land_options options = {.shard_end = p->repo->bucket.shards,
                                          .batch_max = p->profile->batch_max,
                                          .fold_after_ms = p->profile->fold_after_ms,
@@ -221,7 +225,8 @@ void process_calm(struct process *p)
 static void count_crash(const struct process *p)
 {
     static const enum count counts_of[] = {COUNT_CRASH_FRONT, COUNT_CRASH_DRAIN,
-                                           COUNT_CRASH_APPEND, COUNT_CRASH_ROLLUP};
+                                           COUNT_CRASH_APPEND, COUNT_CRASH_ROLLUP,
+                                           COUNT_CRASH_PACK};
     count(counts_of[p->kind]);
     if (p->line.flights == NULL)
         count(COUNT_CRASH_BETWEEN);

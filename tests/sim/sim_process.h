@@ -1,7 +1,7 @@
 /* The processes of a simulated bucket: fronts (the service), drains (stage_land), appends
- * (stage_append) and rollups (stage_rollup), each with a clock, chance, caches and a line to
- * the store of its own. A process that dies loses all its memory and begins again from nothing
- * some time later. */
+ * (stage_append), rollups (stage_rollup) and packs, each with a clock, chance, caches and a
+ * line to the store of its own. A process that dies loses all its memory and begins again from
+ * nothing some time later. */
 #ifndef TESTS_SIM_SIM_PROCESS_H
 #define TESTS_SIM_SIM_PROCESS_H
 
@@ -15,6 +15,7 @@ enum process_kind {
     PROCESS_DRAIN,
     PROCESS_APPEND,
     PROCESS_ROLLUP,
+    PROCESS_PACK,
 };
 
 struct oracle;

@@ -382,6 +382,27 @@ START_TEST(more_parts_than_a_footer_names)
 }
 END_TEST
 
+/* Two directories of equal content that landed at different positions. */
+START_TEST(equal_directories_keep_their_stamps)
+{
+    struct forge *f = &h.forge;
+    struct head head;
+    forge_land_text(f, "twin 1", "twin-1/sub/file", "same", NULL);
+    forge_land_text(f, "twin 2", "twin-2/sub/file", "same", NULL);
+    struct hash before = digest_now(&head);
+    (void)pack(&small_parts, OK);
+    struct hash after = digest_now(&head);
+    ck_assert(hash_equal(&before, &after));
+    struct tree tree = forge_tree(f);
+    struct entry one;
+    struct entry two;
+    ck_assert_int_eq(tree_find(&tree, bytes_str("twin-1/sub"), &f->arena, &one), OK);
+    ck_assert_int_eq(tree_find(&tree, bytes_str("twin-2/sub"), &f->arena, &two), OK);
+    ck_assert(hash_equal(&one.hash, &two.hash));
+    ck_assert_uint_eq(one.stamp + 1, two.stamp);
+}
+END_TEST
+
 START_TEST(nothing_to_pack)
 {
     struct forge f;
@@ -418,6 +439,7 @@ int main(void)
         a_head_put_that_nobody_knows_of,
         a_damaged_page_changes_nothing,
         more_parts_than_a_footer_names,
+        equal_directories_keep_their_stamps,
         nothing_to_pack,
     };
     Suite *suite = suite_create("pack");
