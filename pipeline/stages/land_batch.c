@@ -130,6 +130,13 @@ static int refuse_unfit(struct attempt *a, struct request *r, int err)
     return answer_add(a, r, &landing);
 }
 
+/* Whether it is known to be another's than the session's owner. */
+static bool is_foreign(const struct request *r)
+{
+    const struct work *work = r->work;
+    return work->owned && !id16_equal(&work->session.owner, &r->group->group->owner);
+}
+
 /* A request of another than the session's owner: dropped, without an answer. */
 static void drop_foreign(struct attempt *a, struct request *r)
 {
@@ -263,7 +270,7 @@ static int decide_land(struct attempt *a, struct request *r)
             return err;
         all = work->owned && records_select(a, work, r->item, &chosen);
     }
-    if (work->owned && !id16_equal(&work->session.owner, &r->group->group->owner)) {
+    if (is_foreign(r)) {
         drop_foreign(a, r);
         return OK;
     }
@@ -287,11 +294,28 @@ static int decide_abandon(struct attempt *a, struct request *r)
     }
     if (!work->owned && !request_overdue(a, r))
         return OK;
-    if (work->owned && !id16_equal(&work->session.owner, &r->group->group->owner)) {
+    if (is_foreign(r)) {
         drop_foreign(a, r);
         return OK;
     }
     struct landing landing = {.verdict = VERDICT_ABANDONED, .reason = bytes_str("abandoned")};
+    return answer_add(a, r, &landing);
+}
+
+/* What stands behind the end of its series: it may be another's all the same. */
+static int decide_untried(struct attempt *a, struct request *r)
+{
+    if (!r->work->owned) {
+        int err = object_ask(a, r->work);
+        if (err != OK)
+            return err;
+    }
+    if (is_foreign(r)) {
+        drop_foreign(a, r);
+        return OK;
+    }
+    struct landing landing = {.verdict = VERDICT_NOT_TRIED,
+                              .reason = bytes_str("series_ended")};
     return answer_add(a, r, &landing);
 }
 
@@ -312,11 +336,8 @@ static int decide(struct attempt *a, struct request *r)
     }
     if (a->series_waits)
         return OK;
-    if (a->series_ended) {
-        struct landing landing = {.verdict = VERDICT_NOT_TRIED,
-                                  .reason = bytes_str("series_ended")};
-        return answer_add(a, r, &landing);
-    }
+    if (a->series_ended)
+        return decide_untried(a, r);
     if (answer.closed || r->work->closing)
         return refuse(a, r, "session_closed", "the session has been answered before");
     if (r->unfit != OK)

@@ -278,6 +278,15 @@ static void copies_mark(struct land *land, struct project_round *round)
     }
 }
 
+/* Whether the session comes whole, with this land: which it does not where the land is known to
+ * be another's. */
+static bool comes_whole(const struct request *r)
+{
+    const struct work *work = r->work;
+    return r->record->land.whole &&
+           (!work->owned || id16_equal(&work->session.owner, &r->group->group->owner));
+}
+
 static void requests_collect(struct land *land, struct project_round *round)
 {
     size_t cap = 0;
@@ -306,7 +315,7 @@ static void requests_collect(struct land *land, struct project_round *round)
                     r.work = work_find(round, &r.item->session);
                     assert(r.work != NULL);
                     r.work->asked = true;
-                    r.work->whole = r.work->whole || record->land.whole;
+                    r.work->whole = r.work->whole || comes_whole(&r);
                     round->requests[round->n_requests++] = r;
                 }
             }

@@ -206,6 +206,53 @@ START_TEST(test_foreigner_moves_nothing)
 }
 END_TEST
 
+/* Nobody's front makes a series of two owners' sessions. Whatever its order, and wherever it
+ * ends, it lands and answers nothing of another's, and nothing of it stays. */
+static void series_of_two_owners(unsigned eves, int conflict, bool whole, int round)
+{
+    enum { n = 3 };
+    struct draft s[n];
+    struct draft open[n];
+    for (int i = 0; i < n; i++) {
+        const char *name = arena_printf(&rig.f.arena, "%d-%d", round, i);
+        s[i] = draft_open(&rig.f, eves >> i & 1 ? "eve" : "ann", name, 0);
+        draft_write(&s[i], name, "1", i == conflict ? "something" : NULL);
+        open[i] = s[i];
+    }
+    struct id16 request;
+    if (whole) {
+        request = forge_submit(&rig.f, s, n);
+    } else {
+        request = land_series(&s[0], s, n);
+        for (int i = 0; i < n; i++)
+            forge_write(&rig.f, &open[i]);
+    }
+    drain_rig_run(&rig);
+    drain_rig_pass(&rig, 31000);
+    drain_rig_run(&rig);
+    drain_rig_pass(&rig, 61000);
+    drain_rig_run(&rig);
+    for (int i = 0; i < n; i++) {
+        bool foreign = (eves >> i & 1) != (eves & 1);
+        ck_assert_uint_eq(forge_answers(&rig.f, &s[i].session.id, &request), foreign ? 0 : 1);
+        if (foreign)
+            ck_assert_int_eq(drain_rig_state(&rig, &s[i]), SESSION_OPEN);
+    }
+    ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
+}
+
+START_TEST(test_series_of_two_owners)
+{
+    int round = 0;
+    for (unsigned eves = 0; eves < 8; eves++) {
+        for (int conflict = -1; conflict < 3; conflict++) {
+            series_of_two_owners(eves, conflict, true, round++);
+            series_of_two_owners(eves, conflict, false, round++);
+        }
+    }
+}
+END_TEST
+
 /* --- contents that are not there --- */
 
 START_TEST(test_content_that_is_nowhere)
@@ -616,6 +663,7 @@ int main(void)
         test_series_whose_first_waits,
         test_copies_go_with_their_original,
         test_foreigner_moves_nothing,
+        test_series_of_two_owners,
         test_unread_queue_object_is_not_missing,
         test_queue_object_that_moved_is_not_missing,
         test_long_queue_is_not_missing,
