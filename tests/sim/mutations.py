@@ -207,12 +207,12 @@ MUTATIONS = [
         return err;
     struct session object;
 """, """    struct found found = {0};
-    int first = answer_find(repo, project, sid, arena, &current.answer);
+    int first = answer_find(repo, project, sid, arena, &current.answer, &current.tip);
     int err = queue_find(repo, project, sid, arena, &found);
     if (err != OK)
         return err;
     struct session object;
-"""), ("    err = answer_find(repo, project, sid, arena, &current.answer);\n",
+"""), ("    err = answer_find(repo, project, sid, arena, &current.answer, &current.tip);\n",
        "    err = first;\n")]),
 
     ("absent_says_no", "a filter that is absent or damaged is taken for a no",
