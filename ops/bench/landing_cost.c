@@ -3,6 +3,7 @@
  * HTTP.
  *
  *   landing_cost fill DIR FILES
+ *   landing_cost share DIR FILES
  *       makes the project; prints the bytes of its tree
  *   landing_cost land DIR FILES BATCH ROUNDS near|deep
  *       lands on it; prints one line of JSON
@@ -14,7 +15,8 @@
  * The project has FILES files (at least 1,000), and every directory has 10 entries (fewer only
  * where the files run out). Nine of the root's directories are the same in a project of any
  * size: 10 directories of 10 files each. All that is beyond 900 files lies below the tenth, as
- * deep as it must. Landings write 3 files of about 2 KB in one directory: `near` in those nine,
+ * deep as it must; `share` makes equal directories there one page, so that it takes a billion
+ * files, too. Landings write 3 files of about 2 KB in one directory: `near` in those nine,
  * so that depth and directory sizes are the same whatever FILES is; `deep` in the tenth. In a
  * batch no two landings share a directory. */
 #include <inttypes.h>
@@ -24,6 +26,8 @@
 
 #include "formats/base/hash.h"
 #include "formats/key.h"
+#include "formats/page.h"
+#include "ops/bench/shared/synthetic.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/intake/intake.h"
 #include "pipeline/repo/project.h"
@@ -33,6 +37,7 @@
 #include "pipeline/store/trace.h"
 
 #define FAN       10u
+#define REST      "dir-09"
 #define NEAR      900u
 #define TOUCHED   900u /* files that landings write to, in directories of FAN */
 #define WRITES    3u
@@ -43,8 +48,10 @@
 #define APPEND_AT 5u    /* windows between two runs of the log stage */
 #define TEXT_LEN  2048u
 
+#define PATH_MAX_HERE (SYNTHETIC_PATH_MAX + 16u)
+
 struct touched {
-    char path[64];
+    char path[PATH_MAX_HERE];
     struct hash hash;
 };
 
@@ -71,21 +78,14 @@ static void must(int err, const char *what)
 
 /* --- the project --- */
 
-/* The path of file `i`: its decimal digits, a directory each but the last. */
-static void file_path(uint64_t i, uint64_t files, char out[static 64])
+static void file_path(uint64_t i, uint64_t files, char out[static PATH_MAX_HERE])
 {
-    if (i < NEAR) {
-        snprintf(out, 64, "n%u/n%u/n%u", (unsigned)(i / 100), (unsigned)(i / 10 % 10),
-                 (unsigned)(i % 10));
-        return;
-    }
-    uint64_t digit = FAN;
-    while (digit * FAN < files - NEAR)
-        digit *= FAN;
-    size_t len = (size_t)snprintf(out, 64, "n9");
-    for (; digit > 0; digit /= FAN)
-        len +=
-            (size_t)snprintf(out + len, 64 - len, "/n%u", (unsigned)((i - NEAR) / digit % FAN));
+    char below[SYNTHETIC_PATH_MAX];
+    if (i < NEAR)
+        synthetic_path(i, NEAR + 100, FAN, below);
+    else
+        synthetic_path(i - NEAR, files - NEAR, FAN, below);
+    snprintf(out, PATH_MAX_HERE, "%s%s", i < NEAR ? "" : REST "/", below);
 }
 
 static struct hash first_hash(const char *path)
@@ -93,46 +93,18 @@ static struct hash first_hash(const char *path)
     return sha256(bytes_str(path));
 }
 
-static void tree_put_object(struct tree_edit *edit, const struct head *head, struct etag *etag)
+/* What a batch that no request asked for makes of the head's tree. */
+static void batch_put(struct tree_build *build, struct bytes root, struct footer *footer)
 {
-    const struct batch *tip;
-    AUTO(tree_build_release) struct tree_build build;
-    AUTO_BUF root = {0};
-    struct footer footer = {0};
-    struct head next = {.hlc = repo_hlc(&bench.repo)};
-    tree_build_init(&build);
-    must(chain_tip(&bench.repo, &bench.project, head, &tip), "the project's tip");
-    footer_follow(&footer, &tip->footer, &tip->tree_hash);
-    chain_drop(&bench.repo, tip);
-    footer.position = footer.first;
-    footer.hlc = next.hlc;
-    footer.agent = bench.repo.agent;
-    must(tree_edit_seal(edit, &build, &root, &footer), "sealing");
-    must(tree_build_finish(&build, buf_bytes(&root), &footer, &next.tree_hash), "building");
-    next.position = footer.position;
-    printf("{\"files\":%" PRIu64 ",\"tree_bytes\":%zu}\n", bench.files, build.bytes.len);
-    struct key key = key_tree(&bench.project, &next.tree_hash);
-    must(store_put(bench.trace, key.s, buf_bytes(&build.bytes), PUT_IF_ABSENT, NULL),
-         "the tree");
-    uint8_t bytes[HEAD_LEN];
-    head_encode(&next, bytes);
-    key = key_head(&bench.project);
-    must(store_put(bench.trace, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, etag),
-         "the head");
+    must(synthetic_put_batch(&bench.repo, &bench.project, build, root, footer), "a batch");
+    printf("{\"files\":%" PRIu64 ",\"tree_bytes\":%zu}\n", footer->files, build->bytes.len);
 }
 
-/* Makes the project with its files in one batch that no request asked for. Their contents are
- * nowhere: nobody reads them. */
-static void project_fill(void)
+/* Files that lie nowhere: nobody reads them. */
+static void files_add(struct tree_edit *edit, uint64_t n)
 {
-    struct head head;
-    struct etag etag;
-    char path[64];
-    must(project_create(&bench.repo, bytes_str("cost"), &bench.project), "the project");
-    must(chain_head(&bench.repo, &bench.project, &head, &etag), "the head");
-    struct tree empty = {.repo = &bench.repo, .project = bench.project};
-    struct tree_edit *edit = tree_edit_open(&empty);
-    for (uint64_t i = 0; i < bench.files; i++) {
+    char path[PATH_MAX_HERE];
+    for (uint64_t i = 0; i < n; i++) {
         bool changed;
         file_path(i, bench.files, path);
         struct entry entry = {.kind = KIND_FILE,
@@ -142,8 +114,51 @@ static void project_fill(void)
                               .where = {.place = PLACE_BLOB}};
         must(tree_edit_put(edit, bytes_str(path), &entry, 0, &changed), "an edit");
     }
-    tree_put_object(edit, &head, &etag);
+}
+
+static void files_put(uint64_t n)
+{
+    struct head head;
+    struct etag etag;
+    const struct batch *tip;
+    AUTO(tree_build_release) struct tree_build build;
+    AUTO_BUF root = {0};
+    struct footer footer = {0};
+    tree_build_init(&build);
+    must(chain_head(&bench.repo, &bench.project, &head, &etag), "the head");
+    must(chain_tip(&bench.repo, &bench.project, &head, &tip), "the project's tip");
+    struct tree tree = chain_tree(&bench.repo, &bench.project, tip);
+    chain_drop(&bench.repo, tip);
+    struct tree_edit *edit = tree_edit_open(&tree);
+    files_add(edit, n);
+    must(tree_edit_seal(edit, &build, &root, &footer), "sealing");
+    batch_put(&build, buf_bytes(&root), &footer);
     tree_edit_close(edit);
+}
+
+/* A root with nothing but the directory of all that is beyond `NEAR` files. */
+static void rest_put(void)
+{
+    AUTO(tree_build_release) struct tree_build build;
+    AUTO_BUF root = {0};
+    struct entry rest;
+    tree_build_init(&build);
+    must(shared_tree_add(&build, FAN, bench.files - NEAR, NULL, &rest), "shared pages");
+    rest.name = bytes_str(REST);
+    const struct page page = {.n = 1, .entries = &rest};
+    struct footer footer = {.files = rest.files,
+                            .bytes = rest.size,
+                            .root_content = page_content_hash(0, &rest, 1)};
+    must(page_encode(&page, &root), "the root");
+    batch_put(&build, buf_bytes(&root), &footer);
+}
+
+static void project_fill(bool share)
+{
+    must(project_create(&bench.repo, bytes_str("cost"), &bench.project), "the project");
+    if (share)
+        rest_put();
+    files_put(share ? NEAR : bench.files);
 }
 
 /* --- landings --- */
@@ -372,7 +387,8 @@ static void land_long(unsigned batch, uint64_t landings)
 
 int main(int argc, char **argv)
 {
-    bool is_fill = argc == 4 && strcmp(argv[1], "fill") == 0;
+    bool is_share = argc == 4 && strcmp(argv[1], "share") == 0;
+    bool is_fill = is_share || (argc == 4 && strcmp(argv[1], "fill") == 0);
     bool is_land = argc == 7 && strcmp(argv[1], "land") == 0;
     bool is_long = argc == 6 && strcmp(argv[1], "long") == 0;
     bench.files = is_fill || is_land || is_long ? strtoull(argv[3], NULL, 10) : 0;
@@ -383,6 +399,7 @@ int main(int argc, char **argv)
     if (bench.files < NEAR + FAN || batch == 0 || batch > BATCH_MAX || rounds == 0 ||
         (deep && bench.files < 20 * TOUCHED) || landings < 10 * WINDOW) {
         fprintf(stderr, "usage: landing_cost fill DIR FILES\n"
+                        "       landing_cost share DIR FILES\n"
                         "       landing_cost land DIR FILES BATCH ROUNDS near|deep\n"
                         "       landing_cost long DIR FILES BATCH LANDINGS\n");
         return 2;
@@ -394,7 +411,7 @@ int main(int argc, char **argv)
     must(repo_open(&bench.repo, bench.trace, clock_system(), rng_system(), &options),
          "the bucket");
     if (is_fill)
-        project_fill();
+        project_fill(is_share);
     else if (is_long)
         land_long(batch, landings);
     else
