@@ -1,13 +1,11 @@
 /* Landing: of an open session, and of whole sessions in one request. */
-#include <stdlib.h>
-
 #include "api/http/http_values.h"
 #include "api/http/route.h"
 #include "api/http/session_json.h"
+#include "api/http/sessions_body.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
 
-#define SESSIONS_TYPE "application/vnd.micelio.sessions"
 #define LANDINGS_TYPE "application/vnd.micelio.landings"
 
 /* 200 when all landed (or an abandon was answered), else what kept the first from it. */
@@ -152,85 +150,6 @@ void handle_session_abandon(struct request *r)
 
 /* --- whole sessions --- */
 
-static int record_order(const void *a, const void *b)
-{
-    return record_time_compare(a, b);
-}
-
-static void series_refuse(struct request *r)
-{
-    respond_error(r, 413, "series_too_long", "sessions", "a series has at most %u sessions",
-                  SERIES_MAX);
-}
-
-/* Each session's bytes behind their length; the hlcs of its records are their order. */
-static bool sessions_decode(struct request *r, struct session **out, size_t *n)
-{
-    size_t cap = 0;
-    size_t used = r->arena.used;
-    struct reader reader;
-    *out = NULL;
-    *n = 0;
-    rd_init(&reader, buf_bytes(&r->body));
-    while (rd_left(&reader) > 0 && rd_error(&reader) == OK) {
-        struct bytes bytes = rd_run32(&reader, REQUEST_MAX);
-        struct session *session =
-            arena_push(&r->arena, (void **)out, n, &cap, sizeof(*session));
-        int err = rd_error(&reader) != OK ? rd_error(&reader)
-                                          : session_decode(bytes, &r->arena, session);
-        if (*n > SERIES_MAX) {
-            series_refuse(r);
-            return false;
-        }
-        if (err != OK) {
-            respond_error(r, 400, "malformed_session", NULL,
-                          "session %zu of the request is damaged", *n - 1);
-            return false;
-        }
-        if (!request_hold(r, r->arena.used - used))
-            return false;
-        used = r->arena.used;
-        if (session->n_records > 0)
-            qsort(session->records, session->n_records, sizeof(*session->records),
-                  record_order);
-    }
-    if (*n > 0)
-        return true;
-    respond_error(r, 400, "malformed_session", NULL, "there is no session in the request");
-    return false;
-}
-
-/* False: the answer says why. */
-static bool sessions_from_json(struct request *r, struct session **out, size_t *n)
-{
-    static const char *const names[] = {"session", "sessions"};
-    struct json_problem wrong = {0};
-    struct json_at top;
-    if (!request_json(r, false, &wrong, &top))
-        return false;
-    jrd_only(&top, names, ARRAY_LEN(names));
-    bool one = jrd_has(&top, "session");
-    struct json_at list = jrd_array(&top, "sessions", one ? JSON_OPTIONAL : JSON_REQUIRED);
-    *n = one ? 1 : jrd_count(&list);
-    if (one && list.value != NULL)
-        jrd_fail(&top, "sessions", "bad_value", "either one session, or several");
-    if (jrd_ok(&top) && *n == 0)
-        jrd_fail(&top, "sessions", "bad_value", "there is nothing in it");
-    if (*n > SERIES_MAX) {
-        series_refuse(r);
-        return false;
-    }
-    *out = arena_array(&r->arena, *n, struct session);
-    for (size_t i = 0; i < *n && jrd_ok(&top); i++) {
-        struct json_at item =
-            one ? jrd_object(&top, "session", JSON_REQUIRED) : jrd_item(&list, i);
-        (*out)[i] = session_from_json(&item, &r->caller, &r->arena);
-    }
-    if (!jrd_ok(&top))
-        respond_json_problem(r, &wrong);
-    return jrd_ok(&top);
-}
-
 static void land_start(struct request *r, struct session *sessions, size_t n, uint64_t wait_ms)
 {
     struct problem problem;
@@ -247,9 +166,6 @@ void handle_land(struct request *r)
     size_t n;
     if (!wait_of(r, &wait_ms))
         return;
-    const char *type = request_header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
-    bool decoded = media_type_named(type, SESSIONS_TYPE) ? sessions_decode(r, &sessions, &n)
-                                                         : sessions_from_json(r, &sessions, &n);
-    if (decoded)
+    if (sessions_body(r, JSON_TO_LAND, &sessions, &n))
         land_start(r, sessions, n, wait_ms);
 }

@@ -87,7 +87,7 @@ static void list_write(struct request *r, const char *name, enum record_kind kin
     struct bytes *keys = arena_array(&r->arena, n, struct bytes);
     for (size_t i = 0; i < n; i++) {
         struct json_at item = jrd_item(&list, i);
-        records[i] = record_from_json(&item, kind, &r->arena, &keys[i]);
+        records[i] = record_from_json(&item, kind, JSON_TO_LAND, &r->arena, &keys[i]);
     }
     if (jrd_ok(&top) && n == 0)
         jrd_fail(&top, name, "bad_value", "there is nothing in it");

@@ -79,13 +79,15 @@ static void keep_read(const struct json_at *at, struct content *out)
 }
 
 /* The content of `item`, which has its kind and mode beside it: in one of four forms, so that
- * none is passed over. */
-static struct content content_read_json(const struct json_at *item, struct arena *arena)
+ * none is passed over, or to ask only by its name. */
+static struct content content_read_json(const struct json_at *item, enum json_purpose purpose,
+                                        struct arena *arena)
 {
     static const char *const text_names[] = {"text"};
     static const char *const base64_names[] = {"base64"};
     static const char *const blob_names[] = {"blob"};
     static const char *const keep_names[] = {"keep", "hash", "size"};
+    static const char *const name_names[] = {"hash", "size"};
     struct content content = {.kind = kind_read(item, false)};
     content.mode = mode_read(item, content.kind);
     struct json_at at = jrd_object(item, "content", JSON_REQUIRED);
@@ -99,6 +101,11 @@ static struct content content_read_json(const struct json_at *item, struct arena
         jrd_only(&at, blob_names, ARRAY_LEN(blob_names));
         content.hash = jrd_hash(&at, "blob", JSON_REQUIRED);
         content.carrier = CARRIER_BLOB;
+    } else if (purpose == JSON_TO_ASK && !jrd_has(&at, "keep")) {
+        jrd_only(&at, name_names, ARRAY_LEN(name_names));
+        content.hash = jrd_hash(&at, "hash", JSON_REQUIRED);
+        content.size = jrd_u64(&at, "size", JSON_OPTIONAL, CONTENT_SIZE_MAX, 0);
+        content.carrier = CARRIER_TREE_RAW;
     } else {
         jrd_only(&at, keep_names, ARRAY_LEN(keep_names));
         if (jrd_ok(&at) && !jrd_has(&at, "keep"))
@@ -110,18 +117,19 @@ static struct content content_read_json(const struct json_at *item, struct arena
 }
 
 /* A rename that says nothing of content keeps all of what its source is at the base. */
-static struct content rename_content_read(const struct json_at *item, struct arena *arena)
+static struct content rename_content_read(const struct json_at *item, enum json_purpose purpose,
+                                          struct arena *arena)
 {
     if (jrd_has(item, "content"))
-        return content_read_json(item, arena);
+        return content_read_json(item, purpose, arena);
     if (jrd_has(item, "kind") || jrd_has(item, "mode"))
         jrd_fail(item, "content", "missing_field",
                  "kind and mode of a rename go with its content");
     return (struct content){.kind = KIND_FILE, .mode = MODE_PLAIN, .carrier = CARRIER_SOURCE};
 }
 
-static struct record_operation operation_read_json(const struct json_at *item,
-                                                   struct arena *arena)
+static struct record_operation
+operation_read_json(const struct json_at *item, enum json_purpose purpose, struct arena *arena)
 {
     static const char *const write_names[] = {"op",  "path",    "seen", "base",
                                               "key", "content", "kind", "mode"};
@@ -135,7 +143,7 @@ static struct record_operation operation_read_json(const struct json_at *item,
     op.seen = seen_read_json(item, "seen");
     if (bytes_equal(word, bytes_str("write"))) {
         jrd_only(item, write_names, ARRAY_LEN(write_names));
-        op.content = content_read_json(item, arena);
+        op.content = content_read_json(item, purpose, arena);
     } else if (bytes_equal(word, bytes_str("delete"))) {
         jrd_only(item, delete_names, ARRAY_LEN(delete_names));
         op.op = OP_DELETE;
@@ -144,7 +152,7 @@ static struct record_operation operation_read_json(const struct json_at *item,
         op.op = OP_RENAME;
         op.target = jrd_text(item, "target", JSON_REQUIRED);
         op.target_seen = seen_read_json(item, "target_seen");
-        op.content = rename_content_read(item, arena);
+        op.content = rename_content_read(item, purpose, arena);
     } else {
         jrd_fail(item, "op", "bad_value", "op is \"write\", \"delete\" or \"rename\"");
     }
@@ -163,14 +171,15 @@ static struct record_guard guard_read_json(const struct json_at *item)
 }
 
 struct record record_from_json(const struct json_at *item, enum record_kind kind,
-                               struct arena *arena, struct bytes *key)
+                               enum json_purpose purpose, struct arena *arena,
+                               struct bytes *key)
 {
     static const char *const decision_names[] = {"text", "key"};
     static const char *const turn_names[] = {"role", "text", "key"};
     struct record record = {.kind = kind};
     *key = jrd_text(item, "key", JSON_OPTIONAL);
     if (kind == RECORD_OPERATION) {
-        record.operation = operation_read_json(item, arena);
+        record.operation = operation_read_json(item, purpose, arena);
     } else if (kind == RECORD_GUARD) {
         record.guard = guard_read_json(item);
     } else if (kind == RECORD_DECISION) {
@@ -210,11 +219,12 @@ static void attributes_read(const struct json_at *object, struct arena *arena,
     *n = (uint32_t)count;
 }
 
-static void start_fields(const struct json_at *object, struct arena *arena,
-                         struct session_start *start)
+static void start_fields(const struct json_at *object, enum json_purpose purpose,
+                         struct arena *arena, struct session_start *start)
 {
     start->key = jrd_text(object, "key", JSON_OPTIONAL);
-    start->goal = jrd_text(object, "goal", JSON_REQUIRED);
+    start->goal =
+        jrd_text(object, "goal", purpose == JSON_TO_LAND ? JSON_REQUIRED : JSON_OPTIONAL);
     start->base = jrd_u64(object, "base", JSON_OPTIONAL, BASE_END - 1, UINT64_MAX);
     /* The base is part of the session's id: with the head's, a retry would be another
      * session. */
@@ -230,12 +240,12 @@ struct session_start start_from_json(const struct json_at *object, struct arena 
     static const char *const names[] = {"key", "goal", "base", "attributes"};
     struct session_start start = {0};
     jrd_only(object, names, ARRAY_LEN(names));
-    start_fields(object, arena, &start);
+    start_fields(object, JSON_TO_LAND, arena, &start);
     return start;
 }
 
 struct session session_from_json(const struct json_at *object, const struct caller *caller,
-                                 struct arena *arena)
+                                 enum json_purpose purpose, struct arena *arena)
 {
     static const char *const names[] = {"key",        "goal",   "base",      "attributes",
                                         "operations", "guards", "decisions", "conversation"};
@@ -251,7 +261,7 @@ struct session session_from_json(const struct json_at *object, const struct call
     struct session session = {.state = SESSION_OPEN};
     struct session_start start = {0};
     jrd_only(object, names, ARRAY_LEN(names));
-    start_fields(object, arena, &start);
+    start_fields(object, purpose, arena, &start);
     size_t n = 1;
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         struct json_at list = jrd_array(object, lists[i].name, JSON_OPTIONAL);
@@ -273,7 +283,7 @@ struct session session_from_json(const struct json_at *object, const struct call
             struct json_at item = jrd_item(&list, k);
             struct bytes key;
             session.records[session.n_records++] =
-                record_from_json(&item, lists[i].kind, arena, &key);
+                record_from_json(&item, lists[i].kind, purpose, arena, &key);
         }
     }
     return session;

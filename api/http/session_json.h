@@ -8,14 +8,21 @@
 /* --- in: what is wrong goes into the problem of `at`; strings live as long as the JSON value
  * --- */
 
+/* What the sessions are for. A preflight needs no goal, and may name a content by its hash and
+ * size alone (CARRIER_TREE_RAW): its bytes come when it lands. */
+enum json_purpose {
+    JSON_TO_LAND,
+    JSON_TO_ASK,
+};
+
 /* Reads one record out of an item of "operations", "guards", "decisions" or "conversation", and
  * its key. A base that is not said is UINT64_MAX. */
-struct record record_from_json(const struct json_at *item, enum record_kind, struct arena *,
-                               struct bytes *key);
+struct record record_from_json(const struct json_at *item, enum record_kind, enum json_purpose,
+                               struct arena *, struct bytes *key);
 /* A whole session: its start record first, then the others in their order. Ids and hlcs are
  * left to the service. */
 struct session session_from_json(const struct json_at *object, const struct caller *,
-                                 struct arena *);
+                                 enum json_purpose, struct arena *);
 /* What a session starts with. */
 struct session_start start_from_json(const struct json_at *object, struct arena *);
 
@@ -29,6 +36,8 @@ void seen_to_json(struct json_writer *, const char *name, const struct seen *);
 /* An entry of a tree, or null. */
 void entry_to_json(struct json_writer *, const char *name, const struct entry *);
 void landing_to_json(struct json_writer *, const char *name, const struct landing *);
+/* The fields of a preflight's answer into the open object. */
+void preflight_to_json(struct json_writer *, const struct preflight *);
 /* Of the effects with `path` (empty: all of them) those on it and below it, and what is gone.
  */
 void log_entry_to_json(struct json_writer *, const struct log_entry *, struct bytes path);

@@ -64,7 +64,28 @@ void entry_to_json(struct json_writer *w, const char *name, const struct entry *
     jwr_object_end(w);
 }
 
-static void conflicts_to_json(struct json_writer *w, const struct landing *landing)
+/* Who touched the path since it was seen. */
+static void cause_to_json(struct json_writer *w, const struct preflight_cause *cause)
+{
+    jwr_u64(w, "base", cause->base);
+    jwr_array(w, "landings");
+    for (size_t i = 0; i < cause->n; i++) {
+        const struct preflight_landing *landing = &cause->landings[i];
+        jwr_object(w, NULL);
+        jwr_u64(w, "position", landing->position);
+        jwr_id16(w, "session", &landing->session);
+        jwr_text(w, "author", landing->author);
+        jwr_text(w, "goal", landing->goal);
+        jwr_decimal(w, "hlc", landing->hlc);
+        jwr_object_end(w);
+    }
+    jwr_array_end(w);
+    jwr_bool(w, "more", cause->more);
+}
+
+/* `causes`: one a conflict, or NULL. */
+static void conflicts_to_json(struct json_writer *w, const struct landing *landing,
+                              const struct preflight_cause *causes)
 {
     jwr_u64(w, "conflicts_total", landing->n_conflicts);
     jwr_array(w, "conflicts");
@@ -76,9 +97,19 @@ static void conflicts_to_json(struct json_writer *w, const struct landing *landi
         seen_to_json(w, "seen", &conflict->seen);
         seen_to_json(w, "there", &conflict->there);
         jwr_u64(w, "by", conflict->by);
+        if (causes != NULL)
+            cause_to_json(w, &causes[i]);
         jwr_object_end(w);
     }
     jwr_array_end(w);
+}
+
+static void reasons_to_json(struct json_writer *w, const struct landing *landing)
+{
+    if (landing->reason.len > 0)
+        jwr_text(w, "reason", landing->reason);
+    if (landing->detail.len > 0)
+        jwr_text(w, "detail", landing->detail);
 }
 
 void landing_to_json(struct json_writer *w, const char *name, const struct landing *landing)
@@ -88,13 +119,41 @@ void landing_to_json(struct json_writer *w, const char *name, const struct landi
     jwr_str(w, "verdict", verdict_name(landing->verdict));
     jwr_u64(w, "position", landing->position);
     jwr_bool(w, "closes", landing->closes);
-    if (landing->reason.len > 0)
-        jwr_text(w, "reason", landing->reason);
-    if (landing->detail.len > 0)
-        jwr_text(w, "detail", landing->detail);
+    reasons_to_json(w, landing);
     if (landing->n_conflicts > 0)
-        conflicts_to_json(w, landing);
+        conflicts_to_json(w, landing, NULL);
     jwr_object_end(w);
+}
+
+static void preflight_result_to_json(struct json_writer *w,
+                                     const struct preflight_result *result)
+{
+    const struct landing *landing = &result->landing;
+    jwr_object(w, NULL);
+    if (result->has_session)
+        jwr_id16(w, "session", &result->session);
+    if (result->answered) {
+        jwr_str(w, "verdict", "answered");
+        landing_to_json(w, "answer", landing);
+    } else {
+        jwr_str(w, "verdict",
+                landing->verdict == VERDICT_LANDED ? "clean" : verdict_name(landing->verdict));
+        reasons_to_json(w, landing);
+        if (landing->n_conflicts > 0)
+            conflicts_to_json(w, landing, result->causes);
+    }
+    jwr_object_end(w);
+}
+
+void preflight_to_json(struct json_writer *w, const struct preflight *preflight)
+{
+    jwr_u64(w, "position", preflight->head.position);
+    jwr_decimal(w, "hlc", preflight->head.hlc);
+    jwr_hash(w, "tree", &preflight->head.tree_hash);
+    jwr_array(w, "results");
+    for (size_t i = 0; i < preflight->n; i++)
+        preflight_result_to_json(w, &preflight->results[i]);
+    jwr_array_end(w);
 }
 
 static const char *effect_name(enum effect_kind kind)

@@ -37,6 +37,13 @@ int service_session_open(struct service *, const struct caller *, const struct i
                          const struct id16 *sid, struct arena *, struct session_current *out,
                          struct problem *) MUST_USE;
 
+/* Completes whole sessions as a land of them does, in place, and refuses what it refuses:
+ * bases, ids, and what is missing of `seen`. But a content may be named without its bytes: its
+ * carrier is TREE_RAW then. */
+int service_sessions_settle(struct service *, const struct caller *, const struct id16 *project,
+                            struct session *sessions, size_t n, struct arena *,
+                            struct problem *) MUST_USE;
+
 /* What intake_add refuses with. */
 int service_intake_problem(struct problem *, int err);
 

@@ -207,6 +207,9 @@ static int content_fill(struct seen_fill *fill, struct record_operation *operati
     case CARRIER_SOURCE:
         return kept_fill(fill, operation, problem);
     case CARRIER_TREE_RAW:
+        if (fill->named)
+            return OK;
+        break;
     case CARRIER_TREE_ZSTD:
         break;
     }

@@ -29,7 +29,8 @@ struct seen_fill {
     struct path_map *earlier; /* what the earlier sessions of a series did; NULL: no series */
     const struct session_view *view; /* what an open session has already; NULL: nothing */
     struct path_map own;             /* what the records before have done */
-    struct base_tree *base;          /* the last that was asked, held */
+    bool named;             /* a content may be named without its bytes (CARRIER_TREE_RAW) */
+    struct base_tree *base; /* the last that was asked, held */
 };
 
 void seen_fill_init(struct seen_fill *, struct service *, const struct id16 *project,

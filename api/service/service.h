@@ -161,6 +161,58 @@ int service_land(struct service *, const struct caller *, const struct id16 *pro
                  struct session *sessions, size_t n, struct arena *, uint64_t wait_ms,
                  landed_fn, void *arg, struct problem *) MUST_USE;
 
+/* --- would it land? --- */
+
+/* So many conflicts come with the landings that led to them, and each with so many of these. */
+#define PREFLIGHT_NAMED_MAX    32u
+#define PREFLIGHT_LANDINGS_MAX 8u
+
+struct preflight_landing {
+    uint64_t position;
+    struct id16 session;
+    struct bytes author;
+    struct bytes goal;
+    uint64_t hlc;
+};
+/* What led to one conflict: the landings that touched its path after the base at which it was
+ * seen, newest first. */
+struct preflight_cause {
+    uint64_t base;
+    struct preflight_landing *landings;
+    size_t n;
+    bool more; /* there are others, or they were not looked for */
+};
+struct preflight_result {
+    bool has_session; /* not where a front has drawn its key */
+    struct id16 session;
+    bool answered; /* it has its answer, for good: `landing` */
+    /* LANDED: it would land. Only the verdict, its reasons and the conflicts are filled in. */
+    struct landing landing;
+    struct preflight_cause *causes; /* landing.n_listed, unless it is answered */
+};
+struct preflight {
+    struct head head; /* at which this was decided */
+    struct preflight_result *results;
+    size_t n;
+};
+
+/* What landing an open session now comes to, with all that it has now. It is decided against
+ * the tree of the head by what the landing stage decides by, so it says that a session would
+ * land only where landing it at this head would. (Not what the filters say, alone: that a path
+ * was not touched since a base means that it is as it was there, and a client may say that it
+ * has seen something else.) The reads that it costs do not depend on how far back the bases
+ * are. Everything it gives lies in the arena. Anyone who may read the session may ask. */
+int service_session_preflight(struct service *, const struct id16 *project,
+                              const struct id16 *sid, struct arena *, struct preflight *out,
+                              struct problem *) MUST_USE;
+/* The same for whole sessions, as service_land gets them: a series is decided in its order, up
+ * to the first that would not land. The caller need not have an author. A content that is to be
+ * brought only when it lands is named, with the carrier TREE_RAW; what is named as uploaded
+ * must be there. */
+int service_preflight(struct service *, const struct caller *, const struct id16 *project,
+                      struct session *sessions, size_t n, struct arena *, struct preflight *out,
+                      struct problem *) MUST_USE;
+
 /* --- reads --- */
 struct head_info {
     struct head head;

@@ -36,6 +36,7 @@ struct land {
     size_t n;
     struct arena *arena;
     struct problem *problem;
+    bool named; /* contents may be named without their bytes */
     uint64_t
         head; /* the position that "the head" means in this request; UINT64_MAX: not read yet */
 };
@@ -119,6 +120,7 @@ static int sessions_fill(struct land *land)
 {
     struct seen_fill fill;
     seen_fill_init(&fill, land->service, &land->project, land->arena);
+    fill.named = land->named;
     int err = OK;
     for (size_t i = 0; i < land->n && err == OK; i++) {
         struct session *session = &land->sessions[i];
@@ -142,11 +144,12 @@ static int id_order(const void *a, const void *b)
     return id16_compare(left, right);
 }
 
-static int sessions_differ(struct land *land, const struct id16 *ids)
+static int sessions_differ(struct land *land)
 {
     AUTO(arena_release) struct arena scratch = {0};
     struct id16 *sorted = arena_array(&scratch, land->n, struct id16);
-    memcpy(sorted, ids, land->n * sizeof(*ids));
+    for (size_t i = 0; i < land->n; i++)
+        sorted[i] = land->sessions[i].id;
     qsort(sorted, land->n, sizeof(*sorted), id_order);
     for (size_t i = 1; i < land->n; i++) {
         if (id16_equal(&sorted[i - 1], &sorted[i]))
@@ -194,14 +197,11 @@ static int land_send(struct land *land, uint64_t wait_ms, landed_fn landed, void
         item->n = (uint32_t)records_ids(session->records, session->n_records, item->records);
         groups[i] = group_of(session);
     }
-    int err = sessions_differ(land, ids);
-    if (err != OK)
-        return err;
     /* The sessions' ids have their keys in them: a plain retry is the same request. */
     const struct id16 *owner = &land->caller->owner;
     record.id = service_request_id(owner, bytes_str("whole"), true, ids, hashes, n);
     record.hlc = repo_hlc(land->service->repo);
-    err = service_record_check(&record, land->problem);
+    int err = service_record_check(&record, land->problem);
     if (err != OK)
         return err;
     group_append(&groups[0], &record, arena);
@@ -214,6 +214,39 @@ static int land_send(struct land *land, uint64_t wait_ms, landed_fn landed, void
                                    .landed = landed,
                                    .arg = arg};
     return request_send(land->service, &request, groups, n, land->problem);
+}
+
+/* Completes all of them. */
+static int land_settle(struct land *land)
+{
+    int err = OK;
+    if (land->n == 0)
+        err = problem_set(land->problem, ERR_INVALID, "sessions_empty", "sessions",
+                          "there is no session");
+    if (land->n > SERIES_MAX)
+        err = problem_set(land->problem, ERR_LIMIT, "series_too_long", "sessions",
+                          "a series has at most %u sessions", SERIES_MAX);
+    for (size_t i = 0; i < land->n && err == OK; i++)
+        err = session_settle(land, &land->sessions[i]);
+    if (err == OK)
+        err = sessions_differ(land);
+    return err == OK ? sessions_fill(land) : err;
+}
+
+int service_sessions_settle(struct service *service, const struct caller *caller,
+                            const struct id16 *project, struct session *sessions, size_t n,
+                            struct arena *arena, struct problem *problem)
+{
+    struct land land = {.service = service,
+                        .caller = caller,
+                        .project = *project,
+                        .sessions = sessions,
+                        .n = n,
+                        .arena = arena,
+                        .problem = problem,
+                        .named = true,
+                        .head = UINT64_MAX};
+    return land_settle(&land);
 }
 
 int service_land(struct service *service, const struct caller *caller,
@@ -230,16 +263,8 @@ int service_land(struct service *service, const struct caller *caller,
                         .problem = problem,
                         .head = UINT64_MAX};
     int err = service_admit(service, caller, problem);
-    if (err == OK && n == 0)
-        err =
-            problem_set(problem, ERR_INVALID, "sessions_empty", "sessions", "nothing to land");
-    if (err == OK && n > SERIES_MAX)
-        err = problem_set(problem, ERR_LIMIT, "series_too_long", "sessions",
-                          "a series has at most %u sessions", SERIES_MAX);
-    for (size_t i = 0; i < n && err == OK; i++)
-        err = session_settle(&land, &sessions[i]);
     if (err == OK)
-        err = sessions_fill(&land);
+        err = land_settle(&land);
     return err == OK ? land_send(&land, wait_ms, landed, arg) : err;
 }
 

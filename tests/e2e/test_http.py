@@ -167,6 +167,59 @@ def test_session_over_its_life(directory):
         assert request(p, "GET", f"/projects/demo/sessions/{other}").json["state"] == "abandoned"
 
 
+def test_preflight(directory):
+    with start(directory) as s:
+        p = s.port
+
+        def asked(body, author=""):
+            answer = request(p, "POST", "/projects/demo/preflight", body, author=author)
+            assert answer.status == 200, answer.body
+            return answer.json
+
+        def open_session(path):
+            sid = request(p, "POST", "/projects/demo/sessions", {"goal": "g"}).json["session"]
+            assert request(p, "POST", f"/projects/demo/sessions/{sid}/operations", {"operations": [write(path, "mine")]}).status == 202
+            return f"/projects/demo/sessions/{sid}"
+
+        land(p, "demo", [write("src/a", "0"), write("b", "0")])
+        mine = open_session("src/a")
+        # Anyone who may read may ask; there need not be a body.
+        free = request(p, "POST", mine + "/preflight", author="").json
+        head = request(p, "GET", "/projects/demo/head").json
+        assert [r["verdict"] for r in free["results"]] == ["clean"]
+        assert [free[k] for k in ("position", "hlc", "tree")] == [head[k] for k in ("position", "hlc", "tree")] and head["position"] == 1
+        land(p, "demo", [write("src/a", "1")], goal="to be faster", author="bob")
+        result = request(p, "POST", mine + "/preflight", {}).json["results"][0]
+        assert result["verdict"] == "conflicted" and result["conflicts_total"] == 1, result
+        conflict = result["conflicts"][0]
+        assert (conflict["path"], conflict["what"], conflict["by"], conflict["base"], conflict["more"]) == ("src/a", "operation", 2, 1, False)
+        assert conflict["seen"]["hash"] == sha(b"0") and conflict["there"]["hash"] == sha(b"1")
+        assert [(x["position"], x["author"], x["goal"]) for x in conflict["landings"]] == [(2, "bob", "to be faster")]
+        other = open_session("c")
+        assert request(p, "POST", other + "/land?wait=10s", {}).status == 200
+        done = request(p, "POST", other + "/preflight").json["results"][0]
+        assert done["verdict"] == "answered" and done["answer"]["verdict"] == "landed" and done["answer"]["position"] == 3, done
+        assert request(p, "POST", "/projects/demo/sessions/" + 32 * "0" + "/preflight").code == "not_found"
+        assert request(p, "POST", "/projects/demo/sessions/none/preflight").code == "not_found"
+        # Whole sessions; a content is named by its hash alone.
+        named = {"op": "write", "path": "new", "content": {"hash": sha(b"to come"), "size": 7}}
+        assert asked({"session": {"base": 2, "operations": [named]}})["results"] == [{"verdict": "clean"}]
+        assert asked({"session": {"base": 1, "operations": [write("src/a", "1")]}})["results"][0]["verdict"] == "clean"  # it is so already
+        assert asked({"session": {"base": 1, "guards": [{"path": "src"}]}})["results"][0]["conflicts"][0]["what"] == "guard"
+        series = asked({"sessions": [{"base": 2, "operations": [o]} for o in (write("src/a", "x"), write("b", "x", seen=None), write("src/a", "y"))]})
+        assert [r["verdict"] for r in series["results"]] == ["clean", "conflicted", "not_tried"], series
+        refused = request(p, "POST", "/projects/demo/land", {"session": {"goal": "g", "base": 2, "operations": [named]}})
+        assert refused.status == 400 and refused.json["error"]["field"] == "session.operations[0].content", refused.body
+        for wrong, code in (({"session": {"base": 99}}, "base_ahead"), ({"session": {"base": 2, "operations": [write("b/c", "x")]}}, "path_clash"),
+                            ({"session": {"operations": [{"op": "write", "path": "x", "content": {"blob": 64 * "0"}}]}}, "blob_missing"),
+                            ({"session": {"operations": [{"op": "delete", "path": "never"}]}}, "path_absent")):
+            answer = request(p, "POST", "/projects/demo/preflight", wrong)
+            assert answer.status == 422 and answer.code == code, answer.body
+        assert request(p, "POST", "/projects/demo/preflight", {}).status == 400
+        assert request(p, "GET", "/projects/demo/preflight").status == 405
+        assert request(p, "GET", "/projects/demo/head").json["position"] == 3
+
+
 def test_retry_and_series(directory):
     with start(directory) as s:
         p = s.port
@@ -326,5 +379,6 @@ def test_only_loopback(directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_projects, test_tree_files_diff_log, test_log_of_a_path, test_session_over_its_life, test_retry_and_series, test_blobs,
+    forge.main([test_projects, test_tree_files_diff_log, test_log_of_a_path, test_session_over_its_life, test_preflight,
+                test_retry_and_series, test_blobs,
                 test_everything_wrong, test_idle_and_slow_connections, test_metrics_count, test_only_loopback])

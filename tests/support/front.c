@@ -149,19 +149,26 @@ void reply_written(void *arg, const struct written *written)
     memcpy(reply->records, written->records, written->n * sizeof(struct id16));
 }
 
+/* The service completes records in place; the test may send the same again. */
+static struct session *sessions_copy(struct front *front, const struct asked *asked, size_t n)
+{
+    struct arena *arena = &front->forge->arena;
+    struct session *sessions = arena_array(arena, n, struct session);
+    for (size_t i = 0; i < n; i++) {
+        sessions[i] = asked[i].session;
+        sessions[i].records = arena_array(arena, asked[i].session.n_records, struct record);
+        memcpy(sessions[i].records, asked[i].session.records,
+               asked[i].session.n_records * sizeof(struct record));
+    }
+    return sessions;
+}
+
 void front_land(struct front *front, const char *author, struct asked *asked, size_t n,
                 uint64_t wait_ms, struct reply *reply)
 {
     struct caller caller = caller_of(author);
     struct arena *arena = &front->forge->arena;
-    struct session *sessions = arena_array(arena, n, struct session);
-    for (size_t i = 0; i < n; i++) {
-        sessions[i] = asked[i].session;
-        /* The service completes records in place; the test may send the same again. */
-        sessions[i].records = arena_array(arena, asked[i].session.n_records, struct record);
-        memcpy(sessions[i].records, asked[i].session.records,
-               asked[i].session.n_records * sizeof(struct record));
-    }
+    struct session *sessions = sessions_copy(front, asked, n);
     *reply = (struct reply){0};
     struct problem problem;
     int err = service_land(front->service, &caller, &front->project, sessions, n, arena,
@@ -192,6 +199,34 @@ const char *front_refused(struct front *front, struct asked *asked, size_t n)
     ck_assert_uint_eq(reply.calls, 0);
     ck_assert_uint_gt(strlen(reply.problem.message), 0);
     return reply.problem.code;
+}
+
+const char *front_preflight(struct front *front, const struct asked *asked, size_t n,
+                            bool keyed, struct preflight *out)
+{
+    struct caller caller = caller_of("ann");
+    struct session *sessions = sessions_copy(front, asked, n);
+    struct problem problem;
+    for (size_t i = 0; i < n && !keyed; i++)
+        sessions[i].records[0].start.key = bytes_of(NULL, 0);
+    if (service_preflight(front->service, &caller, &front->project, sessions, n,
+                          &front->forge->arena, out, &problem) == OK)
+        return NULL;
+    ck_assert_uint_gt(strlen(problem.message), 0);
+    return problem.code;
+}
+
+struct preflight front_session_preflight(struct front *front, const struct id16 *sid)
+{
+    struct preflight preflight;
+    struct problem problem;
+    int err = service_session_preflight(front->service, &front->project, sid,
+                                        &front->forge->arena, &preflight, &problem);
+    ck_assert_msg(err == OK, "%s", problem.message);
+    ck_assert_uint_eq(preflight.n, 1);
+    ck_assert(preflight.results[0].has_session);
+    ck_assert(id16_equal(&preflight.results[0].session, sid));
+    return preflight;
 }
 
 struct reply front_start(struct front *front, const char *author, const char *key,

@@ -71,6 +71,12 @@ struct reply front_landed(struct front *, const char *author, struct asked *, si
  * not. */
 const char *front_refused(struct front *, struct asked *, size_t n);
 
+/* Asks whether they would land, as a series of one caller. Gives the code of the problem that
+ * the question is refused with, or NULL. Unless `keyed` they go without their keys. */
+const char *front_preflight(struct front *, const struct asked *, size_t n, bool keyed,
+                            struct preflight *out);
+struct preflight front_session_preflight(struct front *, const struct id16 *sid);
+
 struct reply front_start(struct front *, const char *author, const char *key, uint64_t base);
 struct reply front_write(struct front *, const char *author, const struct id16 *sid,
                          struct record *, size_t n);

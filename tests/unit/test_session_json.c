@@ -13,13 +13,18 @@ struct read {
     struct session session;
 };
 
-static void session_read_text(struct read *r, const char *text)
+static void session_read_for(struct read *r, enum json_purpose purpose, const char *text)
 {
     const struct caller caller = {.author = bytes_str("ann")};
     *r = (struct read){0};
     ck_assert_int_eq(json_parse(bytes_str(text), &r->problem, &r->value), OK);
     struct json_at top = jrd_top(r->value, &r->problem);
-    r->session = session_from_json(&top, &caller, &r->arena);
+    r->session = session_from_json(&top, &caller, purpose, &r->arena);
+}
+
+static void session_read_text(struct read *r, const char *text)
+{
+    session_read_for(r, JSON_TO_LAND, text);
 }
 
 static void read_release(struct read *r)
@@ -35,6 +40,32 @@ static void text_is(struct bytes have, const char *want)
 }
 
 /* --- in --- */
+
+/* Whoever only asks need not say what it is for, and may name a content without having it. */
+START_TEST(a_session_to_ask_about)
+{
+    struct read r;
+    session_read_for(&r, JSON_TO_ASK,
+                     "{\"operations\":[{\"op\":\"write\",\"path\":\"p\",\"mode\":\"0755\","
+                     "\"content\":{\"hash\":\"" HASH "\",\"size\":5}},"
+                     "{\"op\":\"write\",\"path\":\"q\",\"content\":{\"keep\":true}}]}");
+    ck_assert_ptr_null(r.problem.code);
+    ck_assert_uint_eq(r.session.n_records, 3);
+    text_is(r.session.records[0].start.goal, "");
+    const struct content *named = &r.session.records[1].operation.content;
+    ck_assert_int_eq(named->carrier, CARRIER_TREE_RAW);
+    ck_assert_str_eq(hash_hex(&named->hash).s, HASH);
+    ck_assert_uint_eq(named->size, 5);
+    ck_assert_uint_eq(named->mode, MODE_EXEC);
+    ck_assert_int_eq(r.session.records[2].operation.content.carrier, CARRIER_SOURCE);
+    read_release(&r);
+    session_read_for(&r, JSON_TO_ASK,
+                     "{\"operations\":[{\"op\":\"write\",\"path\":\"p\",\"content\":{}}]}");
+    ck_assert_str_eq(r.problem.code, "missing_field");
+    ck_assert_str_eq(r.problem.field, "operations[0].content.hash");
+    read_release(&r);
+}
+END_TEST
 
 START_TEST(a_whole_session)
 {
@@ -248,7 +279,7 @@ static void refused(const char *text, const char *code, const char *field)
     const struct caller caller = {.author = bytes_str("ann")};
     if (json_parse(bytes_str(text), &r.problem, &r.value) == OK) {
         struct json_at top = jrd_top(r.value, &r.problem);
-        (void)session_from_json(&top, &caller, &r.arena);
+        (void)session_from_json(&top, &caller, JSON_TO_LAND, &r.arena);
     }
     ck_assert_msg(r.problem.code != NULL, "taken: %s", text);
     ck_assert_msg(strcmp(r.problem.code, code) == 0, "%s: %s (%s)", text, r.problem.code,
@@ -465,10 +496,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_whole_session,         operations,
-        refused_sessions,        refused_operations,
-        content_over_the_limit,  a_session_as_it_stands,
-        states_by_their_answers, conflicts_as_data,
+        a_session_to_ask_about, a_whole_session,         operations,
+        refused_sessions,       refused_operations,      content_over_the_limit,
+        a_session_as_it_stands, states_by_their_answers, conflicts_as_data,
         entries_and_nothing,
     };
     return suite_run("session_json", tests, ARRAY_LEN(tests));
