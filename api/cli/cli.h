@@ -135,6 +135,8 @@ void cli_tell_landing(struct cli *, struct bytes project, const struct landing *
 void cli_landing_json(struct json_writer *, const struct landing *);
 /* One effect of a landing, or operation of a session, as an object. */
 void cli_operation_json(struct json_writer *, const struct client_operation *);
+/* A session's fields, into the object under way. */
+void cli_session_json(struct json_writer *, const struct client_session *, struct arena *);
 
 /* --- the commands, in order of `mic help` --- */
 int cmd_login(struct cli *);
@@ -155,6 +157,7 @@ int cmd_sync(struct cli *);
 int cmd_goto(struct cli *);
 int cmd_log(struct cli *);
 int cmd_show(struct cli *);
+int cmd_blame(struct cli *);
 int cmd_revert(struct cli *);
 int cmd_cat(struct cli *);
 int cmd_ls(struct cli *);

@@ -40,8 +40,8 @@ static void said_json(struct json_writer *w, const char *name, const struct clie
     jwr_array_end(w);
 }
 
-static void session_json(struct json_writer *w, const struct client_session *s,
-                         struct arena *arena)
+void cli_session_json(struct json_writer *w, const struct client_session *s,
+                      struct arena *arena)
 {
     jwr_text(w, "state", s->state);
     jwr_text(w, "author", s->row.author);
@@ -120,7 +120,7 @@ static void landing_json(struct json_writer *w, const struct client_log_entry *e
         cli_operation_json(w, &e->effects[i]);
     jwr_array_end(w);
     session->position = 0;
-    session_json(w, session, arena);
+    cli_session_json(w, session, arena);
 }
 
 /* What the landing changed, with its lines. */
@@ -194,7 +194,7 @@ int cmd_session_show(struct cli *cli)
         cli_json_begin(&json);
         jwr_object(&json.w, NULL);
         jwr_id16(&json.w, "id", &id);
-        session_json(&json.w, &session, &cli->arena);
+        cli_session_json(&json.w, &session, &cli->arena);
         jwr_object_end(&json.w);
         return cli_json_end(&json);
     }

@@ -142,6 +142,16 @@ const struct cli_command cli_commands[] = {
      1,
      1,
      {{"brief", 'b', NULL}, PROJECT}},
+    {"blame",
+     "PATH [--at POSITION] [--why]",
+     "which landing each line of a file came with",
+     "For each line the position, session, author and goal; with --why the lines stand below\n"
+     "the whole goal and the decisions. A renamed file is followed to what it was called "
+     "before.",
+     cmd_blame,
+     1,
+     1,
+     {AT, {"why", 'w', NULL}, PROJECT}},
     {"revert",
      "POSITION [-m GOAL]",
      "land the inverse of a landing",

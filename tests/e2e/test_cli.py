@@ -122,7 +122,7 @@ def test_help_and_usage(directory):
         overview = ann.ok("help")
         for name in ("login", "project create", "project list", "checkout", "status", "diff", "land", "session start",
                      "session note", "session decide", "session guard", "session show", "session list",
-                     "session abandon", "sync", "log", "show", "revert", "cat", "ls", "goto", "import dir", "import git",
+                     "session abandon", "sync", "log", "show", "blame", "revert", "cat", "ls", "goto", "import dir", "import git",
                      "export git"):
             assert f"mic {name} " in overview, name
             assert f"mic {name} " in ann.ok("help", *name.split()), name
@@ -131,7 +131,7 @@ def test_help_and_usage(directory):
         for words in (["frobnicate"], ["session"], ["session", "frob"], ["project", "creat", "x"], ["help", "frob"],
                       ["checkout"], ["status", "x"], ["land", "--frob"], ["land", "-m"], ["land"], ["land", "-m", ""],
                       ["log", "--limit", "x"], ["log", "--limit", "0"], ["goto", "x"], ["goto"], ["goto", "-1"],
-                      ["show", "1x"], ["revert"], ["revert", "x"], ["revert", "0"], ["revert", "1", "-m", ""], ["cat"], ["cat", "a", "--at", "x"], ["login"], ["login", "ftp://x"],
+                      ["show", "1x"], ["blame"], ["blame", "a", "b"], ["blame", "a", "--at", "x"], ["revert"], ["revert", "x"], ["revert", "0"], ["revert", "1", "-m", ""], ["cat"], ["cat", "a", "--at", "x"], ["login"], ["login", "ftp://x"],
                       ["login", "http://x", "--author", "a\nb"], ["project", "create", "Bad Name"],
                       ["session", "start"], ["session", "note"], ["import", "dir", "x"], ["import", "dir", ".", "p"],
                       ["session", "show", "xyz"], ["status", "--json=1x", "y"]):

@@ -2,11 +2,14 @@
 """What was: the log of a path, one landing, what differs between two positions, and who wrote each line."""
 
 import base64
+import http.server
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+import threading
 
 import forge
 from forge import Server, land, request, write
@@ -291,6 +294,207 @@ def test_diff_of_what_is_no_text_or_large(directory):
         os.chmod(os.path.join(ws, "larger"), 0o755)
         assert ann.ok("diff", cwd=ws) == ("diff --git a/large b/larger\nold mode 100644\nnew mode 100755\n"
                                           "similarity index 100%\nrename from large\nrename to larger\n")
+
+
+# ---- blame --------------------------------------------------------------------------------------
+
+
+class Counter:
+    """Stands before a forge, hands on what is asked by GET, and keeps it."""
+
+    def __init__(self, server):
+        self.asked = asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                asked.append(self.path)
+                answer = request(server.port, "GET", self.path.removeprefix("/api/mic"), author=None)
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    if name.lower() not in ("connection", "date", "transfer-encoding"):
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self):
+        """How often each kind was asked since the last time."""
+        found = {}
+        for path in self.asked:
+            kind = re.match(r"/api/mic/projects/[^/]+/?([^/?]*)", path).group(1)
+            found[kind] = found.get(kind, 0) + 1
+        self.asked.clear()
+        return found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def blame(ann, *words, cwd=None):
+    """The positions that the lines came with."""
+    return [line["position"] for line in ann.json("blame", *words, cwd=cwd)["lines"]]
+
+
+def test_blame(directory):
+    server, ann, ws = begin(directory, {"d/f": "one\ntwo\nthree\n", "bin": b"\0", "empty": ""})  # 1
+    with server:
+        ann.ok("session", "start", "-m", "Make it zwei\nbecause of Ben", cwd=ws)
+        ann.ok("session", "decide", "German it is", cwd=ws)
+        put(ws, "d/f", text="one\nzwei\nthree\n")
+        ann.ok("land", cwd=ws)  # 2
+        lands(server, write("other", "o\n"))  # 3
+        lands(server, write("d/f", "zero\r\none\nzwei\nthree"), goal="Zero, and no end", author="ben")  # 4
+        lands(server, write("d/f", "zero\r\none\nzwei\nthree", mode="0755"))  # 5
+        assert blame(ann, "d/f", cwd=ws) == [4, 1, 2, 4]
+        data = ann.json("blame", "f", cwd=os.path.join(ws, "d"))
+        assert data["path"] == "d/f" and data["at"] == 5, data
+        assert [line["text"] for line in data["lines"]] == ["zero\r", "one", "zwei", "three"], data
+        log = {e["position"]: e for e in ann.json("log", cwd=ws)["entries"]}
+        assert all(line["session"] == log[line["position"]]["session"] for line in data["lines"]), data
+        landings = {e["position"]: e for e in data["landings"]}
+        assert set(landings) == {1, 2, 4} and landings[2]["goal"] == "Make it zwei\nbecause of Ben", landings
+        assert landings[4]["author"] == "ben" and landings[4]["hlc"] == log[4]["hlc"] and "decisions" not in landings[2]
+        assert blame(ann, "d/f", "--at", "4", cwd=ws) == [4, 1, 2, 4] and blame(ann, "d/f", "--at", "3", cwd=ws) == [1, 2, 1]
+        assert blame(ann, "d/f", "--at", "1", "-p", "demo") == [1, 1, 1]
+        said = ann.ok("blame", "d/f", cwd=ws).split("\n")
+        assert said[0] == f"4  {log[4]['session']}  ben  Zero, and no end  1) zero\r", said
+        assert said[2] == f"2  {log[2]['session']}  ann  Make it zwei      3) zwei", said
+        assert said[3:] == [f"4  {log[4]['session']}  ben  Zero, and no end  4) three", ""], said
+        # Why.
+        said = ann.ok("blame", "d/f", "--why", cwd=ws)
+        blocks = [block.split("\n") for block in said.rstrip("\n").split("\n\n")]
+        assert [block[0].split()[1] for block in blocks] == ["4", "1", "2", "4"], said
+        assert blocks[2][1:] == ["    Make it zwei", "    because of Ben", "  decisions", "    German it is", "  3) zwei"], said
+        why = {e["position"]: e for e in ann.json("blame", "d/f", "--why", cwd=ws)["landings"]}
+        assert why[2]["decisions"][0]["text"] == "German it is" and why[2]["goal"].endswith("of Ben"), why
+        assert why[2]["state"] == "landed" and why[2]["operations"][0]["path"] == "d/f", why
+        # What has no lines.
+        assert ann.ok("blame", "empty", cwd=ws) == "" and ann.json("blame", "empty", cwd=ws)["lines"] == []
+        assert "binary" in ann.fails(FAILED, "blame", "bin", cwd=ws)
+        assert "directory" in ann.fails(FAILED, "blame", "d", cwd=ws)
+        assert "directory" in ann.fails(FAILED, "blame", ".", cwd=ws)
+        assert "not_found" in ann.fails(FAILED, "blame", "none", cwd=ws)
+        assert "not_found" in ann.fails(FAILED, "blame", "d/f", "--at", "0", cwd=ws)
+        assert "position_ahead" in ann.fails(FAILED, "blame", "d/f", "--at", "9", cwd=ws)
+        put(ws, "large", text="line\n" * (2 << 20))
+        ann.ok("land", "-m", "large", cwd=ann.path("ws"))  # 6
+        assert "8 MiB" in ann.fails(FAILED, "blame", "large", cwd=ws)
+        lands(server, write("large", "line\nsmall\n"))  # 7
+        done = ann.run("blame", "large", cwd=ws)
+        assert done.returncode == DONE and "at 6" in done.err and done.out.startswith("7 "), (done.out, done.err)
+        # A link's line is where it points.
+        lands(server, {"op": "write", "path": "link", "kind": "link", "content": {"text": "d/f"}})  # 8
+        assert blame(ann, "link", cwd=ws) == [8]
+
+
+def test_blame_over_renames_and_deletes(directory):
+    server, ann, ws = begin(directory, {"a": "1\n2\n3\n", "x": "x\n"})  # 1
+    with server:
+        lands(server, write("a", "1\n2b\n3\n"))           # 2
+        lands(server, rename("a", "b"))                     # 3
+        lands(server, write("b", "1\n2b\n3\n4\n"))        # 4
+        lands(server, write("a", "1\nanother\n"))          # 5
+        lands(server, rename("b", "x"))                     # 6: over a file that was there
+        assert blame(ann, "x", cwd=ws) == [1, 2, 1, 4] and blame(ann, "a", cwd=ws) == [5, 5]
+        assert blame(ann, "x", "--at", "5", cwd=ws) == [1] and blame(ann, "b", "--at", "5", cwd=ws) == [1, 2, 1, 4]
+        assert {e["position"]: e["path"] for e in ann.json("blame", "x", cwd=ws)["landings"]} == {1: "a", 2: "a", 4: "b"}
+        assert "  as a\n" in ann.ok("blame", "x", "--why", cwd=ws)
+        lands(server, delete("x"))                          # 7
+        lands(server, write("x", "1\n2b\n"))               # 8: what is deleted and made again is new
+        assert blame(ann, "x", cwd=ws) == [8, 8]
+        lands(server, delete("x"), write("x/below", "1\n"))    # 9
+        lands(server, delete("x/below"), write("x", "1\nnew\n"))  # 10
+        assert blame(ann, "x", cwd=ws) == [10, 10]
+        assert blame(ann, "x/below", "--at", "9", cwd=ws) == [9]
+
+
+def test_blame_reads_no_more_than_it_needs(directory):
+    server, ann, ws = begin(directory, {"quick": "".join(f"{i}\n" for i in range(10)), "slow": "first\n0\n"})  # 1
+    with server:
+        series = []
+        for i in range(1, 1000):
+            lines = [f"{k + (i - k) // 10 * 10 + 10 if k <= i else k}\n" for k in range(10)]
+            series.append({"goal": f"change {i}", "operations": [write("quick", "".join(lines)), write("slow", f"first\n{i}\n")]})
+        answer = request(server.port, "POST", "/projects/demo/land?wait=60s", {"sessions": series}, timeout=120)
+        assert answer.status == 200 and answer.json["results"][-1]["position"] == 1000, answer.body[-500:]
+        with Counter(server) as counter:
+            ann.env["MIC_URL"] = counter.url
+            assert blame(ann, "quick", cwd=ws) == [1000 - (999 - k) % 10 for k in range(10)]
+            # The text, and ten versions before it: each tells of one line.
+            asked = counter.take()
+            assert asked == {"head": 1, "files": 11, "log": 1}, asked
+            assert blame(ann, "slow", cwd=ws) == [1, 1000]
+            asked = counter.take()
+            assert asked["files"] == 1000 and asked["head"] == 1 and asked["log"] <= 8, asked
+            # Why is asked once of each landing that has a line.
+            ann.ok("blame", "quick", "--why", cwd=ws)
+            asked = counter.take()
+            assert asked == {"head": 1, "files": 11, "log": 1, "sessions": 10}, asked
+
+
+def test_blame_is_that_of_git(directory):
+    chance = random.Random(int(os.environ.get("MIC_SEED", "11")))
+    server, ann, ws = begin(directory)
+    with server:
+        files, serial = {}, 0
+        for number in range(150):
+            operations, touched = [], set()
+            for _ in range(chance.randrange(1, 4)):
+                name = chance.choice(sorted(files) or [""])
+                do = chance.randrange(20)
+                if do == 0 or not name:
+                    name, lines = f"file{number}.{len(operations)}", []
+                elif name in touched:
+                    continue
+                elif do == 1 and len(files) > 4:
+                    operations.append(delete(name))
+                    touched.add(name)
+                    del files[name]
+                    continue
+                elif do in (2, 3) and files[name]:
+                    target = f"d{number % 3}/moved{number}.{len(operations)}"
+                    operations.append(rename(name, target))
+                    files[target] = files.pop(name)
+                    touched |= {name, target}
+                    continue
+                else:
+                    lines = list(files[name])
+                for _ in range(chance.randrange(1, 5)):
+                    at = chance.randrange(len(lines) + 1)
+                    new = [f"line {serial + k} {'x' * chance.randrange(30)}" for k in range(chance.randrange(1, 5))]
+                    serial += len(new)
+                    lines[at:at + chance.randrange(3)] = new
+                files[name] = lines
+                touched.add(name)
+                operations.append(write(name, "\n".join(lines) + ("\n" if lines and len(lines) % 3 else "")))
+            if operations:
+                lands(server, *operations)
+        ann.ok("export", "git", "demo", ann.path("git"))
+
+        def git(*words):
+            return subprocess.run(["git", "-C", ann.path("git"), *words], capture_output=True, text=True, check=True).stdout
+
+        position = {commit: n + 1 for n, commit in enumerate(git("rev-list", "--reverse", "HEAD").split())}
+        landings, lines = set(), 0
+        for name in sorted(files):
+            theirs = [position[line.split()[0]] for line in git("blame", "--line-porcelain", "HEAD", "--", name).split("\n")
+                      if re.match("[0-9a-f]{40} ", line)]
+            assert blame(ann, name, cwd=ws) == theirs, name
+            landings |= set(theirs)
+            lines += len(theirs)
+        assert lines > 50 and len(landings) > 20, (lines, landings)
 
 
 if __name__ == "__main__":
