@@ -307,6 +307,7 @@ class Counter:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # an answer goes out in one piece
 
             def do_GET(self):
                 asked.append(self.path)
