@@ -319,6 +319,34 @@ START_TEST(of_many_keys_none_is_missed)
 }
 END_TEST
 
+START_TEST(damage_to_one_sector_concerns_one_ask)
+{
+    struct build_chain bc;
+    struct rollup_range range;
+    struct rollup_shape shape;
+    uint64_t size;
+    log_be_quiet();
+    build_chain_init(&bc);
+    bare_group_put(&bc, 1, 1, 100, 20);
+    struct rollup_asked asks[2] = {{.key = 1}, {.key = UINT64_MAX}};
+    struct key key = key_rollup(&bc.project, 1, 1, 10001);
+    ck_assert_int_eq(store_get(bc.mem, key.s, range_none(), NULL, NULL, &size), OK);
+    ck_assert_int_eq(rollup_shape_of(&bc.project, 1, 1, 10001, size, &shape), OK);
+    build_chain_flip(&bc, key.s, (long)rollup_sector_at(&shape, asks[1].key) + 5);
+    struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
+    rollup_reader_ask_many(reader, asks, 2, 10001);
+    for (uint64_t end = 10001; end > 1; end -= 100) {
+        ck_assert(rollup_reader_next(reader, &range));
+        ck_assert_uint_eq(range.end, end);
+        ck_assert_uint_eq(range.asks, 2);
+    }
+    ck_assert_uint_eq(range.from, 0);
+    ck_assert(!rollup_reader_next(reader, &range));
+    rollup_reader_close(reader);
+    build_chain_release(&bc);
+}
+END_TEST
+
 /* What was dropped gets no more ranges, and costs no more reads. */
 START_TEST(a_dropped_ask_is_not_gone_on_with)
 {
@@ -695,6 +723,7 @@ int main(void)
     const TTest *tests[] = {
         no_key_is_ever_missed,
         of_many_keys_none_is_missed,
+        damage_to_one_sector_concerns_one_ask,
         a_dropped_ask_is_not_gone_on_with,
         answers_before_the_first_landing_are_found,
         runs_that_end_beside_a_border,

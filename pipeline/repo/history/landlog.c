@@ -1,6 +1,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/history/landlog_segment.h"
+#include "pipeline/repo/history/rollup_read.h"
 
 struct landlog {
     struct arena arena; /* holds the reader itself, and the list of segments */
@@ -351,24 +352,37 @@ static const struct log_effect *effect_with(const struct log_entry *entry,
     return NULL;
 }
 
+/* In one run of the log. */
+static int content_in(struct landlog *log, const struct rollup_range *range,
+                      const struct hash *hash, struct arena *arena, struct log_effect *out)
+{
+    const struct log_entry *entry;
+    int err = landlog_run(log, range->from, range->end);
+    while (err == OK && (err = landlog_next(log, &entry)) == OK) {
+        const struct log_effect *effect = effect_with(entry, hash);
+        if (effect == NULL)
+            continue;
+        *out = *effect;
+        out->path = arena_copy(arena, effect->path);
+        return OK;
+    }
+    return err;
+}
+
 int landlog_content(struct repo *repo, const struct id16 *project, const struct hash *hash,
                     struct arena *arena, struct log_effect *out)
 {
     struct landlog *log;
+    struct rollup_range range;
     int err = landlog_open(repo, project, UINT64_MAX, &log);
     if (err != OK)
         return err;
-    bool found = false;
-    while (err == OK && !found) {
-        const struct log_entry *entry;
-        err = landlog_next(log, &entry);
-        const struct log_effect *effect = err == OK ? effect_with(entry, hash) : NULL;
-        if (effect != NULL) {
-            *out = *effect;
-            out->path = arena_copy(arena, effect->path);
-            found = true;
-        }
-    }
+    struct rollup_reader *rollups = rollup_reader_open(repo, project);
+    rollup_reader_ask(rollups, rollup_key_content(hash), 1, log->head.position + 1);
+    err = ERR_NOT_FOUND;
+    while (err == ERR_NOT_FOUND && rollup_reader_next(rollups, &range))
+        err = content_in(log, &range, hash, arena, out);
+    rollup_reader_close(rollups);
     landlog_close(log);
     return err;
 }

@@ -60,8 +60,8 @@ int landlog_session(struct repo *, const struct id16 *project, const struct id16
 int landlog_request(struct repo *, const struct id16 *project, const struct id16 *sid,
                     const struct id16 *request, struct arena *, struct landing *out) MUST_USE;
 
-/* Where content with this hash lies among what has landed, by scanning the log from the newest.
- * ERR_NOT_FOUND. */
+/* Where content with this hash lies among what has landed: the newest write of it that says so,
+ * found as path_log finds a path. ERR_NOT_FOUND. */
 int landlog_content(struct repo *, const struct id16 *project, const struct hash *,
                     struct arena *, struct log_effect *out) MUST_USE;
 

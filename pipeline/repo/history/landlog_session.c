@@ -1,9 +1,10 @@
 /* The answer to a session: looked for in the chain of batches, whose ids lie beside the
- * footers, and in the log's segments where these take fewer reads. */
+ * footers, and below the newest of them in the log, where the rollups say that it may lie. */
 #include "pipeline/repo/chain_cache.h"
-#include "pipeline/repo/history/landlog_segment.h"
+#include "pipeline/repo/history/landlog.h"
+#include "pipeline/repo/history/rollup_read.h"
 
-/* So many batches are read one by one before it is asked whether segments would take fewer. */
+/* So many batches are read one by one before the log is asked. */
 #define BATCHES_READ_FIRST 16u
 
 /* What an answer counts for, least first. A request that comes after the session was closed is
@@ -22,6 +23,8 @@ struct search {
     const struct id16 *asked; /* the request whose answer is looked for; NULL: any */
     uint64_t base;
     struct head head;
+    struct landlog *log; /* open while it may be of use */
+    bool without_log;
     enum weight weight;  /* of what was found */
     struct hash tree;    /* the batch with the answer, */
     struct id16 request; /* and which of its answers it is */
@@ -56,98 +59,85 @@ static void batch_look(struct search *search, const struct batch *batch)
     }
 }
 
-/* ---- segments ---- */
+/* ---- the log ---- */
 
-/* The segment that holds `upto`, listed again when a longer one has taken its place. */
-static int segment_fetch(struct search *search, uint64_t upto, struct arena *arena,
-                         struct log_segment *out)
+static void log_leave(struct search *search)
 {
-    int err = ERR_NOT_FOUND;
-    for (unsigned i = 0; i < LANDLOG_LISTS_MAX && err == ERR_NOT_FOUND; i++) {
-        struct landlog_segment_ref *segments;
-        size_t n;
-        err = landlog_segments(search->repo, search->project, arena, &segments, &n);
-        if (err != OK)
-            return err;
-        const struct landlog_segment_ref *ref = landlog_segment_at(segments, n, upto);
-        if (ref == NULL || ref->end <= upto)
-            return ERR_CORRUPT;
-        err = landlog_segment_get(search->repo, search->project, ref, arena, out);
-    }
-    return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+    landlog_close(search->log);
+    search->log = NULL;
+    search->without_log = true;
 }
 
-static int segments_search(struct search *search, struct landlog_segment_ref *segments,
-                           size_t n, uint64_t upto)
+static int run_search(struct search *search, const struct rollup_range *range)
 {
-    for (;;) {
-        AUTO(arena_release) struct arena arena = {0};
-        struct log_segment segment;
-        const struct landlog_segment_ref *ref = landlog_segment_at(segments, n, upto);
-        int err = landlog_segment_get(search->repo, search->project, ref, &arena, &segment);
-        if (err == ERR_NOT_FOUND)
-            err = segment_fetch(search, upto, &arena, &segment);
-        if (err != OK)
-            return err;
-        for (uint32_t i = segment.n; i > 0 && !is_done(search); i--) {
-            const struct log_entry *entry = &segment.entries[i - 1];
-            if (id16_equal(&entry->session, search->session))
-                answer_note(search, entry->verdict, entry->closes, &entry->tree,
-                            &entry->request);
-        }
-        if (is_done(search) || segment.first <= search->base || segment.first <= 1)
-            return OK;
-        upto = segment.first - 1;
+    const struct log_entry *entry;
+    int err = landlog_run(search->log, range->from, range->end);
+    while (err == OK && !is_done(search) && (err = landlog_next(search->log, &entry)) == OK) {
+        if (id16_equal(&entry->session, search->session))
+            answer_note(search, entry->verdict, entry->closes, &entry->tree, &entry->request);
     }
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
-/* Whether so many segments are fewer than the batches before `batch` down to the base. */
-static int segments_fewer(struct search *search, const struct batch *batch, size_t reads,
+/* Whether the segments of so many positions are fewer than the batches before `batch` down to
+ * the base. */
+static int segments_fewer(struct search *search, const struct batch *batch, uint64_t positions,
                           bool *out)
 {
     const struct batch *oldest;
     int err = chain_find(search->repo, search->project, &search->head, search->base, &oldest);
     if (err != OK)
         return err;
-    *out = reads < batch->footer.batch - oldest->footer.batch;
+    *out = positions / LOG_SPAN_LARGE < batch->footer.batch - oldest->footer.batch;
     chain_drop(search->repo, oldest);
     return OK;
 }
 
-/* Searches the segments for what is filed up to `batch`'s first position, if they have all of
- * it, and in fewer reads than there are batches left, unless these are damaged. `*done` when
- * that was all. The log is derived from the chain, so damage to it sends the search back
- * there. */
-static int segments_try(struct search *search, const struct batch *batch, bool damaged,
-                        bool *done)
+/* What is filed up to `batch`'s first position, down to the base. Where no rollup says anything
+ * and the chain takes fewer reads, `*done` is false. */
+static int log_search(struct search *search, const struct batch *batch, bool damaged,
+                      bool *done)
 {
-    AUTO(arena_release) struct arena arena = {0};
-    struct landlog_segment_ref *segments;
-    size_t n;
+    struct rollup_reader *rollups = rollup_reader_open(search->repo, search->project);
+    struct rollup_range range;
+    uint64_t key = rollup_key_session(search->session);
+    int err = OK;
+    bool go_on = true;
+    bool counted = damaged;
+    rollup_reader_ask(rollups, key, search->base, batch->footer.first + 1);
+    while (err == OK && go_on && !is_done(search) && rollup_reader_next(rollups, &range)) {
+        if (!counted && range.end - range.from > LOG_SPAN_LARGE) {
+            err = segments_fewer(search, batch, range.end - search->base, &go_on);
+            counted = true;
+        }
+        if (err == OK && go_on)
+            err = run_search(search, &range);
+    }
+    rollup_reader_close(rollups);
+    *done = err == OK && go_on;
+    return err;
+}
+
+/* Searches the log for what is filed up to `batch`'s first position, if its segments have all
+ * of it. `*done` when that was all. The log is derived from the chain, so damage to it sends
+ * the search back there. */
+static int log_try(struct search *search, const struct batch *batch, bool damaged, bool *done)
+{
+    int err = OK;
     *done = false;
-    int err = landlog_segments(search->repo, search->project, &arena, &segments, &n);
-    if (err == ERR_CORRUPT)
+    if (search->log == NULL)
+        err = landlog_open_at(search->repo, search->project, &search->head, batch->footer.first,
+                              &search->log);
+    if (err == OK && landlog_end(search->log) <= batch->footer.first)
         return OK;
-    if (err != OK)
-        return err;
-    uint64_t upto = batch->footer.first;
-    if (n == 0 || segments[n - 1].end <= upto)
-        return OK;
-    size_t reads = 0;
-    for (size_t i = 0; i < n; i++)
-        reads += segments[i].end > search->base && segments[i].first <= upto;
-    bool fewer = damaged;
-    if (!damaged)
-        err = segments_fewer(search, batch, reads, &fewer);
-    if (err != OK || !fewer)
-        return err;
     struct search before = *search;
-    err = segments_search(search, segments, n, upto);
-    *done = err == OK;
+    if (err == OK)
+        err = log_search(search, batch, damaged, done);
     if (err == ERR_CORRUPT) {
         *search = before;
         err = OK;
     }
+    log_leave(search);
     return err;
 }
 
@@ -168,7 +158,6 @@ static int chain_search(struct search *search)
     if (err != OK)
         return err;
     unsigned reads = 0;
-    unsigned ask_at = BATCHES_READ_FIRST;
     bool done = false;
     while (err == OK) {
         batch_look(search, batch);
@@ -177,18 +166,14 @@ static int chain_search(struct search *search)
             break;
         const struct hash *prev = &batch->footer.prev;
         reads += !batch_cached(search, prev);
-        if (reads > ask_at) {
-            /* Asked again after as many reads once more: the segments may begin further
-             * back. */
-            ask_at = 2 * reads;
-            err = segments_try(search, batch, false, &done);
-            if (err != OK || done)
-                break;
-        }
+        if (reads > BATCHES_READ_FIRST && !search->without_log)
+            err = log_try(search, batch, false, &done);
+        if (err != OK || done)
+            break;
         const struct batch *older;
         err = chain_batch(search->repo, search->project, prev, &older);
         if (err == ERR_CORRUPT) {
-            err = segments_try(search, batch, true, &done);
+            err = log_try(search, batch, true, &done);
             err = err == OK && !done ? ERR_CORRUPT : err;
             break;
         }
@@ -229,6 +214,7 @@ static int search_run(struct search *search, struct arena *arena, struct landing
     if (err != OK)
         return err;
     err = chain_search(search);
+    landlog_close(search->log);
     if (err == OK && search->weight == WEIGHT_NONE)
         err = ERR_NOT_FOUND;
     if (err == OK)
