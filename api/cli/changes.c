@@ -33,6 +33,24 @@ void changes_delete(struct changes *c, struct bytes path, const struct seen *see
     record->operation.seen = *seen;
 }
 
+void changes_restore(struct changes *c, struct bytes path, const struct index_entry *base)
+{
+    struct seen seen = index_seen(base);
+    if (base == NULL) {
+        changes_delete(c, path, &seen);
+        return;
+    }
+    struct record *record = record_push(c);
+    record->operation.op = OP_WRITE;
+    record->operation.path = path;
+    record->operation.seen = seen;
+    record->operation.content = (struct content){.kind = base->kind,
+                                                 .mode = base->mode,
+                                                 .size = base->size,
+                                                 .hash = base->hash,
+                                                 .carrier = CARRIER_SOURCE};
+}
+
 static void upload_push(struct changes *c, struct bytes path, const struct hash *hash)
 {
     size_t n = c->n_uploads;
@@ -44,10 +62,30 @@ static void upload_push(struct changes *c, struct bytes path, const struct hash 
     *name = *hash;
 }
 
+/* The content's name, read unless the scan has it. */
+static int content_name(struct changes *c, const struct scan_item *item, struct content *out)
+{
+    struct stat st;
+    *out = (struct content){.kind = item->kind,
+                            .mode = item->mode,
+                            .size = item->size,
+                            .hash = item->hash,
+                            .carrier = CARRIER_TREE_RAW};
+    if (item->hashed)
+        return OK;
+    int err = worktree_hash(c->tree, item->path, &out->hash, &st);
+    out->kind = stat_kind(&st);
+    out->mode = stat_mode(&st);
+    out->size = (uint64_t)st.st_size;
+    return err;
+}
+
 /* The content as it is to travel, read once. */
 static int content_of(struct changes *c, const struct scan_item *item, struct content *out)
 {
     struct stat st;
+    if (c->named)
+        return content_name(c, item, out);
     if (item->size <= INLINE_CONTENT_MAX) {
         AUTO_BUF plain = {0};
         int err = worktree_read(c->tree, item->path, INLINE_CONTENT_MAX, &plain, &st);

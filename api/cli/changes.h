@@ -13,6 +13,7 @@ struct changes {
     uint64_t base;
     struct arena *arena;
     size_t inline_max; /* bytes of content that may travel inline */
+    bool named;        /* contents are only named (CARRIER_TREE_RAW): nothing is sent */
     /* out */
     struct record *records; /* RECORD_OPERATION */
     size_t n, cap;
@@ -30,6 +31,8 @@ struct changes {
 int changes_add(struct changes *, const struct scan_item *, const struct seen *) MUST_USE;
 /* A path that is to go. */
 void changes_delete(struct changes *, struct bytes path, const struct seen *);
+/* A path that is to be again what the base has, NULL: nothing. */
+void changes_restore(struct changes *, struct bytes path, const struct index_entry *base);
 /* Uploads what the forge lacks. After this the records may be sent. */
 int changes_upload(struct changes *) MUST_USE;
 

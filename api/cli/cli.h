@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "api/cli/scan.h"
 #include "api/cli/update.h"
 #include "api/cli/workspace.h"
 #include "api/client/client.h"
@@ -132,7 +133,20 @@ struct bytes first_line(struct bytes);
 int cli_tell_conflicts(struct cli *, const struct update *);
 /* Prints a landing's conflicts on stderr, with who was there first; not what to do then. */
 void cli_tell_landing(struct cli *, struct bytes project, const struct landing *);
+/* What was seen at a path, for people. */
+struct cli_seen {
+    char s[96];
+};
+struct cli_seen cli_seen(const struct seen *);
+/* What a sync's conflicts have left behind must be dealt with before anything lands: gives
+ * EXIT_CONFLICT after having said what, or 0. */
+int cli_check_resolved(struct cli *);
+/* `mic status --remote`: whether what is changed here would land. Prints it, or adds the field
+ * "remote" to the open object when `w` is not NULL. An exit status. */
+int cli_status_remote(struct cli *, struct index *, struct scan *, struct json_writer *w);
+/* The fields of each into the open object. */
 void cli_landing_json(struct json_writer *, const struct landing *);
+void cli_conflict_json(struct json_writer *, const struct conflict *);
 /* One effect of a landing, or operation of a session, as an object. */
 void cli_operation_json(struct json_writer *, const struct client_operation *);
 /* A session's fields, into the object under way. */

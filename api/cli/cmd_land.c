@@ -22,15 +22,17 @@ struct land {
 
 /* ---- telling ----------------------------------------------------------------------------- */
 
-static void seen_text(char *out, size_t size, const struct seen *seen)
+struct cli_seen cli_seen(const struct seen *seen)
 {
+    struct cli_seen text;
     if (!seen->said)
-        snprintf(out, size, "unknown");
+        snprintf(text.s, sizeof(text.s), "unknown");
     else if (seen->kind == KIND_NONE)
-        snprintf(out, size, "absent");
+        snprintf(text.s, sizeof(text.s), "absent");
     else
-        snprintf(out, size, "%s%s %.12s", client_kind_name(seen->kind),
+        snprintf(text.s, sizeof(text.s), "%s%s %.12s", client_kind_name(seen->kind),
                  seen->mode == MODE_EXEC ? " 0755" : "", hash_hex(&seen->hash).s);
+    return text;
 }
 
 static void tell_by(struct cli *cli, struct bytes project, uint64_t position)
@@ -63,15 +65,22 @@ void cli_tell_landing(struct cli *cli, struct bytes project, const struct landin
     size_t shown = landing->n_listed < CONFLICTS_SHOWN ? landing->n_listed : CONFLICTS_SHOWN;
     for (size_t i = 0; i < shown; i++) {
         const struct conflict *conflict = &landing->conflicts[i];
-        char seen[96], there[96];
-        seen_text(seen, sizeof(seen), &conflict->seen);
-        seen_text(there, sizeof(there), &conflict->there);
         fprintf(stderr, "  %.*s (%s)\n    seen %s, there is %s\n", (int)conflict->path.len,
-                conflict->path.data, conflict_what_name(conflict->what), seen, there);
+                conflict->path.data, conflict_what_name(conflict->what),
+                cli_seen(&conflict->seen).s, cli_seen(&conflict->there).s);
         tell_by(cli, project, conflict->by);
     }
     if (shown < landing->n_conflicts)
         fprintf(stderr, "  … and %zu more\n", landing->n_conflicts - shown);
+}
+
+void cli_conflict_json(struct json_writer *w, const struct conflict *conflict)
+{
+    jwr_str(w, "what", conflict_what_name(conflict->what));
+    jwr_text(w, "path", conflict->path);
+    client_seen_json(w, "seen", &conflict->seen);
+    client_seen_json(w, "there", &conflict->there);
+    jwr_u64(w, "by", conflict->by);
 }
 
 void cli_landing_json(struct json_writer *w, const struct landing *landing)
@@ -84,13 +93,8 @@ void cli_landing_json(struct json_writer *w, const struct landing *landing)
     jwr_u64(w, "conflicts_total", landing->n_conflicts);
     jwr_array(w, "conflicts");
     for (size_t i = 0; i < landing->n_listed; i++) {
-        const struct conflict *conflict = &landing->conflicts[i];
         jwr_object(w, NULL);
-        jwr_str(w, "what", conflict_what_name(conflict->what));
-        jwr_text(w, "path", conflict->path);
-        client_seen_json(w, "seen", &conflict->seen);
-        client_seen_json(w, "there", &conflict->there);
-        jwr_u64(w, "by", conflict->by);
+        cli_conflict_json(w, &landing->conflicts[i]);
         jwr_object_end(w);
     }
     jwr_array_end(w);
@@ -99,7 +103,7 @@ void cli_landing_json(struct json_writer *w, const struct landing *landing)
 /* ---- what lands -------------------------------------------------------------------------- */
 
 /* What a conflict left behind must be dealt with first. */
-static int check_resolved(struct cli *cli)
+int cli_check_resolved(struct cli *cli)
 {
     struct unresolved left;
     int err = update_unresolved(&cli->ws, &cli->arena, &left);
@@ -215,33 +219,8 @@ static int write_all(struct land *land, const struct record *records, size_t n)
     return 0;
 }
 
-/* A path that an earlier try wrote and that is now as in the base: the session must want what
- * the base has. */
-static void undo(struct land *land, struct bytes path)
-{
-    const struct index_entry *base = index_find(&land->index, path);
-    struct seen seen = index_seen(base);
-    if (base == NULL) {
-        changes_delete(&land->changes, path, &seen);
-        return;
-    }
-    struct record *record = push(land, &land->changes.records, &land->changes.n,
-                                 &land->changes.cap, RECORD_OPERATION);
-    record->operation = (struct record_operation){
-        .op = OP_WRITE,
-        .base = land->index.position,
-        .path = path,
-        .seen = seen,
-        .content = {.kind = base->kind,
-                    .mode = base->mode,
-                    .size = base->size,
-                    .hash = base->hash,
-                    .carrier = CARRIER_SOURCE},
-    };
-}
-
-/* What the session holds of earlier tries: paths that are no longer changed, and guards, which
- * now rely on what the workspace has. */
+/* What the session holds of earlier tries: paths that are no longer changed, which are to be as
+ * in the base again, and guards, which now rely on what the workspace has. */
 static int carry_over(struct land *land, struct record **guards, size_t *n, size_t *cap)
 {
     struct cli *cli = land->cli;
@@ -251,7 +230,8 @@ static int carry_over(struct land *land, struct record **guards, size_t *n, size
         return cli_client_failed(cli, "session");
     for (size_t i = 0; i < session.n_operations; i++) {
         if (scan_find(&land->scan, session.operations[i].path) == NULL)
-            undo(land, session.operations[i].path);
+            changes_restore(&land->changes, session.operations[i].path,
+                            index_find(&land->index, session.operations[i].path));
     }
     bool moved = session.row.base != land->index.position;
     if (moved && client_session_rebase(&cli->client, land->project, &land->session,
@@ -363,7 +343,7 @@ int cmd_land(struct cli *cli)
     if (status == 0)
         status = cli_author(cli);
     if (status == 0)
-        status = check_resolved(cli);
+        status = cli_check_resolved(cli);
     if (status != 0)
         return status;
     bool started = workspace_session(&cli->ws, &land.session) == OK;

@@ -35,9 +35,10 @@ int workspace_look(struct cli *cli, struct index *index, struct scan *scan)
     return err == OK ? 0 : cli_fail(cli, "the workspace cannot be read (%s)", err_name(err));
 }
 
-static int status_json(struct cli *cli, const struct index *index, const struct scan *scan,
+static int status_json(struct cli *cli, struct index *index, struct scan *scan,
                        const struct id16 *session)
 {
+    int status = EXIT_DONE;
     struct cli_json json;
     cli_json_begin(&json);
     struct json_writer *w = &json.w;
@@ -65,14 +66,19 @@ static int status_json(struct cli *cli, const struct index *index, const struct 
     jwr_array_end(w);
     jwr_u64(w, "files", scan->files);
     jwr_u64(w, "files_read", scan->read);
+    if (cli_flag(cli, "remote"))
+        status = cli_status_remote(cli, index, scan, w);
     jwr_object_end(w);
-    return cli_json_end(&json);
+    int printed = cli_json_end(&json);
+    return printed == EXIT_DONE ? status : printed;
 }
 
 int cmd_status(struct cli *cli)
 {
     AUTO_INDEX index = {0};
     struct scan scan = {0};
+    if (cli_value(cli, "guard", 0) != NULL && !cli_flag(cli, "remote"))
+        return cli_usage(cli, "a guard is for --remote");
     int status = workspace_look(cli, &index, &scan);
     if (status != 0)
         return status;
@@ -91,5 +97,5 @@ int cmd_status(struct cli *cli)
                 scan.skipped[i].path.data, scan.skipped[i].why);
     if (scan.n == 0)
         printf("nothing is changed\n");
-    return EXIT_DONE;
+    return cli_flag(cli, "remote") ? cli_status_remote(cli, &index, &scan, NULL) : EXIT_DONE;
 }

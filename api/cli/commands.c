@@ -39,7 +39,16 @@ const struct cli_command cli_commands[] = {
      1,
      2,
      {AT}},
-    {"status", "", "what is changed in this workspace", NULL, cmd_status, 0, 0, {{0}}},
+    {"status",
+     "[--remote [--guard PATH...]]",
+     "what is changed in this workspace",
+     "With --remote also whether it would land now, with the session's guards or those\n"
+     "given, and if not, on which paths and who was there first. Nothing lands and nothing\n"
+     "is uploaded. Exit 3: it would conflict; 1: it would be refused, or nobody can be asked.",
+     cmd_status,
+     0,
+     0,
+     {{"remote", 'r', NULL}, GUARD}},
     {"diff",
      "[A [B] | A..[B]] [PATH...]",
      "how files differ, as a patch",

@@ -54,6 +54,15 @@ uint16_t client_mode_parse(struct bytes text);
 struct entry client_entry_parse(const struct json_at *, struct arena *);
 struct seen client_seen_parse(const struct json_at *object, const char *name);
 struct client_operation client_operation_parse(const struct json_at *, struct arena *);
+/* An answer's verdict (an unknown one is REFUSED), reasons and conflicts, and session and
+ * position if they are there. */
+void client_landing_parse(const struct json_at *, struct arena *, struct landing *out);
+
+/* --- encoding what several requests have --- */
+/* The fields of an OPERATION, GUARD, DECISION or CONVERSATION into the open object. ERR_INVALID
+ * for another, or one with a content that cannot be sent. */
+int client_record_json(struct json_writer *, const struct record *,
+                       struct arena *scratch) MUST_USE;
 void client_seen_json(struct json_writer *, const char *name, const struct seen *);
 
 #endif

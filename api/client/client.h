@@ -160,6 +160,39 @@ int client_session_abandon(struct client *, struct bytes project, const struct i
                            struct bytes reason, uint64_t wait_ms, struct arena *,
                            struct client_landed *out) MUST_USE;
 
+/* --- would it land? --- */
+struct client_preflight_landing {
+    uint64_t position;
+    struct id16 session;
+    struct bytes author;
+    struct bytes goal;
+    uint64_t hlc;
+};
+/* What led to a conflict. */
+struct client_preflight_cause {
+    uint64_t base;                             /* at which its path was seen */
+    struct client_preflight_landing *landings; /* that touched it since, newest first */
+    size_t n;
+    bool more; /* there are others, or they were not looked for */
+};
+struct client_preflight {
+    uint64_t position; /* of the head at which it was decided */
+    uint64_t hlc;
+    struct bytes verdict; /* "clean", "conflicted", "refused", "answered" */
+    /* Reasons and conflicts; when it is answered, the answer. */
+    struct landing landing;
+    struct client_preflight_cause *causes; /* landing.n_listed, unless it is answered */
+};
+/* What landing a session now would come to: OPERATION and GUARD records, which need no hlcs:
+ * their order counts. A content that is to be brought when it lands is named: its carrier is
+ * TREE_RAW. */
+int client_preflight(struct client *, struct bytes project, uint64_t base,
+                     const struct record *records, size_t n, struct arena *,
+                     struct client_preflight *out) MUST_USE;
+/* The same of a session that was started. */
+int client_session_preflight(struct client *, struct bytes project, const struct id16 *session,
+                             struct arena *, struct client_preflight *out) MUST_USE;
+
 /* --- history and trees, as the server reads them --- */
 struct client_log_entry {
     uint64_t position;

@@ -48,6 +48,18 @@ static void conflicts_of(const struct json_at *at, struct arena *arena, struct l
         (uint32_t)jrd_u64(at, "conflicts_total", JSON_OPTIONAL, UINT32_MAX, n);
 }
 
+void client_landing_parse(const struct json_at *at, struct arena *arena, struct landing *out)
+{
+    out->session = jrd_id16(at, "session", JSON_OPTIONAL);
+    out->verdict = verdict_of(jrd_text(at, "verdict", JSON_REQUIRED));
+    out->position = jrd_u64(at, "position", JSON_OPTIONAL, INT64_MAX, 0);
+    if (!jrd_null(at, "reason"))
+        out->reason = arena_copy(arena, jrd_text(at, "reason", JSON_OPTIONAL));
+    if (!jrd_null(at, "detail"))
+        out->detail = arena_copy(arena, jrd_text(at, "detail", JSON_OPTIONAL));
+    conflicts_of(at, arena, out);
+}
+
 static int landed_of_json(struct call *call, struct arena *arena, struct client_landed *out)
 {
     AUTO_JSON *value = NULL;
@@ -64,15 +76,7 @@ static int landed_of_json(struct call *call, struct arena *arena, struct client_
     found.landings = arena_array(arena, found.n, struct landing);
     for (size_t i = 0; i < found.n; i++) {
         struct json_at item = jrd_item(&list, i);
-        struct landing *landing = &found.landings[i];
-        landing->session = jrd_id16(&item, "session", JSON_REQUIRED);
-        landing->verdict = verdict_of(jrd_text(&item, "verdict", JSON_REQUIRED));
-        landing->position = jrd_u64(&item, "position", JSON_OPTIONAL, INT64_MAX, 0);
-        if (!jrd_null(&item, "reason"))
-            landing->reason = arena_copy(arena, jrd_text(&item, "reason", JSON_OPTIONAL));
-        if (!jrd_null(&item, "detail"))
-            landing->detail = arena_copy(arena, jrd_text(&item, "detail", JSON_OPTIONAL));
-        conflicts_of(&item, arena, landing);
+        client_landing_parse(&item, arena, &found.landings[i]);
     }
     err = call_fields(call, &wrong);
     if (err == OK)

@@ -194,6 +194,9 @@ static int content_to_json(struct json_writer *w, const struct content *content,
         jwr_u64(w, "size", content->size);
         break;
     case CARRIER_TREE_RAW:
+        jwr_hash(w, "hash", &content->hash);
+        jwr_u64(w, "size", content->size);
+        break;
     case CARRIER_TREE_ZSTD:
         return ERR_INVALID;
     }
@@ -229,8 +232,8 @@ static int operation_to_json(struct json_writer *w, const struct record_operatio
     return err;
 }
 
-static int record_to_json(struct json_writer *w, const struct record *record,
-                          struct arena *scratch)
+int client_record_json(struct json_writer *w, const struct record *record,
+                       struct arena *scratch)
 {
     switch (record->kind) {
     case RECORD_OPERATION:
@@ -295,7 +298,7 @@ int client_session_write(struct client *client, struct bytes project,
     jwr_array(&w, name);
     for (size_t i = 0; i < n; i++) {
         jwr_object(&w, NULL);
-        int err = record_to_json(&w, &records[i], &scratch);
+        int err = client_record_json(&w, &records[i], &scratch);
         if (err != OK)
             return client_fail(client, err, "invalid", "record %zu cannot be sent", i);
         char *own = arena_printf(&scratch, "%.*s-%zu", (int)key.len, key.data, i);
