@@ -177,7 +177,9 @@ int call_result(struct call *call)
     struct client *client = call->client;
     struct http_call *http = &call->http;
     if (http->err != OK) {
-        const char *code = http->err == ERR_AGAIN ? "unreachable" : "interrupted";
+        const char *code = http->err == ERR_AGAIN    ? "unreachable"
+                           : http->err == ERR_DENIED ? "untrusted"
+                                                     : "interrupted";
         return client_fail(client, http->err, code, "%s: %s", client->url, http->why);
     }
     struct bytes stamp;

@@ -354,6 +354,14 @@ static void flight_begin(struct flight *flight)
     curl_multi_add_handle(client->multi, easy);
 }
 
+/* The server is not one that is trusted, or what is to be trusted cannot be read: that stays so
+ * until somebody sees to it. */
+static bool is_untrusted(CURLcode code)
+{
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+           code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_CERTPROBLEM;
+}
+
 /* What curl's result means: whether something may have happened. */
 static int err_of(const struct flight *flight, CURLcode code)
 {
@@ -365,7 +373,7 @@ static int err_of(const struct flight *flight, CURLcode code)
         return ERR_UNKNOWN;
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return ERR_INVALID;
-    return ERR_AGAIN;
+    return is_untrusted(code) ? ERR_DENIED : ERR_AGAIN;
 }
 
 /* Milliseconds to wait for another try, or -1 for none. */

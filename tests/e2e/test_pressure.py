@@ -15,7 +15,7 @@ import time
 import forge
 from forge import Server, write
 from openapi import request
-from s3_server import Server as S3Server
+from s3_server import Server as S3Server, TlsProxy
 from test_programs import log_of
 
 PLACE = "s3://bucket/forge"
@@ -134,6 +134,22 @@ def test_a_front_that_waits_ends_when_it_is_told(_directory):
         server.process.returncode = 0
 
 
+def test_a_server_that_is_not_trusted_is_not_waited_for(directory):
+    with S3Server() as store, TlsProxy(directory, store.url) as proxy:
+        use(0)
+        os.environ["MIC_S3_ENDPOINT"] = proxy.url
+        for name in ("mic-forge", "mic-api", "mic-land", "mic-append", "mic-rollup"):
+            done = subprocess.run([forge.program(name), PLACE], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 1 and "cannot be tried" in done.stderr, (name, done.stderr)
+            assert "denied" in done.stderr and "certificate" in done.stderr, (name, done.stderr)
+            assert "store_away" not in done.stderr and len(done.stderr.splitlines()) < 6, (name, done.stderr)
+        assert proxy.connections == 0 and not store.objects, store.objects
+        os.environ["MIC_S3_CA_FILE"] = proxy.certificate
+        with Server("mic-api", PLACE) as api:
+            forge.wait_until(lambda: ready(api.port))
+        del os.environ["MIC_S3_CA_FILE"]
+
+
 class Client(threading.Thread):
     """Lands one after another, each until it is taken; `size` bytes in some files."""
 
@@ -246,5 +262,5 @@ def test_a_slow_store(_directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_a_store_that_is_away_is_waited_for, test_a_front_that_waits_ends_when_it_is_told, test_a_busy_store,
-                test_a_slow_store])
+    forge.main([test_a_store_that_is_away_is_waited_for, test_a_front_that_waits_ends_when_it_is_told,
+                test_a_server_that_is_not_trusted_is_not_waited_for, test_a_busy_store, test_a_slow_store])

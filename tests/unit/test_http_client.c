@@ -231,7 +231,7 @@ START_TEST(no_trust_no_request)
     http_client_close(client);
     options.ca_file = "/nowhere/at/all.pem";
     ck_assert_int_eq(http_client_open(&options, &client), OK);
-    ck_assert_int_eq(http_call(client, &call), ERR_AGAIN);
+    ck_assert_int_eq(http_call(client, &call), ERR_DENIED);
     ck_assert_ptr_nonnull(strstr(call.why, "/nowhere/at/all.pem"));
     ck_assert_uint_eq(script_requests(script), 0);
     http_call_release(&call);
