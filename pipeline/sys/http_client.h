@@ -68,7 +68,8 @@ struct http_call {
 };
 
 /* Runs one call; gives call->err. ERR_AGAIN: nothing of it was sent; ERR_DENIED: neither, for
- * the server's certificate is not trusted; ERR_UNKNOWN: it may have reached the server. What was in the out fields of an earlier run is released first. */
+ * the server's certificate is not trusted; ERR_UNKNOWN: it may have reached the server. What
+ * was in the out fields of an earlier run is released first. */
 int http_call(struct http_client *, struct http_call *) MUST_USE;
 
 #define HTTP_PARALLEL_MAX 64u
