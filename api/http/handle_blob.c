@@ -29,6 +29,12 @@ void handle_blob_put(struct request *r)
         respond_error(r, 422, "wrong_hash", "Mic-Hash", "the content has another hash");
         return;
     }
+    if (err == ERR_CONFLICT) {
+        respond_error(r, 503, "collecting", NULL,
+                      "content that nothing named is being collected, and this was a part of "
+                      "it; upload it again when that is over");
+        return;
+    }
     if (err != OK) {
         respond_failure(r, err, "the upload");
         return;
@@ -94,7 +100,12 @@ void handle_blobs_missing(struct request *r)
         respond_json_problem(r, &wrong);
         return;
     }
-    int err = blob_missing(r->repo, &r->project, hashes, n, missing);
+    const struct condemned *condemned;
+    int err = condemned_read(r->repo, &r->project, &condemned);
+    if (err == OK) {
+        err = blob_missing(r->repo, &r->project, condemned, hashes, n, missing, NULL);
+        condemned_drop(condemned);
+    }
     if (err != OK) {
         respond_failure(r, err, "the contents");
         return;

@@ -12,11 +12,18 @@ void seen_fill_init(struct seen_fill *fill, struct service *service, const struc
     fill->own.arena = arena;
 }
 
-void seen_fill_release(struct seen_fill *fill)
+static void base_release(struct seen_fill *fill)
 {
     if (fill->base != NULL)
         base_drop(fill->service->bases, fill->base);
     fill->base = NULL;
+}
+
+void seen_fill_release(struct seen_fill *fill)
+{
+    base_release(fill);
+    condemned_drop(fill->condemned);
+    fill->condemned = NULL;
 }
 
 /* --- looking up --- */
@@ -32,7 +39,7 @@ static int base_use(struct seen_fill *fill, uint64_t position, struct problem *p
                            "the base is above the project's head");
     if (err != OK)
         return service_problem(problem, err, "the tree at the base");
-    seen_fill_release(fill);
+    base_release(fill);
     fill->base = base;
     return OK;
 }
@@ -174,7 +181,12 @@ static int kept_fill(struct seen_fill *fill, struct record_operation *operation,
 static int blob_fill(struct seen_fill *fill, struct content *content, struct problem *problem)
 {
     struct content there;
-    int err = blob_describe(fill->service->repo, &fill->project, &content->hash, &there);
+    struct repo *repo = fill->service->repo;
+    int err = OK;
+    if (fill->condemned == NULL)
+        err = condemned_read(repo, &fill->project, &fill->condemned);
+    if (err == OK)
+        err = blob_describe(repo, &fill->project, fill->condemned, &content->hash, &there);
     if (err == ERR_NOT_FOUND)
         return problem_set(problem, ERR_INVALID, "blob_missing", "content",
                            "content %s has not been uploaded", hash_hex(&content->hash).s);

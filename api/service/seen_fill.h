@@ -31,6 +31,7 @@ struct seen_fill {
     struct path_map own;             /* what the records before have done */
     bool named;             /* a content may be named without its bytes (CARRIER_TREE_RAW) */
     struct base_tree *base; /* the last that was asked, held */
+    const struct condemned *condemned; /* read for the first upload that is named */
 };
 
 void seen_fill_init(struct seen_fill *, struct service *, const struct id16 *project,

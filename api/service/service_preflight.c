@@ -141,7 +141,10 @@ static int session_judge(struct look *look, const struct session *session,
     struct landing *landing = &out->landing;
     struct session_view view;
     session_view(session, look->arena, &view);
-    int err = judge_session(repo, &look->project, look->edit, &view, look->arena, landing);
+    struct judge_uploads uploads = {0};
+    int err =
+        judge_session(repo, &look->project, look->edit, &view, &uploads, look->arena, landing);
+    condemned_drop(uploads.condemned);
     if (err == OK && landing->verdict == VERDICT_LANDED)
         err = session_try(look, &view);
     if (err != OK && judge_store_failed(err))

@@ -9,6 +9,7 @@ struct judge {
     const struct id16 *project;
     struct tree_edit *edit;
     const struct session_view *view;
+    struct judge_uploads *uploads;
     struct arena *arena;
 };
 
@@ -27,6 +28,20 @@ static int source_check(const struct judge *j, const struct effect *e, bool *mis
         return err;
     *missing = err == ERR_NOT_FOUND || !hash_equal(&source.hash, &e->content.hash);
     return OK;
+}
+
+static int uploads_look(const struct judge *j, const struct hash *blobs, size_t n,
+                        bool *missing)
+{
+    struct judge_uploads *u = j->uploads;
+    int err = OK;
+    if (u->condemned == NULL)
+        err = condemned_read(j->repo, j->project, &u->condemned);
+    if (err == ERR_CORRUPT) /* told; and no fault of the session's */
+        return ERR_AGAIN;
+    if (err == OK)
+        err = blob_missing(j->repo, j->project, u->condemned, blobs, n, missing, &u->awaits);
+    return err;
 }
 
 /* Whether everything that the writes name is there: 0 and a verdict. */
@@ -53,7 +68,7 @@ static int contents_check(const struct judge *j, struct landing *out)
         }
     }
     bool *missing = arena_array(j->arena, n, bool);
-    int err = n == 0 ? OK : blob_missing(j->repo, j->project, blobs, n, missing);
+    int err = n == 0 ? OK : uploads_look(j, blobs, n, missing);
     if (err == ERR_NOT_FOUND) {
         refuse(out, "content_missing", "a content that the session names is not there");
         return OK;
@@ -72,10 +87,15 @@ static int contents_check(const struct judge *j, struct landing *out)
 }
 
 int judge_session(struct repo *repo, const struct id16 *project, struct tree_edit *edit,
-                  const struct session_view *view, struct arena *arena, struct landing *out)
+                  const struct session_view *view, struct judge_uploads *uploads,
+                  struct arena *arena, struct landing *out)
 {
-    struct judge j = {
-        .repo = repo, .project = project, .edit = edit, .view = view, .arena = arena};
+    struct judge j = {.repo = repo,
+                      .project = project,
+                      .edit = edit,
+                      .view = view,
+                      .uploads = uploads,
+                      .arena = arena};
     struct conflict_list conflicts;
     if (view->start == NULL) {
         refuse(out, "start_missing", "the request does not name the session's start");

@@ -116,13 +116,3 @@ void known_raise(struct known *known, const struct hash *name, const struct fact
 {
     add(known, name, fact, true);
 }
-
-void known_clear(struct known *known)
-{
-    if (known == NULL)
-        return;
-    (void)pthread_mutex_lock(&known->lock);
-    free(known->slots);
-    known->slots = slots_new(known->sets);
-    (void)pthread_mutex_unlock(&known->lock);
-}

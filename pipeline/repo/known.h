@@ -1,10 +1,7 @@
 /* Small facts that this process has learned from the store and that do not change while they
  * are remembered: which project a handle names, what lies under a blob's hash. Bounded: the
  * fact that was not used for longest makes room. Any thread. A NULL memory knows nothing and
- * learns nothing.
- *
- * Whoever finds that a project's `gc` object is another than before calls known_clear: a blob
- * is remembered as there only while nothing can have taken it away. */
+ * learns nothing. */
 #ifndef PIPELINE_REPO_KNOWN_H
 #define PIPELINE_REPO_KNOWN_H
 
@@ -30,6 +27,5 @@ bool known_find(struct known *, const struct hash *name, struct fact *out) MUST_
 void known_add(struct known *, const struct hash *name, const struct fact *);
 /* The same, but a fact with a greater number stays. */
 void known_raise(struct known *, const struct hash *name, const struct fact *);
-void known_clear(struct known *);
 
 #endif

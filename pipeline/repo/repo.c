@@ -3,6 +3,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
+#include "pipeline/repo/content/condemned.h"
 #include "pipeline/repo/content/content_cache.h"
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/intake/queue_read.h"
@@ -79,6 +80,7 @@ int repo_open(struct repo *repo, struct store *store, struct clock *clock, struc
     repo->contents = content_cache_open(options->content_cache_bytes);
     repo->chain = chain_cache_open(CHAIN_CACHE_BATCHES, CHAIN_CACHE_RECORDS);
     repo->known = known_open(KNOWN_FACTS);
+    repo->condemned = condemned_cache_open();
     repo->queue = queue_cache_open(repo->bucket.shards, QUEUE_CACHE_BYTES);
     return 0;
 }
@@ -89,6 +91,7 @@ void repo_close(struct repo *repo)
     held_cache_close(repo->contents);
     chain_cache_close(repo->chain);
     known_close(repo->known);
+    condemned_cache_close(repo->condemned);
     queue_cache_close(repo->queue);
     (void)pthread_mutex_destroy(&repo->hlc_lock);
 }
@@ -104,6 +107,7 @@ void repo_view_init(struct repo *view, const struct repo *repo, struct store *st
         .pages = repo->pages,
         .chain = repo->chain,
         .known = repo->known,
+        .condemned = repo->condemned,
     };
     int err = pthread_mutex_init(&view->hlc_lock, NULL);
     assert(err == 0);

@@ -13,6 +13,7 @@
 
 struct held_cache;
 struct chain_cache;
+struct condemned_cache;
 struct known;
 struct queue_cache;
 
@@ -26,6 +27,7 @@ struct repo {
     struct held_cache *contents; /* content_cache.h */
     struct chain_cache *chain;
     struct known *known;
+    struct condemned_cache *condemned;
     struct queue_cache *queue;
     pthread_mutex_t hlc_lock;
     uint64_t hlc; /* the greatest that this process gave or saw */

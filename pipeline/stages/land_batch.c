@@ -22,6 +22,12 @@ struct attempt {
     struct head head;
     struct etag etag;
     const struct batch *tip;
+    /* Read when the first session names an upload: after the head, which is what makes it
+     * right. A run that is opened later fences before its second mark, so that the put of this
+     * head gets 412. A batch in which no session names one needs no look at it, for nothing
+     * else that it relies on can be condemned: its tree object is new, and all others are named
+     * by the chain up to its head. */
+    struct judge_uploads uploads;
     struct tree_edit *edit;
     struct tree_build build;
     uint64_t position;
@@ -43,6 +49,7 @@ struct attempt {
 static void attempt_release(struct attempt *a)
 {
     chain_drop(a->land->repo, a->tip);
+    condemned_drop(a->uploads.condemned);
     if (a->edit != NULL)
         tree_edit_close(a->edit);
     tree_build_release(&a->build);
@@ -240,8 +247,15 @@ static int decide_session(struct attempt *a, struct request *r, struct session *
     struct session_view view;
     struct landing landing;
     session_view(session, &a->arena, &view);
-    int err =
-        judge_session(a->land->repo, &a->round->project, a->edit, &view, &a->arena, &landing);
+    a->uploads.awaits = false;
+    int err = judge_session(a->land->repo, &a->round->project, a->edit, &view, &a->uploads,
+                            &a->arena, &landing);
+    if (err == OK && a->uploads.awaits) {
+        log_debug("a session waits for a collection to end",
+                  LOG_STR("session", id16_hex(&r->work->id).s));
+        a->series_waits = true;
+        return OK;
+    }
     if (err != OK)
         return judge_store_failed(err) ? err : refuse_unfit(a, r, err);
     return landing.verdict == VERDICT_LANDED ? land_session(a, r, session)

@@ -295,10 +295,10 @@ static void contents_read(struct reading *r)
         }
         add(r, name, "read", err, buf_bytes(&bytes));
         struct content content = {0};
-        err = blob_describe(r->repo, &r->p->id, hashes[i], &content);
+        err = blob_describe(r->repo, &r->p->id, NULL, hashes[i], &content);
         add(r, name, "size", err, bytes_of(&content.size, sizeof(content.size)));
         bool missing = false;
-        err = blob_missing(r->repo, &r->p->id, hashes[i], 1, &missing);
+        err = blob_missing(r->repo, &r->p->id, NULL, hashes[i], 1, &missing, NULL);
         add(r, name, "there", err == OK && missing ? ERR_NOT_FOUND : err, bytes_of("", 1));
     }
 }

@@ -37,10 +37,20 @@ static int upload_in(struct build_chain *bc, struct bytes data, size_t piece,
     return err;
 }
 
+/* As read a moment ago; the repo keeps it. */
+static const struct condemned *now(struct build_chain *bc)
+{
+    const struct condemned *condemned;
+    ck_assert_int_eq(condemned_read(&bc->repo, &bc->project, &condemned), OK);
+    condemned_drop(condemned);
+    return condemned;
+}
+
 static bool lacks(struct build_chain *bc, struct hash hash)
 {
     bool missing;
-    ck_assert_int_eq(blob_missing(&bc->repo, &bc->project, &hash, 1, &missing), OK);
+    ck_assert_int_eq(blob_missing(&bc->repo, &bc->project, now(bc), &hash, 1, &missing, NULL),
+                     OK);
     return missing;
 }
 
@@ -182,13 +192,14 @@ START_TEST(missing_asks_once_a_hash_and_remembers)
     }
     build_chain_cold(&bc);
     for (unsigned round = 0; round < 2; round++) {
-        ck_assert_int_eq(blob_missing(&bc.repo, &bc.project, hashes, N, missing), OK);
+        ck_assert_int_eq(
+            blob_missing(&bc.repo, &bc.project, now(&bc), hashes, N, missing, NULL), OK);
         for (unsigned i = 0; i < N; i++)
             ck_assert_int_eq(missing[i], i % 3 == 0);
         ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_BLOB], round == 0 ? N : N / 3);
     }
     struct id16 other = {{8}};
-    ck_assert_int_eq(blob_missing(&bc.repo, &other, hashes, N, missing), OK);
+    ck_assert_int_eq(blob_missing(&bc.repo, &other, now(&bc), hashes, N, missing, NULL), OK);
     for (unsigned i = 0; i < N; i++)
         ck_assert(missing[i]);
     build_chain_release(&bc);
@@ -211,7 +222,7 @@ START_TEST(schedule_33_manifest_counts_only_with_its_chunks)
     build_chain_cold(&bc);
     ck_assert(lacks(&bc, content.hash));
     struct content found;
-    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &content.hash, &found),
+    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, now(&bc), &content.hash, &found),
                      ERR_NOT_FOUND);
     /* The next upload does not skip what it believes to be there. */
     ck_assert_int_eq(upload_in(&bc, data, data.len, NULL, &content), OK);
@@ -238,7 +249,8 @@ START_TEST(damaged_blob_counts_as_missing)
     ck_assert_int_eq(store_put(bc.mem, key.s, bytes_str(""), PUT_ANY, NULL), OK);
     ck_assert(lacks(&bc, small.hash));
     struct content found;
-    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &small.hash, &found), ERR_NOT_FOUND);
+    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, now(&bc), &small.hash, &found),
+                     ERR_NOT_FOUND);
     build_chain_release(&bc);
 }
 END_TEST
@@ -260,13 +272,14 @@ START_TEST(blob_under_another_name_counts_as_missing)
     ck_assert_int_eq(store_put(bc.mem, key.s, buf_bytes(&frame), PUT_ANY, NULL), OK);
     build_chain_cold(&bc);
     ck_assert(!lacks(&bc, mine.hash)); /* at a look */
-    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &mine.hash, &found), ERR_NOT_FOUND);
+    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, now(&bc), &mine.hash, &found),
+                     ERR_NOT_FOUND);
     /* Now it is known better, so that the client puts it again. */
     ck_assert(lacks(&bc, mine.hash));
     ck_assert_int_eq(upload_in(&bc, data, 100, NULL, &mine), OK);
     ck_assert(!lacks(&bc, mine.hash));
     build_chain_cold(&bc);
-    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &mine.hash, &found), OK);
+    ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, now(&bc), &mine.hash, &found), OK);
     ck_assert_uint_eq(found.size, 100);
     build_chain_release(&bc);
 }
@@ -310,7 +323,8 @@ START_TEST(describe_says_what_lies_there)
         ck_assert_int_eq(upload_in(&bc, sample(&bc, sizes[i], i), 50000, NULL, &content), OK);
         build_chain_cold(&bc);
         for (unsigned round = 0; round < 2; round++) {
-            ck_assert_int_eq(blob_describe(&bc.repo, &bc.project, &content.hash, &found), OK);
+            ck_assert_int_eq(
+                blob_describe(&bc.repo, &bc.project, now(&bc), &content.hash, &found), OK);
             ck_assert_uint_eq(found.size, sizes[i]);
             ck_assert_int_eq(found.carrier, content.carrier);
             ck_assert(hash_equal(&found.hash, &content.hash));

@@ -113,8 +113,8 @@ static void upload(struct bytes data, struct content *out)
     upload_close(upload);
 }
 
-/* One put a blob or chunk, and one for a manifest; one look for each hash that is not
- * remembered. */
+/* One put a blob or chunk, and one for a manifest, and then a look whether a collection is
+ * about to take it; one look for each hash that is not remembered. */
 START_TEST(content_is_uploaded)
 {
     setup();
@@ -131,23 +131,25 @@ START_TEST(content_is_uploaded)
     upload(bytes_of(data, 1000), &small);
     struct trace_counts c = counts();
     ck_assert_uint_eq(c.puts[TRACE_BLOB], 1);
-    ck_assert_uint_eq(requests(&c), 1);
+    ck_assert_uint_eq(c.gets[TRACE_GC], 1);
+    ck_assert_uint_eq(requests(&c), 2);
     upload(bytes_of(data, len), &large);
     c = counts();
     ck_assert_uint_eq(c.puts[TRACE_BLOB], 4 + 1);
-    ck_assert_uint_eq(requests(&c), 5);
+    ck_assert_uint_eq(c.gets[TRACE_GC], 1);
+    ck_assert_uint_eq(requests(&c), 6);
 
     struct forge cold;
     forge_join(&cold, &f, NULL);
     struct hash hashes[2] = {small.hash, {{1}}};
     bool missing[2];
     (void)counts();
-    ck_assert_int_eq(blob_missing(&cold.repo, &f.project, hashes, 2, missing), OK);
+    ck_assert_int_eq(blob_missing(&cold.repo, &f.project, NULL, hashes, 2, missing, NULL), OK);
     ck_assert(!missing[0] && missing[1]);
     c = counts();
     ck_assert_uint_eq(c.gets[TRACE_BLOB], 2);
     ck_assert_uint_eq(requests(&c), 2);
-    ck_assert_int_eq(blob_missing(&cold.repo, &f.project, hashes, 1, missing), OK);
+    ck_assert_int_eq(blob_missing(&cold.repo, &f.project, NULL, hashes, 1, missing, NULL), OK);
     c = counts();
     ck_assert_uint_eq(requests(&c), 0);
     forge_release(&cold);

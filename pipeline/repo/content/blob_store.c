@@ -17,30 +17,47 @@
 static const char sure[] = "blob";
 static const char looked[] = "blob looked at";
 
-static void learn(struct repo *repo, const char *how, const struct id16 *project,
-                  const struct content *content)
+/* Where and under which version of its collection somebody looks. */
+struct asking {
+    struct repo *repo;
+    const struct id16 *project;
+    const struct condemned *condemned;
+};
+
+/* A fact is known under a version; those of others are never asked for again, and make room. */
+static struct hash fact_name(const struct asking *ask, const char *how, const struct hash *hash)
 {
-    struct hash name =
-        known_name(how, project, bytes_of(content->hash.b, sizeof(content->hash.b)));
+    uint64_t version = condemned_version(ask->condemned);
+    uint8_t name[sizeof(hash->b) + sizeof(version)];
+    memcpy(name, hash->b, sizeof(hash->b));
+    memcpy(name + sizeof(hash->b), &version, sizeof(version));
+    return known_name(how, ask->project, bytes_of(name, sizeof(name)));
+}
+
+static void learn(const struct asking *ask, const char *how, const struct content *content)
+{
+    struct hash name = fact_name(ask, how, &content->hash);
     struct fact fact = {
         .number = content->size,
         .word = (uint8_t)content->carrier,
         .hash = content->manifest,
     };
-    known_add(repo->known, &name, &fact);
+    known_add(ask->repo->known, &name, &fact);
 }
 
-void blob_learn(struct repo *repo, const struct id16 *project, const struct content *content)
+void blob_learn(struct repo *repo, const struct id16 *project,
+                const struct condemned *condemned, const struct content *content)
 {
-    learn(repo, sure, project, content);
+    const struct asking ask = {repo, project, condemned};
+    learn(&ask, sure, content);
 }
 
-static bool blob_known(struct repo *repo, const char *how, const struct id16 *project,
-                       const struct hash *hash, struct content *out)
+static bool blob_known(const struct asking *ask, const char *how, const struct hash *hash,
+                       struct content *out)
 {
-    struct hash name = known_name(how, project, bytes_of(hash->b, sizeof(hash->b)));
+    struct hash name = fact_name(ask, how, hash);
     struct fact fact;
-    if (!known_find(repo->known, &name, &fact))
+    if (!known_find(ask->repo->known, &name, &fact))
         return false;
     *out = (struct content){
         .kind = KIND_FILE,
@@ -56,6 +73,7 @@ static bool blob_known(struct repo *repo, const char *how, const struct id16 *pr
 /* What was found under a hash. */
 struct look {
     bool there;
+    bool condemned;   /* it, or a chunk of it: not there */
     bool manifest;    /* begins as one; `content` is not filled in yet */
     struct buf begun; /* its first bytes */
     uint64_t size;    /* of the object */
@@ -70,36 +88,35 @@ static void looks_release(struct look *looks, size_t n)
 
 /* What is neither a manifest nor a frame of ours counts as not there, so that it is uploaded
  * again, which heals it. */
-static void look_damaged(struct repo *repo, const struct id16 *project, const struct hash *hash)
+static void look_damaged(const struct asking *ask, const struct hash *hash)
 {
-    struct key key = key_blob(project, hash);
-    damage_log(repo, key.s, ERR_CORRUPT);
+    struct key key = key_blob(ask->project, hash);
+    damage_log(ask->repo, key.s, ERR_CORRUPT);
 }
 
-static void look_judge(struct repo *repo, const struct id16 *project, const struct hash *hash,
-                       struct look *look)
+static void look_judge(const struct asking *ask, const struct hash *hash, struct look *look)
 {
     uint64_t size;
     if (manifest_is(buf_bytes(&look->begun))) {
         look->there = true;
         look->manifest = true;
     } else if (zstd_size(buf_bytes(&look->begun), &size) == OK &&
-               size <= repo->bucket.chunk_size && look->size <= blob_frame_max(size)) {
+               size <= ask->repo->bucket.chunk_size && look->size <= blob_frame_max(size)) {
         look->there = true;
         look->content = (struct content){.kind = KIND_FILE,
                                          .mode = MODE_PLAIN,
                                          .size = size,
                                          .hash = *hash,
                                          .carrier = CARRIER_BLOB};
-        learn(repo, looked, project, &look->content);
+        learn(ask, looked, &look->content);
     } else {
-        look_damaged(repo, project, hash);
+        look_damaged(ask, hash);
     }
 }
 
 /* Looks at up to LOOK_AT_ONCE hashes side by side, at none that is remembered. */
-static int look_group(struct repo *repo, const struct id16 *project, const struct hash *hashes,
-                      size_t n, struct look *looks)
+static int look_group(const struct asking *ask, const struct hash *hashes, size_t n,
+                      struct look *looks)
 {
     assert(n <= LOOK_AT_ONCE);
     struct key keys[LOOK_AT_ONCE];
@@ -107,13 +124,15 @@ static int look_group(struct repo *repo, const struct id16 *project, const struc
     size_t of[LOOK_AT_ONCE];
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
-        looks[i] = (struct look){0};
-        if (blob_known(repo, sure, project, &hashes[i], &looks[i].content) ||
-            blob_known(repo, looked, project, &hashes[i], &looks[i].content)) {
+        looks[i] = (struct look){.condemned = condemned_blob(ask->condemned, &hashes[i])};
+        if (looks[i].condemned)
+            continue;
+        if (blob_known(ask, sure, &hashes[i], &looks[i].content) ||
+            blob_known(ask, looked, &hashes[i], &looks[i].content)) {
             looks[i].there = looks[i].content.carrier != 0;
             continue;
         }
-        keys[n_ops] = key_blob(project, &hashes[i]);
+        keys[n_ops] = key_blob(ask->project, &hashes[i]);
         ops[n_ops] = (struct store_op){.verb = STORE_GET,
                                        .key = keys[n_ops].s,
                                        .range = range_of(0, LOOK_LEN),
@@ -121,35 +140,36 @@ static int look_group(struct repo *repo, const struct id16 *project, const struc
         of[n_ops++] = i;
     }
     if (n_ops > 0)
-        (void)!store_many(repo->store, ops, n_ops); /* each has its own answer */
+        (void)!store_many(ask->repo->store, ops, n_ops); /* each has its own answer */
     int err = OK;
     for (size_t i = 0; i < n_ops; i++) {
         struct look *look = &looks[of[i]];
         look->size = ops[i].size;
         if (ops[i].err == OK)
-            look_judge(repo, project, &hashes[of[i]], look);
+            look_judge(ask, &hashes[of[i]], look);
         else if (ops[i].err == ERR_INVALID)
-            look_damaged(repo, project, &hashes[of[i]]);
+            look_damaged(ask, &hashes[of[i]]);
         else if (ops[i].err != ERR_NOT_FOUND && err == OK)
             err = ops[i].err;
     }
     return err;
 }
 
-static int chunks_there(struct repo *repo, const struct id16 *project,
-                        const struct manifest *manifest, bool *there)
+static int chunks_there(const struct asking *ask, const struct manifest *manifest,
+                        struct look *look)
 {
-    *there = true;
-    for (uint32_t i = 0; i < manifest->n && *there; i += LOOK_AT_ONCE) {
+    look->there = true;
+    for (uint32_t i = 0; i < manifest->n && look->there; i += LOOK_AT_ONCE) {
         struct look looks[LOOK_AT_ONCE];
         size_t n = manifest->n - i < LOOK_AT_ONCE ? manifest->n - i : LOOK_AT_ONCE;
-        int err = look_group(repo, project, manifest->chunks + i, n, looks);
+        int err = look_group(ask, manifest->chunks + i, n, looks);
         for (size_t j = 0; j < n; j++) {
             bool last = i + j + 1 == manifest->n;
             uint64_t size =
                 last ? (manifest->size - 1) % manifest->chunk_size + 1 : manifest->chunk_size;
-            *there &= looks[j].there && looks[j].content.carrier == CARRIER_BLOB &&
-                      looks[j].content.size == size;
+            look->there &= looks[j].there && looks[j].content.carrier == CARRIER_BLOB &&
+                           looks[j].content.size == size;
+            look->condemned |= looks[j].condemned;
         }
         looks_release(looks, n);
         if (err != OK)
@@ -159,16 +179,15 @@ static int chunks_there(struct repo *repo, const struct id16 *project,
 }
 
 /* A manifest counts only with all of its chunks; a damaged one counts as not there. */
-static int manifest_look(struct repo *repo, const struct id16 *project, const struct hash *hash,
-                         struct look *look)
+static int manifest_look(const struct asking *ask, const struct hash *hash, struct look *look)
 {
     AUTO(arena_release) struct arena arena = {0};
     struct manifest manifest;
     struct hash check;
-    int err = blob_manifest_get(repo, project, hash, &look->begun, look->size, &arena,
+    int err = blob_manifest_get(ask->repo, ask->project, hash, &look->begun, look->size, &arena,
                                 &manifest, &check);
     if (err == OK)
-        err = chunks_there(repo, project, &manifest, &look->there);
+        err = chunks_there(ask, &manifest, look);
     if (err == ERR_CORRUPT) {
         look->there = false;
         return OK;
@@ -181,69 +200,80 @@ static int manifest_look(struct repo *repo, const struct id16 *project, const st
                                      .hash = *hash,
                                      .carrier = CARRIER_MANIFEST,
                                      .manifest = check};
-    blob_learn(repo, project, &look->content);
+    learn(ask, sure, &look->content);
     return OK;
 }
 
-static int look_whole(struct repo *repo, const struct id16 *project, const struct hash *hashes,
-                      size_t n, struct look *looks)
+static int look_whole(const struct asking *ask, const struct hash *hashes, size_t n,
+                      struct look *looks)
 {
-    int err = look_group(repo, project, hashes, n, looks);
+    int err = look_group(ask, hashes, n, looks);
     for (size_t i = 0; i < n && err == OK; i++) {
         if (looks[i].manifest)
-            err = manifest_look(repo, project, &hashes[i], &looks[i]);
+            err = manifest_look(ask, &hashes[i], &looks[i]);
     }
     return err;
 }
 
-int blob_missing(struct repo *repo, const struct id16 *project, const struct hash *hashes,
-                 size_t n, bool *missing)
+int blob_missing(struct repo *repo, const struct id16 *project,
+                 const struct condemned *condemned, const struct hash *hashes, size_t n,
+                 bool *missing, bool *awaits)
 {
+    const struct asking ask = {repo, project, condemned};
+    bool any = false;
     for (size_t i = 0; i < n; i += LOOK_AT_ONCE) {
         struct look looks[LOOK_AT_ONCE];
         size_t now = n - i < LOOK_AT_ONCE ? n - i : LOOK_AT_ONCE;
-        int err = look_whole(repo, project, hashes + i, now, looks);
-        for (size_t j = 0; j < now && err == OK; j++)
+        int err = look_whole(&ask, hashes + i, now, looks);
+        for (size_t j = 0; j < now && err == OK; j++) {
             missing[i + j] = !looks[j].there;
+            any |= looks[j].condemned;
+        }
         looks_release(looks, now);
         if (err != OK)
             return err;
     }
+    if (awaits != NULL)
+        *awaits = any;
     return OK;
 }
 
 /* A blob that was read whole: its size becomes part of a tree, so nothing but the content
  * itself is to be believed about it. */
-static int frame_check(struct repo *repo, const struct id16 *project, const struct hash *hash,
-                       struct look *look)
+static int frame_check(const struct asking *ask, const struct hash *hash, struct look *look)
 {
     AUTO_BUF plain = {0};
     look->content = (struct content){.kind = KIND_FILE, .mode = MODE_PLAIN, .hash = *hash};
-    int err = blob_plain_of(repo, project, hash, buf_bytes(&look->begun), look->size, &plain);
+    int err = blob_plain_of(ask->repo, ask->project, hash, buf_bytes(&look->begun), look->size,
+                            &plain);
     if (err == OK) {
         look->there = true;
         look->content.size = plain.len;
         look->content.carrier = CARRIER_BLOB;
-        learn(repo, sure, project, &look->content);
+        learn(ask, sure, &look->content);
     }
     return err;
 }
 
-int blob_describe(struct repo *repo, const struct id16 *project, const struct hash *hash,
+int blob_describe(struct repo *repo, const struct id16 *project,
+                  const struct condemned *condemned, const struct hash *hash,
                   struct content *out)
 {
+    const struct asking ask = {repo, project, condemned};
     struct look look = {0};
-    if (blob_known(repo, sure, project, hash, out))
+    if (condemned_blob(condemned, hash))
+        return ERR_NOT_FOUND;
+    if (blob_known(&ask, sure, hash, out))
         return OK;
     int err = blob_get(repo, project, hash, blob_frame_max(repo->bucket.chunk_size),
                        &look.begun, &look.size);
     if (err == OK && manifest_is(buf_bytes(&look.begun)))
-        err = manifest_look(repo, project, hash, &look);
+        err = manifest_look(&ask, hash, &look);
     else if (err == OK)
-        err = frame_check(repo, project, hash, &look);
+        err = frame_check(&ask, hash, &look);
     if (err == ERR_CORRUPT) {
         look.content = (struct content){.hash = *hash};
-        learn(repo, looked, project, &look.content);
+        learn(&ask, looked, &look.content);
         err = OK; /* it counts as not there, so that it is uploaded again */
     }
     if (err == OK && !look.there)

@@ -27,6 +27,7 @@ struct upload {
     unsigned n_group;
     size_t group_bytes;
     struct hash last_put; /* of the last group */
+    uint64_t version;     /* of the project's gc, which was read before anything was put */
     int err;              /* the first; an upload that failed stays failed */
 };
 
@@ -37,6 +38,7 @@ struct upload *upload_open(struct repo *repo, const struct id16 *project)
     upload->arena = arena;
     upload->repo = repo;
     upload->project = *project;
+    upload->version = condemned_last(repo, project);
     sha256_init(&upload->sha);
     return upload;
 }
@@ -169,6 +171,29 @@ static int manifest_finish(struct upload *upload, struct content *content)
     return object_put(upload, &content->hash, &bytes);
 }
 
+/* All has been put. While the gc is the version that it was before that, or there never was
+ * one, nothing was taken that it does not condemn; else it is looked at again. */
+static int upload_stays(struct upload *upload, const struct content *content)
+{
+    const struct condemned *condemned;
+    struct hash *chunks = (struct hash *)(void *)upload->chunks.data;
+    size_t n = upload->chunks.len / sizeof(struct hash);
+    int err = condemned_read(upload->repo, &upload->project, &condemned);
+    if (err != OK)
+        return err;
+    bool gone = condemned_blob(condemned, &content->hash);
+    for (size_t i = 0; i < n && condemned->gc.n > 0 && !gone; i++)
+        gone = condemned_blob(condemned, &chunks[i]);
+    if (!gone && condemned->version != upload->version &&
+        condemned->version != CONDEMNED_ABSENT)
+        err = blob_missing(upload->repo, &upload->project, condemned, &content->hash, 1, &gone,
+                           NULL);
+    if (err == OK && !gone)
+        blob_learn(upload->repo, &upload->project, condemned, content);
+    condemned_drop(condemned);
+    return err == OK && gone ? ERR_CONFLICT : err;
+}
+
 int upload_finish(struct upload *upload, const struct hash *expected, struct content *out)
 {
     if (upload->err != OK)
@@ -187,7 +212,9 @@ int upload_finish(struct upload *upload, const struct hash *expected, struct con
         upload->err = manifest_finish(upload, &content);
     if (upload->err != OK)
         return upload->err;
-    blob_learn(upload->repo, &upload->project, &content);
+    upload->err = upload_stays(upload, &content);
+    if (upload->err != OK)
+        return upload->err;
     /* It is finished: nothing more can be written or finished a second time. */
     upload->err = ERR_INVALID;
     *out = content;

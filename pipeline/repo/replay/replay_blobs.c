@@ -64,7 +64,7 @@ static int frames_copy(struct copying *c, const struct hash *hashes, size_t n)
         bool missing[FRAMES_AT_ONCE];
         const struct hash *wanted[FRAMES_AT_ONCE];
         size_t n_wanted = 0;
-        int err = blob_missing(c->repo, c->target, hashes + at, count, missing);
+        int err = blob_missing(c->repo, c->target, NULL, hashes + at, count, missing, NULL);
         if (err != OK)
             return err;
         for (size_t i = 0; i < count; i++) {
@@ -82,7 +82,7 @@ static int frames_copy(struct copying *c, const struct hash *hashes, size_t n)
 static int manifest_copy(struct copying *c, const struct log_effect *effect)
 {
     bool missing;
-    int err = blob_missing(c->repo, c->target, &effect->hash, 1, &missing);
+    int err = blob_missing(c->repo, c->target, NULL, &effect->hash, 1, &missing, NULL);
     if (err != OK || !missing)
         return err;
     AUTO(arena_release) struct arena arena = {0};

@@ -259,7 +259,8 @@ static int blobs_look(struct replay_source *s, struct replay_block *block)
         uint64_t *positions;
         size_t n = blobs_of(&block->batches[i], &arena, &hashes, &positions);
         bool *missing = arena_array(&arena, n, bool);
-        int err = n > 0 ? blob_missing(s->repo, &s->project, hashes, n, missing) : OK;
+        int err =
+            n > 0 ? blob_missing(s->repo, &s->project, NULL, hashes, n, missing, NULL) : OK;
         for (size_t k = 0; k < n && err == OK; k++) {
             if (missing[k])
                 err = replay_say(&block->fault, positions[k], "the large content %s is missing",
