@@ -203,6 +203,16 @@ const struct setting settings_table[] = {
      .min = 10,
      .max = 3600000,
      .doc = "How often the filters over the landing log are brought up to it."},
+    {.name = "gc_grace_ms",
+     .type = SETTING_DURATION_MS,
+     .offset = AT(gc_grace_ms),
+     .preset = "168h",
+     .min = 60000,
+     .max = 31536000000,
+     .doc =
+         "How long ago, by the store's own clock, an object must have been put before mic-gc "
+         "may delete it: longer than any upload takes, and than a client waits between an "
+         "upload and the write that names it."},
     {.name = "page_cache_bytes",
      .type = SETTING_SIZE,
      .offset = AT(page_cache_bytes),

@@ -86,6 +86,7 @@ struct settings {
     uint64_t lease_ms;
     uint64_t append_poll_ms;
     uint64_t rollup_poll_ms;
+    uint64_t gc_grace_ms;
 
     uint64_t page_cache_bytes;
     uint64_t content_cache_bytes;

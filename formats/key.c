@@ -87,6 +87,11 @@ struct key key_tree(const struct id16 *project, const struct hash *tree)
     return spell("projects/%s/trees/%.2s/%s.bin", id16_hex(project).s, hex.s, hex.s);
 }
 
+struct key key_tree_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/trees/", id16_hex(project).s);
+}
+
 struct key key_log(const struct id16 *project, uint64_t first, uint64_t end)
 {
     return spell("projects/%s/landing-log/%012" PRIu64 "-%012" PRIu64 ".log",
@@ -125,6 +130,11 @@ struct key key_blob(const struct id16 *project, const struct hash *blob)
 {
     struct hash_hex hex = hash_hex(blob);
     return spell("projects/%s/blobs/%.2s/%s", id16_hex(project).s, hex.s, hex.s);
+}
+
+struct key key_blob_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/blobs/", id16_hex(project).s);
 }
 
 struct key key_probe(uint64_t ms, uint64_t id, const char *name)
@@ -278,6 +288,43 @@ int key_session_parse(const char *key, struct id16 *session)
         *session = sid;
     }
     return err;
+}
+
+/* {word}{h2}/{hash}… of some project; what follows is left to the comparison. */
+static bool take_hashed(const char *key, const char *word, struct id16 *project,
+                        struct hash *out)
+{
+    const char *at = key;
+    if (!take(&at, "projects/") || !take_id16(&at, project) || !take(&at, word) ||
+        strnlen(at, 3) < 3) {
+        return false;
+    }
+    at += 3;
+    return hash_parse(bytes_of(at, strnlen(at, HASH_HEX_LEN)), out) == OK;
+}
+
+int key_tree_parse(const char *key, struct hash *tree)
+{
+    struct id16 project;
+    struct hash hash;
+    if (!take_hashed(key, "/trees/", &project, &hash) ||
+        same(key, key_tree(&project, &hash)) != OK) {
+        return ERR_INVALID;
+    }
+    *tree = hash;
+    return OK;
+}
+
+int key_blob_parse(const char *key, struct hash *blob)
+{
+    struct id16 project;
+    struct hash hash;
+    if (!take_hashed(key, "/blobs/", &project, &hash) ||
+        same(key, key_blob(&project, &hash)) != OK) {
+        return ERR_INVALID;
+    }
+    *blob = hash;
+    return OK;
 }
 
 int key_handle_parse(const char *key, struct bytes *handle)

@@ -33,6 +33,8 @@ struct key key_head(const struct id16 *project);
 struct key key_gc(const struct id16 *project);
 /* projects/{pid}/trees/{h2}/{hash}.bin */
 struct key key_tree(const struct id16 *project, const struct hash *);
+/* projects/{pid}/trees/ */
+struct key key_tree_prefix(const struct id16 *project);
 /* projects/{pid}/landing-log/{first:012}-{end:012}.log */
 struct key key_log(const struct id16 *project, uint64_t first, uint64_t end);
 /* projects/{pid}/landing-log/ */
@@ -47,6 +49,8 @@ struct key key_session(const struct id16 *project, const struct id16 *session);
 struct key key_session_prefix(const struct id16 *project);
 /* projects/{pid}/blobs/{h2}/{hash} */
 struct key key_blob(const struct id16 *project, const struct hash *);
+/* projects/{pid}/blobs/ */
+struct key key_blob_prefix(const struct id16 *project);
 /* probe/{ms:016x}-{id:016x}/{name}: of a probe that began then */
 struct key key_probe(uint64_t ms, uint64_t id, const char *name);
 /* probe/ */
@@ -60,6 +64,8 @@ int key_queue_parse(const char *key, uint32_t *shard, uint64_t *hlc, uint64_t *a
 int key_log_parse(const char *key, uint64_t *first, uint64_t *end) MUST_USE;
 int key_rollup_parse(const char *key, unsigned *level, uint64_t *first, uint64_t *end) MUST_USE;
 int key_session_parse(const char *key, struct id16 *session) MUST_USE;
+int key_tree_parse(const char *key, struct hash *tree) MUST_USE;
+int key_blob_parse(const char *key, struct hash *blob) MUST_USE;
 int key_handle_parse(const char *key, struct bytes *handle) MUST_USE; /* points into key */
 int key_probe_parse(const char *key, uint64_t *ms, uint64_t *id) MUST_USE;
 

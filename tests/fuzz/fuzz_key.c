@@ -52,5 +52,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (key_session_parse(key, &session) == 0) {
         fuzz_check(strlen(key) == 9 + 32 + 10 + 32 + 4, "another length");
     }
+    struct hash hash;
+    if (key_tree_parse(key, &hash) == 0) {
+        fuzz_check(strlen(key) == 9 + 32 + 7 + 3 + 64 + 4, "another length");
+    }
+    if (key_blob_parse(key, &hash) == 0) {
+        fuzz_check(strlen(key) == 9 + 32 + 7 + 3 + 64, "another length");
+    }
     return 0;
 }

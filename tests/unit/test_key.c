@@ -184,6 +184,30 @@ START_TEST(other_session_and_handle_keys_are_refused)
 }
 END_TEST
 
+START_TEST(keys_of_trees_and_blobs_parse)
+{
+    struct hash read;
+    struct key tree = key_tree(&project, &hash);
+    struct key blob = key_blob(&project, &hash);
+    ck_assert_int_eq(key_tree_parse(tree.s, &read), OK);
+    ck_assert(hash_equal(&read, &hash));
+    ck_assert_int_eq(key_blob_parse(blob.s, &read), OK);
+    ck_assert(hash_equal(&read, &hash));
+    ck_assert_int_eq(strncmp(tree.s, key_tree_prefix(&project).s, 48), 0);
+    ck_assert_int_eq(strncmp(blob.s, key_blob_prefix(&project).s, 48), 0);
+    ck_assert_int_eq(key_tree_parse(blob.s, &read), ERR_INVALID);
+    ck_assert_int_eq(key_blob_parse(tree.s, &read), ERR_INVALID);
+    for (size_t len = 0; len < strlen(blob.s); len++) {
+        struct key cut = blob;
+        cut.s[len] = '\0';
+        ck_assert_int_eq(key_blob_parse(cut.s, &read), ERR_INVALID);
+    }
+    blob.s[strlen("projects/") + 32 + strlen("/blobs/")] =
+        'f'; /* not the hash's first digits */
+    ck_assert_int_eq(key_blob_parse(blob.s, &read), ERR_INVALID);
+}
+END_TEST
+
 START_TEST(probe_keys_parse)
 {
     uint64_t ms;
@@ -240,6 +264,7 @@ int main(void)
         other_rollup_keys_are_refused,
         session_and_handle_keys_parse,
         other_session_and_handle_keys_are_refused,
+        keys_of_trees_and_blobs_parse,
         probe_keys_parse,
         projects_spread_over_shards,
     };

@@ -3,9 +3,13 @@
 #include <stdio.h>
 
 #include "formats/base/hex.h"
+#include "formats/gc.h"
 #include "formats/log_segment.h"
 #include "formats/path.h"
 #include "pipeline/repo/check/fsck_rollups.h"
+
+/* A run that is open for longer is told of. */
+#define GC_OPEN_LONG_MS 86400000u
 
 static bool begins(const char *key, const char *prefix)
 {
@@ -308,7 +312,8 @@ static bool key_known(const struct fsck_project *p, const char *key, uint64_t *t
 {
     struct hash hash;
     struct id16 session;
-    if (strcmp(key, key_project(&p->id).s) == 0 || strcmp(key, key_head(&p->id).s) == 0)
+    if (strcmp(key, key_project(&p->id).s) == 0 || strcmp(key, key_head(&p->id).s) == 0 ||
+        strcmp(key, key_gc(&p->id).s) == 0)
         return true;
     if (hash_at_end(key, ".bin", &hash) && strcmp(key, key_tree(&p->id, &hash).s) == 0) {
         ++*trees;
@@ -321,6 +326,30 @@ static bool key_known(const struct fsck_project *p, const char *key, uint64_t *t
     return is_segment(key) || key_session_parse(key, &session) == OK;
 }
 
+/* Only its collector, or an operator, closes a run: one that is open for long has lost its own,
+ * and sessions may wait for it. */
+static int gc_check(struct fsck_project *p)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    AUTO_BUF bytes = {0};
+    struct gc gc;
+    struct key key = key_gc(&p->id);
+    struct clock *clock = p->fsck->repo.clock;
+    int err = store_get(p->fsck->store, key.s, range_all(), &bytes, NULL, NULL);
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    if (err == OK)
+        err = gc_decode(buf_bytes(&bytes), &arena, &gc);
+    if (err != OK && !fsck_is_damage(err))
+        return err;
+    if (err != OK)
+        fsck_damage(p->fsck, "named", "gc_damaged", key.s, "it cannot be decoded");
+    else if (gc.state == GC_OPEN && gc.opened_ms + GC_OPEN_LONG_MS < clock->wall_ms(clock))
+        fsck_note(p->fsck, "collection_open", key.s,
+                  "run %s is open since long: mic-gc --resume ends it", id16_hex(&gc.run).s);
+    return OK;
+}
+
 int fsck_project_keys(struct fsck_project *p, uint64_t *trees)
 {
     char prefix[64];
@@ -328,8 +357,10 @@ int fsck_project_keys(struct fsck_project *p, uint64_t *trees)
     AUTO(fsck_keys_release)
     struct fsck_keys keys = {.store = p->fsck->store, .prefix = prefix};
     const struct store_key *key;
-    int err;
+    int err = gc_check(p);
     *trees = 0;
+    if (err != OK)
+        return err;
     while ((err = fsck_keys_next(&keys, &key)) == OK) {
         p->fsck->counts.keys++;
         if (!fsck_rollups_add(p->rollups, key->key) && !key_known(p, key->key, trees))

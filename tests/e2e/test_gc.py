@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""mic-gc as an operator starts it: looking, acting, beside a forge, and where it cannot."""
+
+import json
+import os
+import subprocess
+import time
+
+import forge
+from forge import Server, write
+from openapi import land, request
+
+DAY = 86400
+
+
+def gc(*args):
+    return subprocess.run([forge.program("mic-gc"), *args], capture_output=True, text=True, timeout=120)
+
+
+def lines(done):
+    parsed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert parsed and parsed[-1]["type"] == "summary", done.stdout + done.stderr
+    return parsed
+
+
+def upload(port, data):
+    answer = request(port, "POST", "/projects/demo/blobs", data)
+    assert answer.status == 201, answer.body
+    return answer.json["hash"]
+
+
+def age(directory, days):
+    """All that lies there was put so long ago."""
+    then = time.time() - days * DAY
+    for name in forge.objects(directory):
+        os.utime(os.path.join(directory, name), (then, then))
+
+
+def prepared(server, directory):
+    """A project with a landed upload, and one that nothing names."""
+    assert request(server.port, "POST", "/projects", {"handle": "demo"}).status == 201
+    kept, lost = upload(server.port, b"k" * 100000), upload(server.port, b"l" * 100000)
+    change = {"op": "write", "path": "big", "content": {"blob": kept}}
+    answer = land(server.port, "demo", [change, write("a", "text")])
+    assert answer.status == 200, answer.body
+    return kept, lost
+
+
+def blobs(directory):
+    return {name.rsplit("/", 1)[1] for name in forge.objects(directory) if "/blobs/" in name}
+
+
+def test_looks_and_acts(directory):
+    with Server("mic-forge", directory) as server:
+        kept, lost = prepared(server, directory)
+        assert blobs(directory) == {kept, lost}
+        done = gc(directory)
+        assert done.returncode == 0 and "to be deleted 0 of" in done.stdout, done.stdout + done.stderr
+        age(directory, 8)
+        before = forge.objects(directory)
+        done = gc(directory, "--json")
+        said = lines(done)
+        assert done.returncode == 0, done.stdout
+        assert [line["key"].rsplit("/", 1)[1] for line in said if line["type"] == "object"] == [lost], said
+        assert said[-2]["collectable"]["objects"] == 1 and said[-2]["deleted"]["objects"] == 0, said
+        assert said[-1]["collectable"]["bytes"] > 0 and not said[-1]["acts"], said
+        assert forge.objects(directory) == before
+        done = gc(directory, "demo", "--act")
+        assert done.returncode == 0 and "deleted 1 of" in done.stdout, done.stdout + done.stderr
+        assert blobs(directory) == {kept}
+        # Everything goes on, and what was taken can be put again.
+        assert land(server.port, "demo", [write("b", "text")]).status == 200
+        assert upload(server.port, b"l" * 100000) == lost
+        done = gc(directory, "--act", "--json", "--gc-grace-ms", "30h")
+        assert done.returncode == 0 and lines(done)[-1]["deleted"]["objects"] == 0, done.stdout
+    checked = subprocess.run([forge.program("mic-fsck"), directory, "--deep"], capture_output=True, text=True, timeout=120)
+    assert checked.returncode == 0 and checked.stdout.count("\n") == 1, checked.stdout
+
+
+def test_damage(directory):
+    with Server("mic-forge", directory) as server:
+        prepared(server, directory)
+    age(directory, 8)
+    head = next(name for name in forge.objects(directory) if name.endswith("/head"))
+    with open(os.path.join(directory, head), "r+b") as file:
+        file.truncate(20)
+    before = forge.objects(directory)
+    done = gc(directory, "--act")
+    assert done.returncode == 1 and head in done.stderr, done.stdout + done.stderr
+    assert forge.objects(directory) == before
+    assert lines(gc(directory, "--json"))[0]["end"] == "damaged"
+
+
+def test_what_cannot_be_done(directory):
+    missing = os.path.join(directory, "missing")
+    done = gc(missing)
+    assert done.returncode == 2 and "there is no bucket" in done.stderr and not os.path.exists(missing), done.stderr
+    empty = os.path.join(directory, "empty")
+    os.mkdir(empty)
+    done = gc(empty, "--act")
+    assert done.returncode == 2 and "there is no bucket" in done.stderr, done.stderr
+    assert not os.path.exists(os.path.join(empty, "bucket"))
+    with Server("mic-forge", directory) as server:
+        assert request(server.port, "POST", "/projects", {"handle": "demo"}).status == 201
+    for args in ([], [directory, "--acts"], [directory, "one", "two"], [directory, "--close", "0" * 32],
+                 [directory, "nobody"], [directory, "demo", "--close", "0" * 32, "--resume", "0" * 32]):
+        assert gc(*args).returncode == 2, args
+    done = gc(directory, "demo", "--close", "1" * 32)
+    assert done.returncode == 1 and "not the run" in done.stderr, done.stderr
+    assert gc("--help").returncode == 0
+    done = gc("s3://bucket/place", "--s3-endpoint", f"http://127.0.0.1:{forge.free_port()}", "--s3-tries", "1")
+    assert done.returncode == 2 and "mic-gc: " in done.stderr, done.stderr
+
+
+if __name__ == "__main__":
+    forge.main([test_looks_and_acts, test_damage, test_what_cannot_be_done])
