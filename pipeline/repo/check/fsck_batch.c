@@ -4,12 +4,21 @@
 #include "formats/page.h"
 
 /* Records, ids, root page and footer of most batches are shorter. */
-#define SUFFIX_LEN (96u * KIB)
+#define SUFFIX_LEN     (96u * KIB)
+#define PAGE_BYTES_MIN 23u
+#define PAGES_KEPT     (1u << 16)
 
 void fsck_batch_release(struct fsck_batch *batch)
 {
     buf_release(&batch->tail);
     arena_release(&batch->arena);
+}
+
+size_t fsck_batch_pages(const struct fsck_batch *batch)
+{
+    /* No page is shorter than its header. */
+    size_t most = 1 + batch->footer.records.offset / PAGE_BYTES_MIN;
+    return batch->footer.n_companions > 0 || most > PAGES_KEPT ? PAGES_KEPT : most;
 }
 
 /* --- footers --- */

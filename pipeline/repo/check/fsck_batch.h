@@ -26,5 +26,8 @@ struct fsck_batch {
 int fsck_batches_read(struct fsck_project *, struct fsck_batch *, size_t n, bool ids_only,
                       bool quiet) MUST_USE;
 void fsck_batch_release(struct fsck_batch *);
+/* How many pages it can have brought, at most; of very many, how many are worth being
+ * remembered. */
+size_t fsck_batch_pages(const struct fsck_batch *);
 
 #endif

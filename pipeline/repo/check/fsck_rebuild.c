@@ -5,6 +5,8 @@
 #include "formats/base/hash.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/conflict.h"
+#include "pipeline/repo/pack/page_memo.h"
+#include "pipeline/repo/tree/page_fetch.h"
 #include "pipeline/repo/tree/snapshot.h"
 
 /* Two pages that should be alike: of the bucket, and made again. */
@@ -12,6 +14,7 @@ struct pair {
     struct location is;
     struct location made;
     struct bytes path;
+    uint64_t files; /* below */
 };
 
 struct rebuild {
@@ -24,6 +27,7 @@ struct rebuild {
     struct repo view;
     bool has_view;
     struct tree made;
+    struct page_memo *done;
     void *stack; /* struct pair */
     size_t n;
     size_t cap;
@@ -146,10 +150,10 @@ static bool place_same(const struct location *is, const struct location *made)
 }
 
 static void pair_push(struct rebuild *r, const struct location *is, const struct location *made,
-                      struct bytes path)
+                      struct bytes path, uint64_t files)
 {
     struct pair *pair = arena_push(&r->arena, &r->stack, &r->n, &r->cap, sizeof(*pair));
-    *pair = (struct pair){.is = *is, .made = *made, .path = path};
+    *pair = (struct pair){.is = *is, .made = *made, .path = path, .files = files};
 }
 
 static struct bytes path_below(struct rebuild *r, struct bytes path, struct bytes name)
@@ -173,10 +177,40 @@ static void entry_compare(struct rebuild *r, const struct pair *pair, uint8_t le
         wrong(r, "rebuild", "counts_wrong", "its counts are not those of what is below", path);
     else if (is->kind == KIND_DIR) {
         if (!place_same(&is->where, &made->where))
-            pair_push(r, &is->where, &made->where, path);
+            pair_push(r, &is->where, &made->where, path, is->files);
     } else if (!place_same(&is->where, &made->where)) {
         wrong(r, "named", "location_wrong", "it is said to lie elsewhere than it does", path);
     }
+}
+
+/* Whether these two were compared before: pages may be shared. */
+static bool was_compared(struct rebuild *r, const struct pair *pair)
+{
+    const struct hash both[4] = {pair->is.tree, pair->is.check, pair->made.tree,
+                                 pair->made.check};
+    const struct page_spot nowhere = {0};
+    const struct location key = {.tree = sha256(bytes_of(both, sizeof(both)))};
+    struct page_spot spot;
+    if (page_memo_find(r->done, &key, &spot))
+        return true;
+    page_memo_add(r->done, &key, pair->files, &nowhere);
+    return false;
+}
+
+/* The pages of the pairs from `first` on, as far as they are taken next. */
+static void fetch_ahead(struct rebuild *r, size_t first)
+{
+    struct location is[PAGES_FETCH_MAX / 4];
+    struct location made[PAGES_FETCH_MAX / 4];
+    const struct pair *pairs = r->stack;
+    struct repo *repo = &r->p->fsck->repo;
+    size_t n = 0;
+    for (size_t i = r->n; i > first && n < ARRAY_LEN(is); i--, n++) {
+        is[n] = pairs[i - 1].is;
+        made[n] = pairs[i - 1].made;
+    }
+    pages_fetch(repo, &r->p->id, is, n);
+    pages_fetch(&r->view, &r->p->id, made, n);
 }
 
 static int pair_compare(struct rebuild *r, const struct pair *pair)
@@ -184,6 +218,7 @@ static int pair_compare(struct rebuild *r, const struct pair *pair)
     const struct page_held *is;
     const struct page_held *made;
     struct repo *repo = &r->p->fsck->repo;
+    size_t before = r->n;
     int err = tree_page(repo, &r->p->id, &pair->is, &is);
     if (fsck_is_damage(err)) {
         /* Pages of this batch have been read, and others lie where they did before. */
@@ -205,6 +240,8 @@ static int pair_compare(struct rebuild *r, const struct pair *pair)
         page_cache_drop(repo->pages, made);
     }
     page_cache_drop(repo->pages, is);
+    if (err == OK && !r->told)
+        fetch_ahead(r, before);
     return err;
 }
 
@@ -217,11 +254,14 @@ static int trees_compare(struct rebuild *r)
                                   .len = f->root.len,
                                   .check = f->root.hash};
     int err = OK;
-    pair_push(r, &root, &r->made.root, bytes_str(""));
+    r->done = page_memo_open(fsck_batch_pages(r->batch));
+    pair_push(r, &root, &r->made.root, bytes_str(""), f->files);
     while (r->n > 0 && !r->told && err == OK) {
         struct pair pair = ((struct pair *)r->stack)[--r->n];
-        err = pair_compare(r, &pair);
+        if (!was_compared(r, &pair))
+            err = pair_compare(r, &pair);
     }
+    page_memo_close(r->done);
     if (err == OK && !r->told && !hash_equal(&f->root_content, &r->made.content))
         wrong(r, "rebuild", "tree_differs", "its content hash is not what the records make",
               bytes_str(""));

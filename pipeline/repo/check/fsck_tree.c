@@ -2,7 +2,9 @@
 
 #include <inttypes.h>
 
+#include "formats/base/hash.h"
 #include "formats/page.h"
+#include "pipeline/repo/pack/page_memo.h"
 
 /* Up to this the pages and contents of an object are read at once. */
 #define FRONT_MAX FSCK_BYTES
@@ -14,11 +16,14 @@ struct below {
     bool inner;        /* a slice of a directory, not a directory */
 };
 
+struct front;
+
 struct walk {
-    const struct front *front;
+    struct front *front;
     struct fsck_project *p;
     const struct fsck_batch *batch;
     struct arena arena;
+    struct page_memo *done;
     void *stack; /* struct below */
     size_t n;
     size_t cap;
@@ -102,6 +107,9 @@ struct front {
     struct fsck_project *p;
     const struct fsck_batch *batch;
     struct buf bytes; /* all of it, or empty when it is too long */
+    /* The companion that was read last, as far as it is not too long. */
+    struct hash companion;
+    struct buf companion_bytes;
 };
 
 static int front_get(struct front *front)
@@ -115,18 +123,38 @@ static int front_get(struct front *front)
     return fsck_is_damage(err) ? OK : err;
 }
 
-/* A part of it, or of a companion; shorter when it is not all there. */
-static int part_get(const struct front *front, const struct hash *tree, uint32_t offset,
-                    uint32_t len, struct buf *own, struct bytes *out)
+/* A companion is pages and little else, and all of them are looked at. */
+static int companion_get(struct front *front, const struct hash *tree)
 {
+    if (hash_equal(tree, &front->batch->tree) || hash_equal(tree, &front->companion))
+        return OK;
+    struct key key = key_tree(&front->p->id, tree);
+    front->companion = *tree;
+    buf_clear(&front->companion_bytes);
+    int err = store_get(front->p->fsck->store, key.s, range_of(0, FRONT_MAX),
+                        &front->companion_bytes, NULL, NULL);
+    if (err != OK)
+        buf_clear(&front->companion_bytes);
+    return fsck_is_damage(err) ? OK : err;
+}
+
+/* A part of it, or of a companion; shorter when it is not all there. */
+static int part_get(struct front *front, const struct hash *tree, uint32_t offset, uint32_t len,
+                    struct buf *own, struct bytes *out)
+{
+    bool here = hash_equal(tree, &front->batch->tree);
+    const struct buf *bytes = here ? &front->bytes : &front->companion_bytes;
     *out = bytes_of(NULL, 0);
-    if (hash_equal(tree, &front->batch->tree) && (uint64_t)offset + len <= front->bytes.len) {
-        *out = bytes_of(front->bytes.data + offset, len);
+    int err = companion_get(front, tree);
+    if (err != OK)
+        return err;
+    if ((uint64_t)offset + len <= bytes->len) {
+        *out = bytes_of(bytes->data + offset, len);
         return OK;
     }
     struct key key = key_tree(&front->p->id, tree);
     buf_clear(own);
-    int err = store_get(front->p->fsck->store, key.s, range_of(offset, len), own, NULL, NULL);
+    err = store_get(front->p->fsck->store, key.s, range_of(offset, len), own, NULL, NULL);
     if (err == OK)
         *out = buf_bytes(own);
     return fsck_is_damage(err) ? OK : err;
@@ -155,6 +183,31 @@ static void below_push(struct walk *walk, const struct page *page)
         below->says.name = arena_copy(&walk->arena, e->name);
         below->level = (uint8_t)(page->level - 1);
     }
+}
+
+/* Whether the same was said of the same page before. A tree may share pages so that a few of
+ * them stand for a billion files. */
+static bool was_taken(struct walk *walk, const struct below *below)
+{
+    AUTO_BUF said = {0};
+    const struct entry *says = &below->says;
+    const struct page_spot nowhere = {0};
+    struct page_spot spot;
+    wr_hash(&said, &says->where.check);
+    wr_u32(&said, says->where.offset);
+    wr_u32(&said, says->where.len);
+    wr_hash(&said, &says->hash);
+    wr_u64(&said, says->files);
+    wr_u64(&said, says->size);
+    wr_u8(&said, below->inner);
+    wr_u8(&said, below->level);
+    if (below->inner)
+        wr_bytes(&said, says->name);
+    const struct location key = {.tree = says->where.tree, .check = sha256(buf_bytes(&said))};
+    if (page_memo_find(walk->done, &key, &spot))
+        return true;
+    page_memo_add(walk->done, &key, says->files, &nowhere);
+    return false;
 }
 
 static int page_take(struct walk *walk, const struct below *below)
@@ -187,24 +240,27 @@ static int page_take(struct walk *walk, const struct below *below)
     return OK;
 }
 
-static int pages_check(const struct front *front)
+static int pages_check(struct front *front)
 {
     const struct fsck_batch *batch = front->batch;
     struct walk walk = {.front = front, .p = front->p, .batch = batch};
     int err = OK;
+    walk.done = page_memo_open(fsck_batch_pages(batch));
     if (batch->root != NULL)
         below_push(&walk, batch->root);
     while (walk.n > 0 && err == OK) {
         struct below below = ((struct below *)walk.stack)[--walk.n];
-        err = page_take(&walk, &below);
+        if (!was_taken(&walk, &below))
+            err = page_take(&walk, &below);
     }
+    page_memo_close(walk.done);
     arena_release(&walk.arena);
     return err;
 }
 
 /* --- contents --- */
 
-static int content_check(const struct front *front, const struct content *content, bool *good)
+static int content_check(struct front *front, const struct content *content, bool *good)
 {
     AUTO(arena_release) struct arena arena = {0};
     AUTO_BUF own = {0};
@@ -221,7 +277,7 @@ static int content_check(const struct front *front, const struct content *conten
     return OK;
 }
 
-static int session_check(const struct front *front, const struct session *session)
+static int session_check(struct front *front, const struct session *session)
 {
     int err = OK;
     bool good = true;
@@ -266,5 +322,6 @@ int fsck_tree_check(struct fsck_project *p, const struct fsck_batch *batch,
             err = session_check(&front, &records->landings[i].landed);
     }
     buf_release(&front.bytes);
+    buf_release(&front.companion_bytes);
     return err;
 }
