@@ -96,7 +96,8 @@ void profile_draw(struct profile *p)
     stages_draw(p);
     work_draw(p);
     p->put_interval_ms = world_chance(2000) ? 1000 : 0;
-    p->packs = world_chance(3000) ? (unsigned)world_between(1, 2) : 0;
+    /* By what has been drawn: a world without packs is the same as without this line. */
+    p->packs = p->calls_min % 10 < 3 ? 1 + (unsigned)(p->acts_min % 2) : 0;
     if (world_chance(600))
         make_import(p);
     else if (world_chance(800))
