@@ -165,13 +165,21 @@ START_TEST(test_too_far_is_remembered)
     advance();
     unsigned left = 5;
     trace_store_counts(f->trace, true);
+    /* The tip names ancestors that lie too far back for so few. */
     ck_assert_int_eq(answered_reach(answered, 0, &left), OK);
-    ck_assert_uint_eq(left, 0);
-    ck_assert_uint_eq(reads(TRACE_TREE), 5);
+    ck_assert_uint_eq(left, 5);
+    ck_assert_uint_eq(reads(TRACE_TREE), 0);
     left = 64;
     ck_assert_int_eq(answered_reach(answered, 0, &left), OK);
     ck_assert_uint_eq(left, 64);
-    ck_assert_int_eq(answered_reach(answered, 12, &left), OK); /* this one is not */
+    left = 5;
+    ck_assert_int_eq(answered_reach(answered, 13, &left), OK); /* who knows */
+    ck_assert_uint_eq(left, 0);
+    ck_assert_uint_eq(reads(TRACE_TREE), 5);
+    left = 64;
+    ck_assert_int_eq(answered_reach(answered, 13, &left), OK);
+    ck_assert_uint_eq(left, 64);
+    ck_assert_int_eq(answered_reach(answered, 14, &left), OK); /* this one is not */
     ck_assert_uint_lt(left, 64);
 }
 END_TEST
@@ -235,7 +243,7 @@ END_TEST
 START_TEST(test_look_up_in_steps)
 {
     far_make();
-    struct draft nearer = draft_at("nearer", 150);
+    struct draft nearer = draft_at("nearer", 70);
     struct id16 ids[asked + 1];
     memcpy(ids, far_ids, sizeof(far_ids));
     ids[asked] = nearer.session.id;
@@ -254,7 +262,7 @@ START_TEST(test_look_up_in_steps)
         }
     }
     far_is_told();
-    ck_assert_uint_ge(steps, 15);
+    ck_assert_uint_ge(steps, 9);
     ck_assert_uint_ge(nearer_after, 3);
     ck_assert_uint_le(nearer_after, 6);
 }
@@ -369,7 +377,7 @@ START_TEST(test_look_up_in_a_damaged_log)
         ck_assert(steps == 1 || reads(TRACE_LOG) == 0);
         trace_store_counts(f->trace, true);
     }
-    ck_assert_uint_gt(steps, 2);
+    ck_assert_uint_ge(steps, 2);
     far_is_told();
 }
 END_TEST

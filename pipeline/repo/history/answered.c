@@ -4,18 +4,29 @@
 
 #include "pipeline/repo/chain_cache.h"
 #include "pipeline/repo/history/landlog.h"
+#include "pipeline/repo/history/rollup_read.h"
 
 /* Of a window with more answers the older half is forgotten: each takes about 100 bytes. */
 #define ANSWERS_MAX 50000u
-/* Batches that one step of a look-up reads where the log is damaged. */
+/* Batches that one step of a look-up reads where the log is damaged, */
 #define STEP_BATCHES 64u
+/* and where the log does not have them yet: enough for a segment of one landing each. */
+#define TAIL_BATCHES 128u
+/* So few positions are read without asking the rollups about them. */
+#define NEAR_POSITIONS (4u * LOG_SPAN_LARGE)
 
-/* A pass over the log that is under way. */
+/* A look-up that is under way. It goes through the log once for those of its sessions that are
+ * furthest back, as many as the rollups are asked about at once, and then for the next. */
 struct look {
     struct id16 *sessions; /* sorted, so also by base */
-    size_t n;              /* of those that are left; 0: no pass is under way */
-    uint64_t upto;         /* what is filed above it was seen */
-    bool by_chain;         /* the log is damaged */
+    size_t n;              /* of those that are left; 0: nothing is under way */
+    size_t n_asked;        /* the first so many are gone through the log for; 0: not begun */
+    struct rollup_reader *rollups;
+    struct rollup_range range; /* of the log, in which they may be; what is left of it */
+    bool in_range;
+    bool unbroken;      /* the range begins where all was seen */
+    uint64_t seen_from; /* all that is filed under it or later was seen */
+    bool by_chain;      /* the log is damaged */
 };
 
 struct answered {
@@ -26,6 +37,7 @@ struct answered {
     uint64_t tip_batch;
     struct hash below; /* the batch before the oldest in the window; zero: there is none */
     uint64_t floor;    /* position before the oldest batch in the window */
+    struct footer low; /* of that batch, for the ancestors that it names */
     bool has_far;
     uint64_t far; /* sessions with this base or a lesser one are too far to be reached */
     struct answer_index index;
@@ -42,12 +54,19 @@ struct answered *answered_open(struct repo *repo, const struct id16 *project)
     return a;
 }
 
+static void look_end(struct look *look)
+{
+    rollup_reader_close(look->rollups);
+    free(look->sessions);
+    *look = (struct look){0};
+}
+
 void answered_close(struct answered *a)
 {
     if (a == NULL)
         return;
     answer_index_release(&a->index);
-    free(a->look.sessions);
+    look_end(&a->look);
     free(a);
 }
 
@@ -64,13 +83,14 @@ static void window_add(struct answered *a, const struct tree_id *ids, size_t n)
 static void window_begin(struct answered *a, const struct batch *tip)
 {
     answer_index_release(&a->index);
-    a->look.n = 0; /* what it has passed over is not in the window any more */
+    look_end(&a->look); /* what it has passed over is not in the window any more */
     window_add(a, tip->ids, tip->footer.n_records);
     a->has_tip = true;
     a->tip = tip->tree_hash;
     a->tip_batch = tip->footer.batch;
     a->below = tip->footer.prev;
     a->floor = tip->footer.first;
+    a->low = tip->footer;
     a->has_far = false;
 }
 
@@ -121,6 +141,7 @@ static void window_extend(struct answered *a, const struct batch *batch)
     window_add(a, batch->ids, batch->footer.n_records);
     a->below = batch->footer.prev;
     a->floor = batch->footer.first;
+    a->low = batch->footer;
 }
 
 /* The batch before the oldest, for a window that has room for it and where it is in memory. */
@@ -178,12 +199,22 @@ static int reach(struct answered *a, uint64_t base, unsigned *reads)
     return OK;
 }
 
+/* So many batches at least have to be read to reach the base: those between the window and the
+ * oldest ancestor that is known to be at it or above. */
+static uint64_t window_lacks(const struct answered *a, uint64_t base)
+{
+    const struct ancestor *oldest = footer_toward(&a->low, base);
+    return oldest != NULL ? a->low.batch - oldest->batch : 0;
+}
+
 int answered_reach(struct answered *a, uint64_t base, unsigned *reads)
 {
     assert(a->has_tip);
     if (a->has_far && base <= a->far)
         return OK;
-    int err = reach(a, base, reads);
+    int err = OK;
+    if (!window_reaches(a, base) && window_lacks(a, base) <= *reads)
+        err = reach(a, base, reads);
     if ((err == OK || err == ERR_CORRUPT) && !window_reaches(a, base)) {
         a->has_far = true;
         a->far = base;
@@ -212,8 +243,8 @@ static void look_begin(struct answered *a, const struct id16 *sessions, size_t n
         if (look_has(look, &sessions[i]))
             return;
     }
-    free(look->sessions);
-    *look = (struct look){.upto = a->floor};
+    look_end(look);
+    look->seen_from = a->floor + 1;
     look->sessions = calloc(n + 1, sizeof(*sessions));
     if (look->sessions == NULL)
         abort();
@@ -227,50 +258,148 @@ static void look_begin(struct answered *a, const struct id16 *sessions, size_t n
         qsort(look->sessions, look->n, sizeof(*sessions), id_order);
 }
 
-/* Everything filed above `position` was seen: who has a greater base is done. */
-static void look_passed(struct answered *a, uint64_t position)
+/* All that is filed under `position` or later was seen: who has no lesser base is done. */
+static void look_seen(struct answered *a, uint64_t position)
 {
     struct look *look = &a->look;
-    while (look->n > 0 && session_id_base(&look->sessions[look->n - 1]) > position)
+    look->seen_from = position;
+    while (look->n > 0 && session_id_base(&look->sessions[look->n - 1]) >= position)
         answer_index_complete(&a->index, &look->sessions[--look->n]);
-    look->upto = position;
+    while (look->n_asked > look->n)
+        rollup_reader_drop(look->rollups, (unsigned)--look->n_asked);
+}
+
+/* The window has grown: it tells of who is within its reach. */
+static void look_reached(struct answered *a)
+{
+    struct look *look = &a->look;
+    while (look->n > 0 && window_reaches(a, session_id_base(&look->sessions[look->n - 1])))
+        look->n--;
+    look->seen_from = a->floor + 1;
+}
+
+/* Begins to go through the log: the rollups are asked where to look. */
+static void pass_begin(struct answered *a)
+{
+    struct look *look = &a->look;
+    struct rollup_asked asked[ROLLUP_ASKS_MAX];
+    uint64_t end = a->floor + 1;
+    look->n_asked = look->n < ROLLUP_ASKS_MAX ? look->n : ROLLUP_ASKS_MAX;
+    for (size_t i = 0; i < look->n_asked; i++) {
+        asked[i].key = rollup_key_session(&look->sessions[i]);
+        asked[i].from = session_id_base(&look->sessions[i]);
+    }
+    look->seen_from = end;
+    if (look->rollups == NULL)
+        look->rollups = rollup_reader_open(a->repo, &a->project);
+    rollup_reader_ask_many(look->rollups, asked, look->n_asked, end);
+    if (end - asked[0].from > NEAR_POSITIONS)
+        return;
+    for (unsigned i = 0; i < look->n_asked; i++)
+        rollup_reader_drop(look->rollups, i);
+    look->range = (struct rollup_range){.from = asked[0].from, .end = end};
+    look->in_range = look->unbroken = true;
+}
+
+/* Who was asked for is done, and the others come nearer. */
+static void pass_end(struct answered *a)
+{
+    struct look *look = &a->look;
+    for (size_t i = 0; i < look->n_asked; i++)
+        answer_index_complete(&a->index, &look->sessions[i]);
+    look->n -= look->n_asked;
+    memmove(look->sessions, look->sessions + look->n_asked, look->n * sizeof(*look->sessions));
+    look->n_asked = 0;
+}
+
+/* Goes through the range at hand, as far as `*entries` of it reach, which it counts down. All
+ * that is filed under one position is seen in one step. */
+static int range_look(struct answered *a, struct landlog *log, size_t *entries)
+{
+    struct look *look = &a->look;
+    const struct log_entry *entry;
+    int err = landlog_run(log, look->range.from, look->range.end);
+    if (err != OK)
+        return err;
+    while ((err = landlog_next(log, &entry)) == OK) {
+        if (entry->position + 1 < look->range.end) {
+            look->range.end = entry->position + 1;
+            if (look->unbroken)
+                look_seen(a, look->range.end);
+            if (*entries == 0 || look->n == 0)
+                return OK;
+        }
+        *entries -= *entries > 0;
+        if (look_has(look, &entry->session))
+            answer_index_add(&a->index, &entry->session, &entry->request, entry->verdict,
+                             entry->closes);
+    }
+    if (err != ERR_NOT_FOUND)
+        return err;
+    look->in_range = false;
+    if (look->unbroken)
+        look_seen(a, look->range.from);
+    return OK;
+}
+
+/* What is not in the log yet is taken into the window, where that is not too much. */
+static int tail_look(struct answered *a, uint64_t log_end)
+{
+    unsigned reads = TAIL_BATCHES;
+    int err = reach(a, log_end, &reads);
+    look_reached(a);
+    return err;
+}
+
+/* Goes on with the pass, until it ends or enough entries were seen. */
+static int pass_look(struct answered *a, struct landlog *log, size_t entries)
+{
+    struct look *look = &a->look;
+    int err = OK;
+    while (err == OK && look->n > 0 && entries > 0) {
+        if (look->in_range) {
+            err = range_look(a, log, &entries);
+        } else if (rollup_reader_next(look->rollups, &look->range)) {
+            look->in_range = true;
+            look->unbroken = look->range.end == look->seen_from;
+        } else {
+            pass_end(a);
+            break;
+        }
+    }
+    return err;
 }
 
 static int look_in_log(struct answered *a, size_t entries_max)
 {
     struct look *look = &a->look;
     struct landlog *log;
-    int err = landlog_open(a->repo, &a->project, look->upto, &log);
+    uint64_t upto = look->in_range ? look->range.end - 1 : a->floor;
+    int err = landlog_open(a->repo, &a->project, upto, &log);
     if (err != OK)
         return err;
-    const struct log_entry *entry;
-    for (size_t i = 0; (err = landlog_next(log, &entry)) == OK; i++) {
-        if (entry->position < look->upto) {
-            look_passed(a, entry->position);
-            /* The next step begins with all that is filed under this position. */
-            if (i >= entries_max || look->n == 0)
-                break;
-        }
-        if (look_has(look, &entry->session))
-            answer_index_add(&a->index, &entry->session, &entry->request, entry->verdict,
-                             entry->closes);
+    uint64_t end = landlog_end(log);
+    bool tail = end > 0 && end <= a->floor && look->n_asked == 0 &&
+                a->floor - end < ANSWERS_MAX / 2 && a->index.n < ANSWERS_MAX;
+    if (tail)
+        err = tail_look(a, end);
+    if (err == OK && look->n > 0 && (!tail || a->floor < end)) {
+        if (look->n_asked == 0)
+            pass_begin(a);
+        err = pass_look(a, log, entries_max);
     }
     landlog_close(log);
-    if (err != ERR_NOT_FOUND)
-        return err;
-    while (look->n > 0) /* the beginning */
-        answer_index_complete(&a->index, &look->sessions[--look->n]);
-    return OK;
+    return err;
 }
 
 /* The window then reaches who is done. */
 static int look_in_chain(struct answered *a)
 {
-    struct look *look = &a->look;
     unsigned reads = STEP_BATCHES;
-    int err = reach(a, session_id_base(&look->sessions[0]), &reads);
-    while (look->n > 0 && window_reaches(a, session_id_base(&look->sessions[look->n - 1])))
-        look->n--;
+    a->look.n_asked = 0;
+    a->look.in_range = false;
+    int err = reach(a, session_id_base(&a->look.sessions[0]), &reads);
+    look_reached(a);
     return err;
 }
 

@@ -4,8 +4,8 @@
  * A session can only have been answered at or above the base in its id. The window holds every
  * batch from its tip back to a floor. A session whose base lies below the floor is looked up
  * once, before the batch that is to answer it: batch by batch while that is cheap, else in the
- * landing log, together with others and in steps, while the drain goes on with its work. Losing
- * a window costs reads, never an answer. One thread. */
+ * landing log, where the rollups say that it may be, together with others and in steps, while
+ * the drain goes on with its work. Losing a window costs reads, never an answer. One thread. */
 #ifndef PIPELINE_REPO_HISTORY_ANSWERED_H
 #define PIPELINE_REPO_HISTORY_ANSWERED_H
 
@@ -32,12 +32,14 @@ bool answered_find(const struct answered *, const struct id16 *session,
                    const struct id16 *request, struct answer *out) MUST_USE;
 
 /* Takes older batches into the window, until sessions with this base can be told about or
- * `*reads` of them, which it counts down, were read. Where that was not enough, or one is
- * damaged, the base is too far: it is not tried again. */
+ * `*reads` of them, which it counts down, were read. Where that was not enough, or is known to
+ * be too few from what is in memory, or one is damaged, the base is too far: it is not tried
+ * again. */
 int answered_reach(struct answered *, uint64_t base, unsigned *reads) MUST_USE;
 
 /* One step of looking up sessions that answered_find does not tell about: in the landing log,
- * all of them in one pass, about `entries_max` entries of it. Which of them can be told about
+ * many of them in one pass, about `entries_max` entries of it. What the log does not have yet
+ * comes into the window. Which of them can be told about
  * then says answered_find; the next call goes on with those that are left. (Others than in the
  * last call may have to wait until that pass is done.) Log and chain say the same, so damage to
  * the log sends the look-up to the chain. ERR_CORRUPT: what is left cannot be told about. */
