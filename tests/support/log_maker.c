@@ -94,6 +94,16 @@ static void effects_make(const struct log_maker *maker, struct log_entry *entry,
     }
 }
 
+/* Begun somewhere before it was answered. */
+static void session_make(const struct log_maker *maker, uint64_t position, uint64_t which,
+                         struct id16 *out)
+{
+    uint64_t base = position > 0 ? drawn(maker, position, 40 + which) % position : 0;
+    fill(maker, position, which, out->b, sizeof(out->b));
+    for (unsigned i = 0; i < 6; i++)
+        out->b[i] = (uint8_t)(base >> 8 * (5 - i));
+}
+
 /* A position has its landing, and some have other answers behind it; position 0 has only
  * those. */
 struct log_entry *log_maker_entries(struct log_maker *maker, uint64_t position,
@@ -109,7 +119,7 @@ struct log_entry *log_maker_entries(struct log_maker *maker, uint64_t position,
         struct log_entry *entry = &entries[i];
         entry->position = position;
         entry->hlc = position;
-        fill(maker, position, 10 + i, entry->session.b, sizeof(entry->session.b));
+        session_make(maker, position, 10 + i, &entry->session);
         fill(maker, position, 20 + i, entry->request.b, sizeof(entry->request.b));
         entry->verdict = VERDICT_LANDED;
         if (i < landed)

@@ -80,18 +80,35 @@ static void segments_put(struct build_chain *bc, uint64_t end)
         segment_put(bc, large, large + LOG_SPAN_SMALL);
 }
 
-void long_history_put(struct build_chain *bc, uint64_t landings, unsigned keys)
+/* A segment is made when the head is at its end. */
+static uint64_t log_end(uint64_t landings)
+{
+    return 1 + (landings - 1) / LOG_SPAN_SMALL * LOG_SPAN_SMALL;
+}
+
+void long_history_chain(struct build_chain *bc, uint64_t landings)
 {
     static const struct build_answer answers[LONG_HISTORY_BATCH];
-    /* A segment is made when the head is at its end. */
-    uint64_t end = 1 + (landings - 1) / LOG_SPAN_SMALL * LOG_SPAN_SMALL;
-    ck_assert_uint_gt(landings, 4 * LONG_HISTORY_BATCH);
-    uint64_t tail = landings - end + 2 * LONG_HISTORY_BATCH;
+    uint8_t head[HEAD_LEN];
+    uint64_t tail = landings - log_end(landings) + 2 * LONG_HISTORY_BATCH;
+    ck_assert_uint_gt(landings, 8 * LONG_HISTORY_BATCH);
+    /* The head may have been put by others. */
+    bc->head.position = 0;
+    head_encode(&bc->head, head);
+    struct key key = key_head(&bc->project);
+    ck_assert_int_eq(
+        store_put(bc->mem, key.s, bytes_of(head, sizeof(head)), PUT_ANY, &bc->etag), OK);
     bc->landings_before = landings - tail / LONG_HISTORY_BATCH * LONG_HISTORY_BATCH;
     bc->batches_before = 1 + bc->landings_before / LONG_HISTORY_BATCH;
     while (bc->head.position < landings)
         build_chain_put(bc, answers, LONG_HISTORY_BATCH);
+    build_chain_cold(bc);
+}
+
+void long_history_put(struct build_chain *bc, uint64_t landings, unsigned keys)
+{
+    uint64_t end = log_end(landings);
     segments_put(bc, end);
     rollups_put(bc, end, keys);
-    build_chain_cold(bc);
+    long_history_chain(bc, landings);
 }

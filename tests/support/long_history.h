@@ -12,6 +12,9 @@
 /* Into a project in which nothing has landed. `keys`: of a landing, in the rollups. */
 void long_history_put(struct build_chain *, uint64_t landings, unsigned keys);
 
+/* Only the newest batches of a chain so long. */
+void long_history_chain(struct build_chain *, uint64_t landings);
+
 /* A filter of so many columns from `first` on, in which nothing is. `sectors` without the
  * header. */
 void bare_rollup_put(struct build_chain *, unsigned level, uint64_t first, unsigned columns,

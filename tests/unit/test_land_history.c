@@ -5,6 +5,7 @@
 #include "formats/key.h"
 #include "pipeline/repo/chain.h"
 #include "tests/support/drain_rig.h"
+#include "tests/support/long_history.h"
 
 static struct drain_rig rig; /* its drain remembers nothing of what the other one has landed */
 
@@ -182,6 +183,51 @@ START_TEST(test_far_look_up_before_a_fold)
 }
 END_TEST
 
+/* ---- a million landings back ---- */
+
+/* Requests of a process that has just started, to land one session with this base in a history
+ * of so many landings. */
+static uint64_t land_requests(uint64_t landings, uint64_t base)
+{
+    struct build_chain bc;
+    struct forge f;
+    build_chain_init(&bc);
+    long_history_put(&bc, landings, 10);
+    struct forge first = {.trace = bc.trace, .project = bc.project};
+    first.clock.ms = bc.clock.wall_ms(&bc.clock);
+    forge_join(&f, &first, NULL);
+    f.land->close(f.land);
+    f.land_options.shard_end = 4; /* of the bucket */
+    f.land = stage_land_open(&f.repo, &f.land_options);
+    struct draft d = draft_open(&f, "ann", "asked", base);
+    draft_write(&d, "asked", "1", NULL);
+    struct id16 request = forge_submit(&f, &d, 1);
+    trace_store_counts(bc.trace, true);
+    ck_assert_int_ge(forge_drain(&f), 0);
+    struct trace_counts c = trace_store_counts(bc.trace, true);
+    uint64_t n = c.lists;
+    for (unsigned kind = 0; kind < TRACE_KINDS; kind++)
+        n += c.gets[kind] + c.puts[kind] + c.deletes[kind];
+    ck_assert_int_eq(forge_answer(&f, &d.session.id, &request).verdict, VERDICT_LANDED);
+    ck_assert_uint_eq(forge_answers(&f, &d.session.id, &request), 1);
+    forge_release(&f);
+    build_chain_release(&bc);
+    return n;
+}
+
+START_TEST(test_a_base_a_million_landings_back_costs_a_few_requests)
+{
+    static const uint64_t landings[] = {2636399, 2636301, 1999999, 1010101, 1000101};
+    for (size_t i = 0; i < ARRAY_LEN(landings); i++) {
+        uint64_t fresh = land_requests(landings[i], landings[i]);
+        uint64_t old = land_requests(landings[i], landings[i] - 1000000);
+        ck_assert_msg(old <= fresh + 30, "head %llu: %llu, fresh %llu",
+                      (unsigned long long)landings[i], (unsigned long long)old,
+                      (unsigned long long)fresh);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -191,6 +237,7 @@ int main(void)
         test_far_look_up_and_a_series,
         test_far_look_up_that_fails_for_a_while,
         test_far_look_up_before_a_fold,
+        test_a_base_a_million_landings_back_costs_a_few_requests,
     };
     Suite *suite = suite_create("land_history");
     TCase *tcase = tcase_create("land_history");
