@@ -45,7 +45,7 @@ static int run_take(struct work *work, const struct id16 *project,
         return ERR_CONFLICT;
     return args->resume != NULL
                ? collect_resume(&work->repo, project, &run, &work->options, report)
-               : collect_close(&work->repo, project, &run, report);
+               : collect_close(&work->repo, project, &run, &work->options, report);
 }
 
 static void project_collect(struct work *work, const struct id16 *project, struct bytes handle)

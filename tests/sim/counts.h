@@ -39,6 +39,7 @@
     X(CRASH_APPEND, "crash: an append")                              \
     X(CRASH_ROLLUP, "crash: a rollup")                               \
     X(CRASH_PACK, "crash: a pack")                                   \
+    X(CRASH_COLLECT, "crash: a collector")                           \
     X(CRASH_ON_WAY, "crash: with a write under way that came later") \
     X(CRASH_QUEUE_PUT, "crash after: a queue put")                   \
     X(CRASH_TREE_PUT, "crash after: a tree object put")              \
@@ -52,6 +53,9 @@
     X(STOP_DRAIN, "a drain ended in order")                          \
     X(HEAD_CONFLICT, "a head put that lost its race")                \
     X(QUEUE_MERGED, "waiting records put together again")            \
+    X(COLLECTED, "a run that deleted something")                     \
+    X(COLLECT_RESUMED, "a dead collector's run, ended by another")   \
+    X(COLLECT_COOLING, "a run whose deletes were in doubt")          \
     X(PACKED, "a tree that was packed")                              \
     X(PACKED_AGAIN, "and again, for others had put the head")        \
     X(SEGMENT_SMALL, "a log segment of 100")                         \

@@ -83,6 +83,7 @@ struct far_end *far_end_open(const struct profile *profile, const struct effect_
     if (end == NULL)
         abort();
     end->mem = mem_store_open();
+    mem_store_date(end->mem, sim_true_clock());
     end->profile = profile;
     end->watch = *watch;
     return end;

@@ -81,6 +81,16 @@ static void make_crowd(struct profile *p)
     p->fold_after_ms = 30000;
 }
 
+/* A collector relies on lists that are as they say, as store.h has it: it has no other way to
+ * know what is in the queue. */
+static void make_collected(struct profile *p)
+{
+    static const uint64_t graces_ms[] = {1000, 10000, 60000};
+    p->collectors = (unsigned)world_between(1, 2);
+    p->grace_ms = ONE_OF(graces_ms);
+    p->lag_us = 0;
+}
+
 void profile_draw(struct profile *p)
 {
     *p = (struct profile){0};
@@ -98,6 +108,8 @@ void profile_draw(struct profile *p)
     p->put_interval_ms = world_chance(2000) ? 1000 : 0;
     /* By what has been drawn: a world without packs is the same as without this line. */
     p->packs = p->calls_min % 10 < 3 ? 1 + (unsigned)(p->acts_min % 2) : 0;
+    if (world_chance(2500))
+        make_collected(p);
     if (world_chance(600))
         make_import(p);
     else if (world_chance(800))

@@ -26,6 +26,8 @@ struct profile {
     unsigned appends;
     unsigned rollups;
     unsigned packs;
+    unsigned collectors;
+    uint64_t grace_ms; /* of theirs */
     unsigned clients;
 
     uint64_t latency_us;     /* of a call, at most, when all is well */

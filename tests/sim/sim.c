@@ -97,6 +97,8 @@ void sim_open(struct sim *sim)
         process_add(sim, PROCESS_ROLLUP, i, false);
     for (unsigned i = 0; i < p->packs; i++)
         process_add(sim, PROCESS_PACK, i, false);
+    for (unsigned i = 0; i < p->collectors; i++)
+        process_add(sim, PROCESS_COLLECT, i, false);
     sim->n_clients = p->clients;
     for (unsigned i = 0; i < p->clients; i++)
         client_open(&sim->clients[i], sim, i);

@@ -12,7 +12,7 @@
 #include "tests/sim/sim_process.h"
 #include "tests/sim/sim_world.h"
 
-#define PROCESSES_MAX 12u
+#define PROCESSES_MAX 14u
 #define CLIENTS_MAX   12u
 
 struct sim {

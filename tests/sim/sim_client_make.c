@@ -82,7 +82,14 @@ static struct content content_draw(struct client *c, unsigned project, bool plai
     struct bytes text = text_draw(c);
     struct content content = content_inline(client_arena(), kind, mode, text);
     struct content uploaded;
-    if (!plain && world_chance(500) && client_upload(c, project, text, &uploaded)) {
+    bool collected = c->sim->profile.collectors > 0;
+    if (!plain && collected && world_chance(1500)) { /* somebody has uploaded it, most likely */
+        content.carrier = CARRIER_BLOB;
+        content.data = (struct bytes){0};
+        return content;
+    }
+    if (!plain && world_chance(collected ? 4000 : 500) &&
+        client_upload(c, project, text, &uploaded)) {
         uploaded.kind = kind;
         uploaded.mode = mode;
         return uploaded;

@@ -254,6 +254,7 @@ bool client_upload(struct client *c, unsigned project, struct bytes text, struct
     *out = rc->content;
     if (rc->call.state == CALL_DONE && rc->err == OK) {
         count(COUNT_UPLOADED);
+        oracle_upload_told(&c->sim->oracle, &c->sim->oracle.projects[project].id, &out->hash);
         return true;
     }
     /* It may be there all the same: a front is to see. */

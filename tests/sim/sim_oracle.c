@@ -58,6 +58,8 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
         oracle_queue_put(o, key, data);
     if (kind == KEY_DEAD && !o->profile->strangers)
         broken("durable", "a record is dead in a world without damage: %s", key);
+    if (kind == KEY_BLOB)
+        oracle_upload_put(o, key);
     bool ours =
         kind == KEY_HEAD || kind == KEY_SESSION || kind == KEY_LOG || kind == KEY_ROLLUP;
     struct oracle_project *p = ours ? oracle_project(o, &id) : NULL;
@@ -83,6 +85,8 @@ static void deleting_seen(void *arg, const char *key, struct bytes old)
         oracle_queue_deleting(o, key, old);
     else if (p != NULL)
         oracle_rollup_deleting(o, p, key);
+    else if (kind == KEY_BLOB && o->profile->collectors > 0)
+        oracle_upload_deleting(o, key);
     else if (kind != KEY_LOG && kind != KEY_TREE)
         broken("durable", "deleted: %s", key);
 }

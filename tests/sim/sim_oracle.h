@@ -50,6 +50,7 @@ struct oracle {
     struct id_table answers; /* known_answer by session and request */
     struct id_table closed;  /* known_answer by session */
     struct id_table pending; /* struct pending by session and record */
+    struct id_table uploads; /* struct upload_known by project and half of the hash */
 };
 
 /* The watch that the far end is opened with. */
@@ -75,7 +76,13 @@ void oracle_final(struct oracle *);
 /* Asks the rollups that the repo sees for something that was answered: they must not say no. */
 void oracle_ask_rollups(struct oracle *, struct repo *);
 
+/* A client was told that its upload is there: it stays for the grace time of a collector. */
+void oracle_upload_told(struct oracle *, const struct id16 *project, const struct hash *);
+
 /* --- between its files --- */
+
+void oracle_upload_put(struct oracle *, const char *key);
+void oracle_upload_deleting(struct oracle *, const char *key);
 
 /* A record that lies in the queue, or did. */
 struct pending {

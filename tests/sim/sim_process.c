@@ -6,6 +6,7 @@
 #include "formats/base/limits.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_collect.h"
 #include "tests/sim/sim_front.h"
 #include "tests/sim/sim_pack.h"
 
@@ -63,7 +64,8 @@ static void hold(void *process, uint64_t us)
 void process_open(struct process *p, enum process_kind kind, unsigned number,
                   struct far_end *end, const struct profile *profile)
 {
-    static const char *const names[] = {"front", "drain", "append", "rollup", "pack"};
+    static const char *const names[] = {"front",  "drain", "append",
+                                        "rollup", "pack",  "collector"};
     *p = (struct process){.kind = kind, .profile = profile};
     (void)snprintf(p->name, sizeof(p->name), "%s %u", names[kind], number);
     p->clock = (struct process_clock){
@@ -124,10 +126,12 @@ static int stage_round(struct process *p)
 /* What it waits after a round: nothing while there is work, then longer and longer. */
 static uint64_t pause_after(const struct process *p, int did)
 {
+    if (did > 0 && p->kind == PROCESS_COLLECT) /* it waits for others, or for a time */
+        return world_between(1000, 20000000);
     if (did > 0)
         return world_below(5000);
-    bool follows =
-        p->kind == PROCESS_APPEND || p->kind == PROCESS_ROLLUP || p->kind == PROCESS_PACK;
+    bool follows = p->kind == PROCESS_APPEND || p->kind == PROCESS_ROLLUP ||
+                   p->kind == PROCESS_PACK || p->kind == PROCESS_COLLECT;
     uint64_t most = follows ? 4000000 : 50000u << (p->idle < 5 ? p->idle : 5);
     return world_between(1000, most);
 }
@@ -142,6 +146,8 @@ static struct stage *stage_open(struct process *p)
     }
     if (p->kind == PROCESS_PACK)
         return sim_pack_open(p->repo, &p->calm);
+    if (p->kind == PROCESS_COLLECT)
+        return sim_collect_open(p);
     const struct land_options options = {.shard_end = p->repo->bucket.shards,
                                          .batch_max = p->profile->batch_max,
                                          .fold_after_ms = p->profile->fold_after_ms,
@@ -224,9 +230,9 @@ void process_calm(struct process *p)
 
 static void count_crash(const struct process *p)
 {
-    static const enum count counts_of[] = {COUNT_CRASH_FRONT, COUNT_CRASH_DRAIN,
+    static const enum count counts_of[] = {COUNT_CRASH_FRONT,  COUNT_CRASH_DRAIN,
                                            COUNT_CRASH_APPEND, COUNT_CRASH_ROLLUP,
-                                           COUNT_CRASH_PACK};
+                                           COUNT_CRASH_PACK,   COUNT_CRASH_COLLECT};
     count(counts_of[p->kind]);
     if (p->line.flights == NULL)
         count(COUNT_CRASH_BETWEEN);

@@ -1,7 +1,7 @@
 /* The processes of a simulated bucket: fronts (the service), drains (stage_land), appends
- * (stage_append), rollups (stage_rollup) and packs, each with a clock, chance, caches and a
- * line to the store of its own. A process that dies loses all its memory and begins again from
- * nothing some time later. */
+ * (stage_append), rollups (stage_rollup), packs and collectors, each with a clock, chance,
+ * caches and a line to the store of its own. A process that dies loses all its memory and
+ * begins again from nothing some time later. */
 #ifndef TESTS_SIM_SIM_PROCESS_H
 #define TESTS_SIM_SIM_PROCESS_H
 
@@ -16,7 +16,10 @@ enum process_kind {
     PROCESS_APPEND,
     PROCESS_ROLLUP,
     PROCESS_PACK,
+    PROCESS_COLLECT,
 };
+
+#define OPENED_MAX 32u
 
 struct oracle;
 struct process;
@@ -52,6 +55,9 @@ struct process {
     unsigned idle; /* rounds of a stage that had nothing to do, in a row */
     uint64_t runs;
     int last; /* what the last round of the stage gave */
+    /* Runs that all lives of a collector have opened, the newest over the oldest. */
+    struct id16 opened[OPENED_MAX];
+    unsigned n_opened;
 };
 
 void process_open(struct process *, enum process_kind, unsigned number, struct far_end *,

@@ -368,19 +368,19 @@ START_TEST(an_operator_ends_a_run)
     struct collect_report *report = &rig.report;
     ck_assert_int_eq(collect_resume(repo, &rig.f.project, &other, &options, report),
                      ERR_CONFLICT);
-    ck_assert_int_eq(collect_close(repo, &rig.f.project, &other, report), ERR_CONFLICT);
+    ck_assert_int_eq(collect_close(repo, &rig.f.project, &other, &options, report), ERR_CONFLICT);
     ck_assert(collect_rig_has(&rig, &content));
     if (_i == 0)
         ck_assert_int_eq(collect_resume(repo, &rig.f.project, &run, &options, report), OK);
     else
-        ck_assert_int_eq(collect_close(repo, &rig.f.project, &run, report), OK);
+        ck_assert_int_eq(collect_close(repo, &rig.f.project, &run, &options, report), OK);
     ck_assert_int_eq(report->end, COLLECT_COOLING);
     ck_assert_int_eq(collect_rig_has(&rig, &content), _i == 1);
     ck_assert_int_eq(gc_object_read(&object, repo, &rig.f.project), OK);
     ck_assert_int_eq(object.gc.state, GC_COOLING);
     ck_assert_uint_eq(object.gc.n, 1);
     gc_object_release(&object);
-    ck_assert_int_eq(collect_close(repo, &rig.f.project, &run, report), ERR_CONFLICT);
+    ck_assert_int_eq(collect_close(repo, &rig.f.project, &run, &options, report), ERR_CONFLICT);
     rig.f.clock.ms += COLLECT_COOL_MS + 1;
     collect_rig_age(&rig);
     ck_assert_int_eq(collect_rig_run(&rig), OK);

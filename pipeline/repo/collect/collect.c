@@ -64,7 +64,7 @@ static int mark(struct collection *c)
 /* The store's date, and from it the grace time. */
 static int date_take(struct collection *c, uint64_t *now_ms)
 {
-    uint64_t grace_ms = c->options != NULL ? c->options->grace_ms : 0;
+    uint64_t grace_ms = c->options->grace_ms;
     *now_ms = store_date_ms(c->repo->store);
     c->before_ms = *now_ms > grace_ms ? *now_ms - grace_ms : 0;
     return *now_ms == 0 ? ERR_AGAIN : OK;
@@ -182,8 +182,9 @@ static int run_close(struct collection *c, struct gc_name *names, uint32_t n)
                     .opened_ms = c->object.gc.opened_ms,
                     .names = names,
                     .n = n};
+    uint64_t cool_ms = c->options->cool_ms > 0 ? c->options->cool_ms : COLLECT_COOL_MS;
     if (n > 0)
-        gc.until_ms = store_date_ms(c->repo->store) + COLLECT_COOL_MS;
+        gc.until_ms = store_date_ms(c->repo->store) + cool_ms;
     int err = gc_object_put(&c->object, &gc);
     c->report->left_open = err == ERR_AGAIN || err == ERR_UNKNOWN;
     if (err == OK && n > 0) {
@@ -246,6 +247,15 @@ static int run_go(struct collection *c)
     return err;
 }
 
+static void opening_tell(struct collection *c)
+{
+    const struct collect_options *options = c->options;
+    log_info("collecting", LOG_STR("project", id16_hex(&c->project).s),
+             LOG_STR("run", id16_hex(&c->report->run).s));
+    if (options->opening != NULL)
+        options->opening(options->opening_arg, &c->project, &c->report->run);
+}
+
 static int run_open(struct collection *c, const struct garbage_list *list, uint64_t now_ms,
                     struct arena *arena)
 {
@@ -257,8 +267,9 @@ static int run_open(struct collection *c, const struct garbage_list *list, uint6
     gc.run.b[0] |= 1; /* never all zero */
     for (size_t i = 0; i < list->n; i++)
         gc.names[i] = list->items[i].name;
-    int err = gc_object_put(&c->object, &gc);
     c->report->run = gc.run;
+    opening_tell(c);
+    int err = gc_object_put(&c->object, &gc);
     c->report->opened_ms = now_ms;
     c->report->left_open = err == ERR_UNKNOWN;
     c->report->runs += err == OK;
@@ -286,8 +297,6 @@ static int run_once(struct collection *c, bool *more)
             *more = false;
             err = object_look(c, &now_ms);
         } else if (err == OK) {
-            log_info("collecting", LOG_STR("project", id16_hex(&c->project).s),
-                     LOG_STR("run", id16_hex(&c->report->run).s), LOG_U64("names", list.n));
             err = run_go(c);
         }
     }
@@ -339,6 +348,7 @@ int collect_resume(struct repo *repo, const struct id16 *project, const struct i
         err = open_take(&c, run);
     if (err == OK) {
         report->runs = 1;
+        opening_tell(&c);
         err = run_go(&c);
     }
     collection_release(&c);
@@ -346,11 +356,11 @@ int collect_resume(struct repo *repo, const struct id16 *project, const struct i
 }
 
 int collect_close(struct repo *repo, const struct id16 *project, const struct id16 *run,
-                  struct collect_report *report)
+                  const struct collect_options *options, struct collect_report *report)
 {
     struct collection c;
     struct garbage_list none = {0};
-    collection_init(&c, repo, project, NULL, report);
+    collection_init(&c, repo, project, options, report);
     int err = open_take(&c, run);
     if (err == OK)
         err = run_end(&c, &none, NULL);

@@ -38,6 +38,11 @@ struct collect_object {
 struct collect_options {
     uint64_t grace_ms;
     uint32_t names_max; /* that one run condemns; 0: GC_NAMES_MAX, which is the most */
+    uint64_t cool_ms;   /* 0: COLLECT_COOL_MS */
+    /* Told before a run is opened, and before one is taken over: who has to end it, should this
+     * process die. May be NULL. */
+    void (*opening)(void *arg, const struct id16 *project, const struct id16 *run);
+    void *opening_arg;
     /* Told of each object that is unmarked and past its grace time when it is first found. May
      * be NULL. */
     void (*found)(void *arg, const struct collect_object *);
@@ -85,6 +90,6 @@ int collect_resume(struct repo *, const struct id16 *project, const struct id16 
                    const struct collect_options *, struct collect_report *) MUST_USE;
 /* The same without deleting anything. */
 int collect_close(struct repo *, const struct id16 *project, const struct id16 *run,
-                  struct collect_report *) MUST_USE;
+                  const struct collect_options *, struct collect_report *) MUST_USE;
 
 #endif
