@@ -83,6 +83,7 @@ class Rig:
         directories_apart(self.dir)
         self.processes = []
         self.places = 0
+        self.made = {}
         home = self.dir / "home"
         home.mkdir()
         (home / ".gitconfig").write_text(
@@ -147,6 +148,27 @@ class Rig:
         began = time.monotonic()
         self.call(args, **options)
         return time.monotonic() - began
+
+    def project(self, *options):
+        """A synthetic project `p` in a bucket of its own, made once for these options: its directory, and what was said of it."""
+        if options not in self.made:
+            note("a project with " + " ".join(options))
+            bucket = self.place("made") / "bucket"
+            said = self.call([bench_program("make_project"), bucket, "p", *options]).stdout
+            self.made[options] = bucket, json.loads(said)
+        return self.made[options]
+
+    def measured(self, args):
+        """Runs a program to its end: seconds, seconds of CPU, and the most memory that it had, in MiB."""
+        began = time.monotonic()
+        process = self.start(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.processes.remove(process)
+        if process.returncode != 0:
+            raise RuntimeError(f"{' '.join(str(a) for a in args[:4])} …: exit {process.returncode}")
+        return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024}
 
     def close(self):
         for process in list(self.processes):
@@ -305,6 +327,16 @@ def cpu_us(pid):
     """CPU time of a process so far, its threads included, in microseconds."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000000 // CLOCK_TICKS
+
+
+def evict(path):
+    """Lets the system forget what it keeps in memory of the files below a directory: they are read from the disk again."""
+    os.sync()
+    for where, _, names in os.walk(path):
+        for name in names:
+            fd = os.open(os.path.join(where, name), os.O_RDONLY)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
 
 
 def bytes_below(path):
