@@ -6,6 +6,7 @@
 #include "formats/base/hex.h"
 #include "pipeline/repo/held_cache.h"
 #include "pipeline/store/trace.h"
+#include "pipeline/sys/log.h"
 
 /* NULL: it takes writes. */
 static const char *why_not(struct request *r)
@@ -117,6 +118,9 @@ void handle_metrics(struct request *r)
     AUTO_BUF text = {0};
     metric(&text, "mic_store_ok", "gauge", "1 when the store answers, 0 when it is away.",
            !request_store_away(r));
+    metric(&text, "mic_log_errors_total", "counter",
+           "Lines of level error in the log: something that an operator has to look at.",
+           log_errors());
     if (r->service != NULL) {
         service_metrics(r, &text);
         cache_metrics(r->repo, &text);

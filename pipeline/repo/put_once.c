@@ -22,3 +22,16 @@ int put_once(struct repo *repo, const char *key, struct bytes bytes)
         err = store_put(repo->store, key, bytes, PUT_IF_ABSENT, NULL);
     return err == ERR_CONFLICT ? compare(repo, key, bytes) : err;
 }
+
+int put_again(struct repo *repo, const char *key, struct bytes bytes)
+{
+    AUTO_BUF there = {0};
+    int err = store_get(repo->store, key, range_all(), &there, NULL, NULL);
+    if (err == OK && bytes_equal(buf_bytes(&there), bytes))
+        return OK;
+    if (err == OK || err == ERR_LIMIT)
+        damage_log(repo, key, ERR_CORRUPT);
+    else if (err != ERR_NOT_FOUND)
+        return err;
+    return store_put(repo->store, key, bytes, PUT_ANY, NULL);
+}

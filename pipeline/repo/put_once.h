@@ -9,4 +9,9 @@
  * damage, is logged, and stays. */
 int put_once(struct repo *, const char *key, struct bytes) MUST_USE;
 
+/* Puts the bytes where others lie, or none: for those who make again what follows from
+ * something else. Its bytes follow from that alone, so whoever puts it, and whenever, puts the
+ * same, and a reader sees one or the other whole. What is replaced is damage, and logged. */
+int put_again(struct repo *, const char *key, struct bytes) MUST_USE;
+
 #endif

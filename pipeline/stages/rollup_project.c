@@ -39,27 +39,12 @@ struct round {
 
 /* ---- putting ---- */
 
-/* What is made again is put over what lies there: its bytes follow from the log alone, so
- * whoever puts it, and whenever, puts the same, and a reader sees one or the other whole. */
-static int object_mend(struct round *round, const char *key, struct bytes object)
-{
-    AUTO_BUF there = {0};
-    int err = store_get(round->repo->store, key, range_all(), &there, NULL, NULL);
-    if (err == OK && bytes_equal(buf_bytes(&there), object))
-        return OK;
-    if (err == OK || err == ERR_LIMIT)
-        damage_log(round->repo, key, ERR_CORRUPT);
-    else if (err != ERR_NOT_FOUND)
-        return err;
-    return store_put(round->repo->store, key, object, PUT_ANY, NULL);
-}
-
 static int object_put(void *arg, const struct rollup *rollup, struct bytes object)
 {
     struct round *round = arg;
     const struct rollup_shape *shape = &rollup->shape;
     struct key key = key_rollup(&shape->project, shape->level, shape->first, rollup_end(shape));
-    int err = round->log->rebuild ? object_mend(round, key.s, object)
+    int err = round->log->rebuild ? put_again(round->repo, key.s, object)
                                   : put_once(round->repo, key.s, object);
     /* Something else lies there, and has been logged: for those who make all anew. */
     if (err == ERR_CONFLICT)

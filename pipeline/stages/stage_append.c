@@ -24,6 +24,14 @@ static int append_visit(struct repo *repo, struct follower *follower, const stru
     return append_due(log, head) ? append_project(repo, log, head) : 0;
 }
 
+static int rebuild_visit(struct repo *repo, struct follower *follower, const struct head *head)
+{
+    struct append_log *log = &((struct append_follower *)follower)->log;
+    log->project = follower->project;
+    int made = append_rebuild(repo, log, head);
+    return made != 0 ? made : append_visit(repo, follower, head);
+}
+
 static int append_run(struct stage *stage)
 {
     return followers_run(&((struct append *)stage)->followers);
@@ -36,7 +44,7 @@ static void append_close(struct stage *stage)
     free(append);
 }
 
-struct stage *stage_append_open(struct repo *repo)
+static struct stage *stage_open(struct repo *repo, follower_visit *visit)
 {
     struct append *append = calloc(1, sizeof(*append));
     if (append == NULL) {
@@ -44,7 +52,17 @@ struct stage *stage_append_open(struct repo *repo)
         abort();
     }
     append->stage = (struct stage){.name = "append", .run = append_run, .close = append_close};
-    followers_init(&append->followers, repo, sizeof(struct append_follower), append_visit,
+    followers_init(&append->followers, repo, sizeof(struct append_follower), visit,
                    "append_failed");
     return &append->stage;
+}
+
+struct stage *stage_append_open(struct repo *repo)
+{
+    return stage_open(repo, append_visit);
+}
+
+struct stage *stage_append_rebuild_open(struct repo *repo)
+{
+    return stage_open(repo, rebuild_visit);
 }

@@ -46,6 +46,9 @@ struct stage *stage_land_open(struct repo *, const struct land_options *) MUST_U
 
 /* Puts full log segments of 100 positions, and one of 1,000 in place of ten. */
 struct stage *stage_append_open(struct repo *) MUST_USE;
+/* Makes every segment that is there again from the chain, fills holes, and replaces what is
+ * different, which was damaged; then it does as the other. */
+struct stage *stage_append_rebuild_open(struct repo *) MUST_USE;
 
 struct rollup_options {
     /* Makes every rollup again, compares it with what lies there, and replaces what is

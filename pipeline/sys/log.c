@@ -14,6 +14,7 @@
 static _Atomic int least_level = LOG_INFO;
 static _Atomic bool as_json;
 static _Atomic int line_fd = STDERR_FILENO;
+static _Atomic uint64_t errors;
 
 static const char *level_name(enum log_level level)
 {
@@ -34,6 +35,11 @@ void log_setup(enum log_level least, bool json)
 {
     atomic_store(&least_level, (int)least);
     atomic_store(&as_json, json);
+}
+
+uint64_t log_errors(void)
+{
+    return atomic_load_explicit(&errors, memory_order_relaxed);
 }
 
 void log_to_fd(int fd)
@@ -162,6 +168,9 @@ static void emit(struct bytes line)
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                unsigned n)
 {
+    if (level == LOG_ERROR) {
+        atomic_fetch_add_explicit(&errors, 1, memory_order_relaxed);
+    }
     if ((int)level < atomic_load_explicit(&least_level, memory_order_relaxed)) {
         return;
     }

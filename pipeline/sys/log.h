@@ -45,6 +45,8 @@ struct log_field {
 void log_setup(enum log_level least, bool json);
 /* Where lines go; stderr unless told. For tests. */
 void log_to_fd(int fd);
+/* Lines of level error so far, shown or not. */
+uint64_t log_errors(void);
 void log_write(enum log_level, const char *event, const struct log_field *fields, unsigned n);
 
 #define LOG_AT(level, event, ...)                                        \

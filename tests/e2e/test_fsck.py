@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -105,6 +106,40 @@ def test_damage(directory):
     shutil.rmtree(directory + ".whole")
 
 
+def errors_told(port):
+    return int(re.search(r"^mic_log_errors_total (\d+)$", request(port, "GET", "/metrics").body.decode(), re.M).group(1))
+
+
+def test_damaged_log_is_made_again(directory):
+    """A damaged segment is an alarm where somebody needs it, and is mended from the chain while all runs."""
+    with Server("mic-forge", directory) as server:
+        assert request(server.port, "POST", "/projects", {"handle": "demo"}).status == 201
+        series = [{"goal": f"n{i}", "operations": [write(f"n/{i}", str(i))]} for i in range(250)]
+        assert request(server.port, "POST", "/projects/demo/land?wait=30s", {"sessions": series}).status == 200
+        logged = lambda: [n for n in forge.objects(directory) if re.search(r"/landing-log/\d+-\d+\.log$", n)]
+        wait_until(lambda: len(logged()) == 2)
+    segment = os.path.join(directory, logged()[0])
+    with open(segment, "rb") as file:
+        whole = file.read()
+    with open(segment, "wb") as file:
+        file.write(whole[:500] + b"?" + whole[501:])
+    found, _ = findings(fsck(directory, "--json"))
+    assert [f["problem"] for f in found] == ["log_damaged"], found
+    with Server("mic-api", directory) as server:
+        assert errors_told(server.port) == 0
+        assert request(server.port, "GET", "/projects/demo/log?limit=1000").status == 503
+        assert errors_told(server.port) == 1
+        rebuilt = subprocess.run([forge.program("mic-append"), directory, "--rebuild"], capture_output=True, text=True, timeout=120)
+        assert rebuilt.returncode == 0 and "object_damaged" in rebuilt.stderr, rebuilt.stderr
+        assert len(request(server.port, "GET", "/projects/demo/log?limit=1000").json["entries"]) == 250
+    with open(segment, "rb") as file:
+        assert file.read() == whole
+    done = fsck(directory)
+    assert done.returncode == 0 and done.stdout.startswith("clean: "), done.stdout
+    refused = subprocess.run([forge.program("mic-append"), directory, "--rebuild", "--follow"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "--follow" in refused.stderr, refused.stderr
+
+
 def test_what_cannot_be_checked(directory):
     missing = os.path.join(directory, "missing")
     done = fsck(missing)
@@ -137,4 +172,4 @@ def test_project_that_is_not_there(directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_beside_landings, test_damage, test_what_cannot_be_checked, test_project_that_is_not_there])
+    forge.main([test_beside_landings, test_damage, test_damaged_log_is_made_again, test_what_cannot_be_checked, test_project_that_is_not_there])

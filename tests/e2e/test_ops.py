@@ -45,7 +45,7 @@ def test_pages_name_settings_that_exist(_):
 
 
 def test_everything_that_the_check_finds_is_in_its_page(_):
-    sources = os.path.join(forge.ROOT, "pipeline", "repo")
+    sources = os.path.join(forge.ROOT, "pipeline", "repo", "check")
     page = read("runbook", "damage.md")
     problems = set()
     for name in os.listdir(sources):

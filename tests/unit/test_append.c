@@ -332,6 +332,90 @@ START_TEST(damaged_large_segment_keeps_the_small_ones)
 }
 END_TEST
 
+static void object_get(struct build_chain *bc, uint64_t first, uint64_t end, struct buf *out)
+{
+    struct key key = key_log(&bc->project, first, end);
+    buf_clear(out);
+    ck_assert_int_eq(store_get(bc->mem, key.s, range_all(), out, NULL, NULL), OK);
+}
+
+/* Runs it to its end; gives how many segments it has put. */
+static uint64_t rebuild(struct build_chain *bc)
+{
+    build_chain_cold(bc);
+    struct stage *stage = stage_append_rebuild_open(&bc->repo);
+    while (stage->run(stage) > 0) {
+    }
+    stage->close(stage);
+    return build_chain_counts(bc).puts[TRACE_LOG];
+}
+
+START_TEST(rebuild_replaces_what_is_damaged)
+{
+    static const struct landlog_segment_ref refs[] = {
+        {1, 1001}, {1001, 1101}, {1101, 1201}, {1201, 1301}};
+    log_be_quiet();
+    struct build_chain bc;
+    struct buf whole[ARRAY_LEN(refs)] = {0};
+    AUTO_BUF now = {0};
+    build_chain_init(&bc);
+    struct build_answer early = {.verdict = VERDICT_REFUSED, .key = "early"};
+    build_chain_put(&bc, &early, 1);
+    build_chain_grow(&bc, 40);
+    land_many(&bc, 700);
+    land_many(&bc, 600);
+    run_all(&bc);
+    ck_assert_str_eq(segments_of(&bc), "1-1001 1001-1101 1101-1201 1201-1301 ");
+    for (size_t i = 0; i < ARRAY_LEN(refs); i++)
+        object_get(&bc, refs[i].first, refs[i].end, &whole[i]);
+    /* All is as it should be: the chain makes the same bytes. */
+    ck_assert_uint_eq(rebuild(&bc), 0);
+    for (size_t i = 0; i < ARRAY_LEN(refs); i++) {
+        struct key key = key_log(&bc.project, refs[i].first, refs[i].end);
+        for (unsigned how = 0; how < 3; how++) {
+            if (how == 0)
+                build_chain_flip(&bc, key.s, -100);
+            else if (how == 1)
+                ck_assert_int_eq(
+                    store_put(bc.mem, key.s, buf_bytes(&whole[(i + 1) % 4]), PUT_ANY, NULL),
+                    OK);
+            else if (i == 3) /* the newest is only not there yet, as are all without it */
+                ck_assert_int_eq(store_delete(bc.mem, key.s), OK);
+            else
+                continue;
+            ck_assert_uint_eq(rebuild(&bc), 1);
+            object_get(&bc, refs[i].first, refs[i].end, &now);
+            ck_assert(bytes_equal(buf_bytes(&now), buf_bytes(&whole[i])));
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(refs); i++)
+        buf_release(&whole[i]);
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* What is missing before others is made again, and then becomes what it was. */
+START_TEST(rebuild_fills_holes)
+{
+    struct build_chain bc;
+    log_be_quiet();
+    build_chain_init(&bc);
+    land_many(&bc, 2350);
+    run_all(&bc);
+    ck_assert_str_eq(segments_of(&bc), "1-1001 1001-2001 2001-2101 2101-2201 2201-2301 ");
+    const uint64_t lost[][2] = {{1, 1001}, {1001, 2001}, {2101, 2201}};
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        struct key key = key_log(&bc.project, lost[i][0], lost[i][1]);
+        ck_assert_int_eq(store_delete(bc.mem, key.s), OK);
+        run_all(&bc);
+        ck_assert_uint_ge(rebuild(&bc), 1);
+        run_all(&bc);
+        ck_assert_str_eq(segments_of(&bc), "1-1001 1001-2001 2001-2101 2101-2201 2201-2301 ");
+    }
+    build_chain_release(&bc);
+}
+END_TEST
+
 START_TEST(quiet_projects_cost_less_and_less)
 {
     struct build_chain bc;
@@ -433,6 +517,8 @@ int main(void)
         same_stage_goes_on_after_an_error,
         two_appenders_do_not_mind_each_other,
         damaged_large_segment_keeps_the_small_ones,
+        rebuild_replaces_what_is_damaged,
+        rebuild_fills_holes,
         quiet_projects_cost_less_and_less,
         damaged_project_holds_no_other_up,
         more_projects_than_a_page_are_all_visited,
