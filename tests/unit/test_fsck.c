@@ -2,6 +2,8 @@
 #include <stdlib.h>
 
 #include "formats/key.h"
+#include "formats/tree_object.h"
+#include "pipeline/repo/chain.h"
 #include "pipeline/store/trace.h"
 #include "tests/support/chance.h"
 #include "tests/support/faulty.h"
@@ -295,6 +297,71 @@ START_TEST(each_object_is_read_once)
 }
 END_TEST
 
+static struct hash tree_of(struct forge *f, uint64_t number)
+{
+    struct head head;
+    ck_assert_int_eq(chain_head(&f->repo, &f->project, &head, NULL), OK);
+    for (struct hash at = head.tree_hash;;) {
+        const struct batch *batch;
+        ck_assert_int_eq(chain_batch(&f->repo, &f->project, &at, &batch), OK);
+        struct hash found = at;
+        at = batch->footer.prev;
+        uint64_t n = batch->footer.batch;
+        chain_drop(&f->repo, batch);
+        if (n == number)
+            return found;
+    }
+}
+
+static bool is_found(const char *problem, const struct key *key)
+{
+    for (size_t i = 0; i < result.n; i++) {
+        if (strcmp(result.kept[i].problem, problem) == 0 &&
+            strcmp(result.kept[i].key, key->s) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A batch that cannot be read hides no other: those that only it names are found by the log. */
+START_TEST(damage_below_damage)
+{
+    static const uint64_t lost[] = {352, 336, 256, 255, 20};
+    static const uint64_t hurt[] = {351, 320, 250, 240, 3};
+    struct forge f;
+    struct key keys[ARRAY_LEN(lost) + ARRAY_LEN(hurt)];
+    forge_init(&f);
+    for (unsigned i = 0; i < 420; i++)
+        forge_land_text(&f, arena_printf(&f.arena, "k%u", i), "same",
+                        arena_printf(&f.arena, "text %u", i),
+                        i == 0 ? NULL : arena_printf(&f.arena, "text %u", i - 1));
+    append_all(&f);
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        struct hash tree = tree_of(&f, lost[i]);
+        keys[i] = key_tree(&f.project, &tree);
+        tree = tree_of(&f, hurt[i]);
+        keys[ARRAY_LEN(lost) + i] = key_tree(&f.project, &tree);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        AUTO_BUF bytes = {0};
+        const char *key = keys[ARRAY_LEN(lost) + i].s;
+        ck_assert_int_eq(store_get(f.mem, key, range_all(), &bytes, NULL, NULL), OK);
+        bytes.data[TREE_HEADER_LEN + 2] ^= 1; /* its content */
+        ck_assert_int_eq(store_put(f.mem, key, buf_bytes(&bytes), PUT_ANY, NULL), OK);
+        ck_assert_int_eq(store_delete(f.mem, keys[i].s), OK);
+    }
+    fsck_rig_run(f.mem, &f.clock.clock, true, 0, &result);
+    const char *text = fsck_rig_text(&result);
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        ck_assert_msg(is_found("tree_missing", &keys[i]), "not %s\n%s", keys[i].s, text);
+        ck_assert_msg(is_found("content_damaged", &keys[ARRAY_LEN(lost) + i]), "not %s\n%s",
+                      keys[ARRAY_LEN(lost) + i].s, text);
+    }
+    ck_assert_uint_eq(result.counts.batches, 421 - ARRAY_LEN(lost));
+    forge_release(&f);
+}
+END_TEST
+
 /* Whatever call the store fails: that is no damage, and it is not clean either. */
 START_TEST(store_that_fails)
 {
@@ -354,6 +421,7 @@ int main(void)
         two_answers_are_found_with_little_memory,
         landings_between_any_two_calls,
         each_object_is_read_once,
+        damage_below_damage,
         store_that_fails,
         project_that_is_asked_for,
     };

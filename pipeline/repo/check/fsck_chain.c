@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "pipeline/repo/check/fsck_log.h"
+
 /* Batches of a block. A power of 16, so that what lies at its floor is an ancestor of all. */
 #define BLOCK       4096u
 #define BLOCK_LEVEL 3u /* 16 to this power */
@@ -12,6 +14,7 @@ enum link_state {
     LINK_NAMED,
     LINK_READ,
     LINK_LOST,
+    LINK_PASSED, /* lost, and the log has been asked for the one before it */
 };
 
 /* What is kept of one batch of a block. */
@@ -187,6 +190,70 @@ static int wave_run(struct walk *walk)
     return err;
 }
 
+/* --- behind one that is lost --- */
+
+/* Tree objects of the log that are looked at for one that is lost: its own, what was answered
+ * above it under its last position, and the one before it. */
+#define BACK_MAX 300u
+
+/* One that cannot be read, and that none but the log may have named. */
+static void lost_tell(const struct walk *walk, const struct fsck_batch *batch)
+{
+    for (uint64_t i = 0; i <= walk->top - walk->floor; i++) {
+        if (hash_equal(&walk->links[i].tree, &batch->tree))
+            return; /* told, or soon to be */
+    }
+    if (!walk->visit->ids_only)
+        fsck_damage(fsck_of(walk), "named", batch->wrong, batch->key.s,
+                    "the landing log names it");
+}
+
+/* What only the lost one names can be out of reach: up to all of its block. The log names it,
+ * too: from the first one before it that can be read the chain goes on. */
+static int lost_pass(struct walk *walk, uint32_t i, struct fsck_log_back *back)
+{
+    uint64_t number = walk->floor + i;
+    struct fsck_batch batch = {0};
+    int err = OK;
+    for (unsigned k = 0; k < BACK_MAX && err == OK; k++) {
+        fsck_batch_release(&batch);
+        batch = (struct fsck_batch){0};
+        err = fsck_log_back_next(back, &batch.tree);
+        if (err == OK)
+            err = fsck_batches_read(walk->p, &batch, 1, true, true);
+        if (err == OK && batch.wrong == NULL && batch.footer.batch < number)
+            break;
+        if (err == OK && batch.wrong != NULL)
+            lost_tell(walk, &batch);
+    }
+    const struct footer *f = &batch.footer;
+    if (err == OK && batch.wrong == NULL && f->batch < number &&
+        (f->batch > walk->floor || walk->floor == 0) &&
+        walk->links[f->batch - walk->floor].state == LINK_UNKNOWN) {
+        struct ancestor self = {.batch = f->batch, .position = f->position, .tree = batch.tree};
+        name_in_block(walk, &batch, &self);
+    }
+    fsck_batch_release(&batch);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+/* Names what may be hidden behind lost ones of the block. */
+static int lost_ones_pass(struct walk *walk)
+{
+    int err = OK;
+    for (uint32_t i = (uint32_t)(walk->top - walk->floor); i > 0 && err == OK; i--) {
+        struct link *link = &walk->links[i];
+        if (link->state != LINK_LOST || walk->links[i - 1].state != LINK_UNKNOWN)
+            continue;
+        struct fsck_log_back back;
+        fsck_log_back_init(&back, walk->p->log, link->claimed);
+        link->state = LINK_PASSED;
+        err = lost_pass(walk, i, &back);
+        fsck_log_back_release(&back);
+    }
+    return err;
+}
+
 /* --- a block --- */
 
 /* A batch and the one before it. */
@@ -264,8 +331,12 @@ static int blocks_walk(struct walk *walk)
 {
     int err = OK;
     do {
-        while (err == OK && walk->at < walk->n_named)
-            err = wave_run(walk);
+        while (err == OK && walk->at < walk->n_named) {
+            while (err == OK && walk->at < walk->n_named)
+                err = wave_run(walk);
+            if (err == OK)
+                err = lost_ones_pass(walk);
+        }
         if (err != OK)
             return err;
         links_check(walk);

@@ -23,9 +23,10 @@ struct fsck_log {
     struct fsck_project *p;
     struct arena arena;
     struct landlog_segment_ref *segments; /* all that are there, by first, then end */
-    size_t left;                          /* those before have not been compared yet */
-    uint64_t end;                         /* no segment has positions from here on */
-    struct span *spans;                   /* the spans from number `base` on */
+    size_t n_segments;
+    size_t left;        /* those before have not been compared yet */
+    uint64_t end;       /* no segment has positions from here on */
+    struct span *spans; /* the spans from number `base` on */
     uint64_t base;
     size_t n_spans;
     size_t cap;
@@ -253,6 +254,64 @@ int fsck_log_check(struct fsck_log *log, uint64_t from)
     return OK;
 }
 
+/* --- going back --- */
+
+void fsck_log_back_init(struct fsck_log_back *back, const struct fsck_log *log,
+                        uint64_t position)
+{
+    *back = (struct fsck_log_back){.log = log, .position = position};
+}
+
+void fsck_log_back_release(struct fsck_log_back *back)
+{
+    arena_release(&back->arena);
+}
+
+/* The newest that has something at or below the position. What is wrong with it is told where
+ * it is compared. */
+static int back_segment(struct fsck_log_back *back)
+{
+    AUTO_BUF bytes = {0};
+    const struct fsck_log *log = back->log;
+    size_t i = log->n_segments;
+    while (i > 0 && log->segments[i - 1].first > back->position)
+        i--;
+    if (i == 0)
+        return ERR_NOT_FOUND;
+    struct key key = key_log(&log->p->id, log->segments[i - 1].first, log->segments[i - 1].end);
+    int err = store_get(log->p->fsck->store, key.s, range_all(), &bytes, NULL, NULL);
+    if (err == OK) {
+        arena_release(&back->arena);
+        err = log_segment_decode(arena_copy(&back->arena, buf_bytes(&bytes)), &back->arena,
+                                 &back->segment);
+    }
+    if (err != OK)
+        return fsck_is_damage(err) ? ERR_NOT_FOUND : err;
+    back->left = back->segment.n;
+    return OK;
+}
+
+int fsck_log_back_next(struct fsck_log_back *back, struct hash *out)
+{
+    for (;;) {
+        while (back->left > 0) {
+            const struct log_entry *entry = &back->segment.entries[--back->left];
+            if (entry->position > back->position || hash_equal(&entry->tree, &back->tree))
+                continue;
+            back->tree = entry->tree;
+            *out = entry->tree;
+            return OK;
+        }
+        if (back->segment.first == 1)
+            return ERR_NOT_FOUND;
+        if (back->segment.first > 0)
+            back->position = back->segment.first - 1;
+        int err = back_segment(back);
+        if (err != OK)
+            return err;
+    }
+}
+
 /* --- which there are --- */
 
 static void hole_tell(struct fsck_project *p, uint64_t at, uint64_t next)
@@ -332,6 +391,7 @@ int fsck_log_open(struct fsck_project *p, struct fsck_log **out)
     }
     if (hash_is_zero(&p->tip) && log->end > 0)
         fsck_log_unknown(log, 0, log->end);
+    log->n_segments = log->left;
     *out = log;
     return err;
 }
