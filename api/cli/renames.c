@@ -90,7 +90,7 @@ const struct client_change **renames_find(const struct client_changes *changes,
         qsort(gone, n, sizeof(*gone), gone_order);
     for (size_t i = 0; i < changes->n && n > 0; i++) {
         const struct client_change *change = &changes->changes[i];
-        if (change->a == NULL && change->b->size > 0)
+        if (change->a == NULL)
             from[i] = source_take(gone, n, change);
     }
     return from;
