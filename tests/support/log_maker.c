@@ -73,6 +73,13 @@ static void effects_make(const struct log_maker *maker, struct log_entry *entry,
         heavy_make(maker, entry, arena);
         return;
     }
+    if (maker->touched > 0 && p % maker->touched == maker->touched / 2) {
+        entry->effects = arena_array(arena, 1, struct log_effect);
+        entry->effects[0] =
+            (struct log_effect){.kind = EFFECT_DELETE, .path = bytes_str(LOG_MAKER_TOUCHED)};
+        entry->n_effects = 1;
+        return;
+    }
     entry->effects = arena_array(arena, n, struct log_effect);
     for (uint32_t i = 0; i < n; i++) {
         struct log_effect *effect = &entry->effects[i];

@@ -8,6 +8,8 @@
 #include "tests/support/build_chain.h"
 
 #define LOG_MAKER_HEAVY 7u
+/* The path of those who want one that is touched now and then. */
+#define LOG_MAKER_TOUCHED "now/and/then"
 
 struct log_maker {
     struct build_chain bc;
@@ -15,6 +17,7 @@ struct log_maker {
     unsigned effects_max; /* a landing; with 0 it has none */
     uint64_t names;       /* out of which paths are made: few of them meet often */
     uint32_t heavy;       /* effects of the landing at position LOG_MAKER_HEAVY; 0: as others */
+    uint64_t touched;     /* every so many landings delete LOG_MAKER_TOUCHED; 0: none does */
     uint64_t end;         /* the first position that no segment has */
 };
 

@@ -90,8 +90,8 @@ void long_history_chain(struct build_chain *bc, uint64_t landings)
 {
     static const struct build_answer answers[LONG_HISTORY_BATCH];
     uint8_t head[HEAD_LEN];
-    uint64_t tail = landings - log_end(landings) + 2 * LONG_HISTORY_BATCH;
-    ck_assert_uint_gt(landings, 8 * LONG_HISTORY_BATCH);
+    uint64_t tail = landings - log_end(landings) + LONG_HISTORY_BELOW * LONG_HISTORY_BATCH;
+    ck_assert_uint_gt(landings, (LONG_HISTORY_BELOW + 5) * LONG_HISTORY_BATCH);
     /* The head may have been put by others. */
     bc->head.position = 0;
     head_encode(&bc->head, head);

@@ -8,6 +8,7 @@
 #include "tests/support/build_chain.h"
 
 #define LONG_HISTORY_BATCH 32u /* landings of a batch */
+#define LONG_HISTORY_BELOW 20u /* batches of which the log has the landings, too */
 
 /* Into a project in which nothing has landed. `keys`: of a landing, in the rollups. */
 void long_history_put(struct build_chain *, uint64_t landings, unsigned keys);

@@ -69,7 +69,7 @@ static void asked_make(size_t n)
         AUTO(arena_release) struct arena arena = {0};
         uint32_t count;
         /* The chain has others than the log at the newest positions. */
-        uint64_t p = i == 0 ? 0 : chance_below(&chance, maker.end - 200);
+        uint64_t p = i == 0 ? 0 : chance_below(&chance, maker.end - 800);
         const struct log_entry *entries = log_maker_entries(&maker, p, &arena, &count);
         const struct log_entry *entry = &entries[chance_below(&chance, count)];
         sessions[i] = entry->session;

@@ -217,7 +217,7 @@ static uint64_t land_requests(uint64_t landings, uint64_t base)
 
 START_TEST(test_a_base_a_million_landings_back_costs_a_few_requests)
 {
-    static const uint64_t landings[] = {2636399, 2636301, 1999999, 1010101, 1000101};
+    static const uint64_t landings[] = {2636399, 1999999, 1010101};
     for (size_t i = 0; i < ARRAY_LEN(landings); i++) {
         uint64_t fresh = land_requests(landings[i], landings[i]);
         uint64_t old = land_requests(landings[i], landings[i] - 1000000);
