@@ -146,6 +146,33 @@ static uint64_t requests(const struct trace_counts *c)
     return n;
 }
 
+/* Of a head that has not moved only the head is read; and what was found ends the search. */
+START_TEST(no_more_is_read_than_is_needed)
+{
+    struct build_chain bc;
+    struct touched *out;
+    uint64_t at;
+    build_chain_init(&bc);
+    build_chain_grow(&bc, 30);
+    build_chain_cold(&bc);
+    struct touched_ask asks[] = {{.path = bytes_str("dir/1"), .since = 30, .max = 1},
+                                 {.path = bytes_str("dir/2"), .since = 31, .max = 1}};
+    ck_assert_int_eq(touched_since(&bc.repo, &bc.project, asks, 2, &arena, &out, &at), OK);
+    ck_assert_uint_eq(out[0].n + out[1].n, 0);
+    struct trace_counts c = build_chain_counts(&bc);
+    ck_assert_uint_eq(requests(&c), 1);
+    asks[0] = (struct touched_ask){.path = bytes_str("dir/29"), .max = 1};
+    asks[1] = (struct touched_ask){.path = bytes_str("dir"), .max = 2};
+    ck_assert_int_eq(touched_since(&bc.repo, &bc.project, asks, 2, &arena, &out, &at), OK);
+    ck_assert_uint_eq(out[0].n, 1);
+    ck_assert_uint_eq(out[0].landings[0].position, 29);
+    ck_assert_uint_eq(out[1].n, 2);
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_TREE], 4); /* two batches */
+    arena_release(&arena);
+    build_chain_release(&bc);
+}
+END_TEST
+
 /* Three paths, a million landings back, where nothing is found: at each alignment that takes
  * more parts than others. */
 START_TEST(three_paths_a_million_landings_back)
@@ -180,9 +207,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        each_path_has_its_own_since,         a_path_itself_is_not_what_lies_below,
-        keys_are_asked_as_they_are,          of_no_project_nothing_is_told,
-        three_paths_a_million_landings_back,
+        each_path_has_its_own_since,    a_path_itself_is_not_what_lies_below,
+        keys_are_asked_as_they_are,     of_no_project_nothing_is_told,
+        no_more_is_read_than_is_needed, three_paths_a_million_landings_back,
     };
     return suite_run("touched", tests, ARRAY_LEN(tests));
 }

@@ -67,12 +67,17 @@ struct search {
     size_t cap;
 };
 
+static bool is_done(const struct search *search)
+{
+    return search->n >= search->ask->max;
+}
+
 static void entry_note(struct search *search, const struct log_entry *entry,
                        struct arena *arena)
 {
     AUTO(arena_release) struct arena scratch = {0};
     struct log_entry touching;
-    if (entry->position <= search->ask->since || search->n >= search->ask->max ||
+    if (entry->position <= search->ask->since || is_done(search) ||
         !entry_touches(search->ask, entry, &scratch, &touching))
         return;
     struct log_entry *item =
@@ -86,16 +91,20 @@ static uint64_t key_of(const struct touched_ask *ask)
     return ask->what == TOUCHED_KEY ? ask->key : rollup_key_path(ask->path);
 }
 
-/* What one run of the log has for the asks that it may concern. */
+/* What one run of the log has for the asks that it may concern, until these have enough. */
 static int run_search(struct landlog *log, const struct rollup_range *range,
                       struct search *searches, size_t n, struct arena *arena)
 {
     const struct log_entry *entry;
+    bool wanted = true;
     int err = landlog_run(log, range->from, range->end);
-    while (err == OK && (err = landlog_next(log, &entry)) == OK) {
+    while (err == OK && wanted && (err = landlog_next(log, &entry)) == OK) {
+        wanted = false;
         for (size_t i = 0; i < n; i++) {
-            if ((range->asks >> i & 1) != 0)
-                entry_note(&searches[i], entry, arena);
+            if ((range->asks >> i & 1) == 0)
+                continue;
+            entry_note(&searches[i], entry, arena);
+            wanted = wanted || !is_done(&searches[i]);
         }
     }
     return err == ERR_NOT_FOUND ? OK : err;
@@ -118,7 +127,7 @@ static int many_search(struct landlog *log, struct rollup_reader *rollups, uint6
         if (err != OK)
             return err;
         for (unsigned i = 0; i < n; i++) {
-            if (searches[i].n >= searches[i].ask->max)
+            if (is_done(&searches[i]))
                 rollup_reader_drop(rollups, i);
         }
     }
@@ -128,6 +137,11 @@ static int many_search(struct landlog *log, struct rollup_reader *rollups, uint6
 static int all_search(struct repo *repo, const struct id16 *project, const struct head *head,
                       struct search *searches, size_t n, struct arena *arena)
 {
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        any = any || searches[i].ask->since < head->position;
+    if (!any)
+        return OK;
     struct rollup_reader *rollups = rollup_reader_open(repo, project);
     int err = OK;
     for (size_t i = 0; i < n && err == OK; i += ROLLUP_ASKS_MAX) {
