@@ -4,8 +4,10 @@
 #include "pipeline/repo/history/landlog.h"
 #include "pipeline/repo/history/rollup_read.h"
 
-/* So many batches are read one by one before the log is asked. */
+/* So many batches are read one by one before the log is asked; where the base lies further back
+ * than that, only as many as the log mostly has not yet. */
 #define BATCHES_READ_FIRST 16u
+#define BATCHES_READ_FAR   3u
 
 /* What an answer counts for, least first. A request that comes after the session was closed is
  * refused, which opens nothing. */
@@ -151,12 +153,21 @@ static bool batch_cached(const struct search *search, const struct hash *tree_ha
     return batch != NULL;
 }
 
+/* How many batches are read before the log is asked. */
+static unsigned read_first(const struct search *search, const struct footer *tip)
+{
+    const struct ancestor *older = footer_toward(tip, search->base);
+    bool far = older != NULL && older->batch + BATCHES_READ_FIRST <= tip->batch;
+    return far ? BATCHES_READ_FAR : BATCHES_READ_FIRST;
+}
+
 static int chain_search(struct search *search)
 {
     const struct batch *batch;
     int err = chain_tip(search->repo, search->project, &search->head, &batch);
     if (err != OK)
         return err;
+    unsigned first = read_first(search, &batch->footer);
     unsigned reads = 0;
     bool done = false;
     while (err == OK) {
@@ -166,7 +177,7 @@ static int chain_search(struct search *search)
             break;
         const struct hash *prev = &batch->footer.prev;
         reads += !batch_cached(search, prev);
-        if (reads > BATCHES_READ_FIRST && !search->without_log)
+        if (reads > first && !search->without_log)
             err = log_try(search, batch, false, &done);
         if (err != OK || done)
             break;
