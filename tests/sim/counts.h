@@ -86,6 +86,8 @@
     X(TOLD_UNKNOWN, "told: it may have happened")                    \
     X(READ_BACK, "one's writes read through any front")              \
     X(LOOKED, "a path read at a position")                           \
+    X(FORETOLD, "told beforehand: it would land")                    \
+    X(FORETOLD_CONFLICT, "told beforehand: it would conflict")       \
     X(UPLOADED, "content uploaded by itself")                        \
     X(FOREIGN, "a stranger's records in a session")                  \
     X(LOCK_TAKEN, "a lock that was taken by another task")

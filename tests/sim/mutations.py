@@ -191,6 +191,17 @@ MUTATIONS = [
      [("    return contents_check(&j, out);\n",
        "    (void)!contents_check(&j, out);\n    *out = (struct landing){.verdict = VERDICT_LANDED};\n    return OK;\n")]),
 
+    ("preflight_untouched", "a preflight takes a path that nobody has touched since its base for "
+     "one that is as the client has seen it", "api/service/service_preflight.c",
+     [("    err = causes_find(look, &view, landing, out->causes);\n",
+       """    err = causes_find(look, &view, landing, out->causes);
+    bool untouched = err == OK && landing->verdict == VERDICT_CONFLICTED;
+    for (uint16_t i = 0; i < landing->n_listed; i++)
+        untouched = untouched && out->causes[i].n == 0;
+    if (untouched)
+        *landing = (struct landing){.verdict = VERDICT_LANDED};
+""")]),
+
     ("guards_unchecked", "guards are not checked", "pipeline/repo/conflict.c",
      [("    for (size_t i = 0; i < view->n_guards; i++) {\n        int err = guard_check",
        "    for (size_t i = 0; i < 0; i++) {\n        int err = guard_check")]),

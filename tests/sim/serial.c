@@ -152,6 +152,19 @@ static const char *net_apply(struct tree_model *tree, const struct net *net, uin
     return NULL;
 }
 
+const char *serial_would_land(const struct serial *s, uint64_t position, const struct net *net,
+                              struct bytes *path)
+{
+    struct tree_model tree;
+    const char *wrong = net_check(serial_at(s, position), net, path);
+    if (wrong != NULL)
+        return wrong;
+    tree_model_copy(&tree, serial_at(s, position));
+    wrong = net_apply(&tree, net, position + 1, path);
+    tree_model_release(&tree);
+    return wrong;
+}
+
 const char *serial_land(struct serial *s, const struct net *net, struct bytes *path)
 {
     const char *wrong = net_check(&s->at[s->n - 1], net, path);

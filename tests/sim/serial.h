@@ -44,6 +44,9 @@ struct seen serial_seen(const struct tree_model *, struct bytes path);
 /* And what a guard sees. */
 struct seen serial_guard(const struct tree_model *, struct bytes path);
 
+/* What would not hold if the session landed on the tree at `position`, or NULL. */
+const char *serial_would_land(const struct serial *, uint64_t position, const struct net *,
+                              struct bytes *path);
 /* The session lands at the next position. Gives what does not hold, or NULL; `path` is then
  * where. */
 const char *serial_land(struct serial *, const struct net *, struct bytes *path);

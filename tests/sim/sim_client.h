@@ -68,6 +68,8 @@ void client_read(struct client *);
  * did not come about. */
 bool client_upload(struct client *, unsigned project, struct bytes text, struct content *out);
 void client_read_session(struct client *, struct asked_session *);
+/* Asks whether the session would land. */
+void client_preflight(struct client *, struct asked_session *);
 void client_read_head(struct client *, unsigned project);
 void client_strange(struct client *);
 

@@ -11,6 +11,7 @@ struct read_call {
     unsigned project;
     struct asked_session *session; /* to be read; NULL: the head */
     bool look;                     /* at a path */
+    bool preflight;                /* whether the session would land */
     bool strange;
     struct bytes text; /* to be uploaded */
     struct content content;
@@ -83,6 +84,66 @@ static void session_run(struct read_call *rc, struct process *front)
                            &current);
     if (n > 0 && !read_fails(c->sim, err, "a session"))
         session_compare(c, &current, ids, n, was_closed);
+}
+
+/* --- would it land --- */
+
+/* Whether it is known which records the session has: none is on its way. */
+static bool is_settled(const struct asked_session *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (!s->records[i].durable && !s->records[i].never)
+            return false;
+    }
+    return s->n > 0;
+}
+
+/* Held against the serial model at the head that the answer is about. */
+static void preflight_compare(const struct oracle_project *p, const struct session *session,
+                              const struct preflight *preflight)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    const struct landing *said = &preflight->results[0].landing;
+    uint64_t position = preflight->head.position;
+    struct bytes path = {0};
+    struct net net;
+    net_of(session->records, session->n_records, false, &arena, &net);
+    const char *wrong = serial_would_land(&p->serial, position, &net, &path);
+    if (said->verdict == VERDICT_LANDED && wrong != NULL)
+        broken("serial", "session %s is told to land at %lu, and %s: %.*s",
+               id16_hex(&session->id).s, (unsigned long)position, wrong, (int)path.len,
+               (const char *)path.data);
+    if (said->verdict == VERDICT_CONFLICTED && wrong == NULL)
+        broken("serial", "session %s is told to conflict at %lu, and would land",
+               id16_hex(&session->id).s, (unsigned long)position);
+    if (said->verdict == VERDICT_LANDED)
+        count(COUNT_FORETOLD);
+    if (said->verdict == VERDICT_CONFLICTED)
+        count(COUNT_FORETOLD_CONFLICT);
+}
+
+static void preflight_run(struct read_call *rc, struct process *front)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct client *c = rc->client;
+    const struct asked_session *s = rc->session;
+    struct oracle_project *p = &c->sim->oracle.projects[s->project];
+    bool was_closed = oracle_closed(&c->sim->oracle, &s->id) != NULL;
+    bool settled = is_settled(s);
+    struct preflight preflight;
+    struct problem problem;
+    struct session_current now;
+    int err =
+        service_session_preflight(front->service, &p->id, &s->id, &arena, &preflight, &problem);
+    if (c->sim->profile.lag_us > 0 || !settled || read_fails(c->sim, err, "a preflight"))
+        return;
+    if (was_closed && !preflight.results[0].answered)
+        broken("final", "session %s is told what would come of it, and was answered for good",
+               id16_hex(&s->id).s);
+    err = session_read(&c->sim->oracle.repo, &p->id, &s->id, &arena, &now);
+    if (preflight.results[0].answered || err != OK || now.session.state != SESSION_OPEN)
+        return;
+    preflight_compare(p, &now.session, &preflight);
 }
 
 /* --- the head --- */
@@ -200,6 +261,8 @@ static void read_run(struct call *call, struct process *front)
         upload_run(rc, front);
     else if (rc->look)
         look_run(rc, front);
+    else if (rc->preflight)
+        preflight_run(rc, front);
     else if (rc->session != NULL)
         session_run(rc, front);
     else
@@ -245,6 +308,11 @@ void client_read_through(struct client *c, struct asked_session *s, struct proce
 void client_read_session(struct client *c, struct asked_session *s)
 {
     (void)read_make(c, client_front(c), &(struct read_call){.session = s});
+}
+
+void client_preflight(struct client *c, struct asked_session *s)
+{
+    (void)read_make(c, client_front(c), &(struct read_call){.preflight = true, .session = s});
 }
 
 bool client_upload(struct client *c, unsigned project, struct bytes text, struct content *out)

@@ -248,8 +248,10 @@ void client_session_act(struct client *c)
     }
     if (roll < 45)
         session_write(c, s);
-    else if (roll < 60)
+    else if (roll < 55)
         session_write_again(c, s);
+    else if (roll < 70)
+        client_preflight(c, s);
     else if (roll < 93)
         session_land(c, s, false);
     else
