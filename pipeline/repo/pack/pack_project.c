@@ -14,7 +14,7 @@
 #define PROGRESS_PAGES 256u
 
 /* Which `gc` object a project has. */
-struct gc_state {
+struct gc_seen {
     bool there;
     struct etag etag;
 };
@@ -24,9 +24,10 @@ struct pack {
     struct id16 project;
     const struct pack_options *options;
     struct pack_report *report;
+    size_t pages_kept;
     struct page_memo *memo;
     struct pack_parts parts;
-    struct gc_state gc; /* when the first of the parts was begun */
+    struct gc_seen gc; /* when the first of the parts was begun */
     bool gc_known;
     bool surveyed;
     /* The head that this try goes on from. */
@@ -44,12 +45,12 @@ struct pack {
 
 /* --- what others did meanwhile --- */
 
-static int gc_read(struct pack *pack, struct gc_state *out)
+static int gc_read(struct pack *pack, struct gc_seen *out)
 {
     struct key key = key_gc(&pack->project);
     struct store_op op = {
         .verb = STORE_GET, .key = key.s, .want_etag = ETAG_ALWAYS, .range = range_none()};
-    *out = (struct gc_state){0};
+    *out = (struct gc_seen){0};
     int err = store_one(pack->repo->store, &op);
     if (err == ERR_NOT_FOUND)
         return OK;
@@ -63,7 +64,7 @@ static int gc_read(struct pack *pack, struct gc_state *out)
  */
 static int gc_compare(struct pack *pack)
 {
-    struct gc_state gc;
+    struct gc_seen gc;
     int err = gc_read(pack, &gc);
     if (err != OK)
         return err;
@@ -178,7 +179,8 @@ static int survey(struct pack *pack, bool *worth)
     struct pack_report *report = pack->report;
     struct tree tree = chain_tree(pack->repo, &pack->project, pack->tip);
     struct pack_survey found;
-    int err = pack_survey(&tree, pack->memo, survey_progress, pack, &found);
+    size_t objects = pack->pages_kept / 8; /* there are fewer of them than of pages */
+    int err = pack_survey(&tree, pack->memo, objects, survey_progress, pack, &found);
     page_memo_clear(pack->memo);
     if (err != OK)
         return err;
@@ -315,10 +317,10 @@ int pack_project(struct repo *repo, const struct id16 *project,
                  const struct pack_options *options, struct pack_report *out)
 {
     struct pack pack = {.repo = repo, .project = *project, .options = options, .report = out};
-    size_t kept = options->pages_kept > 0 ? options->pages_kept : PACK_PAGES_KEPT;
+    pack.pages_kept = options->pages_kept > 0 ? options->pages_kept : PACK_PAGES_KEPT;
     size_t part = options->part_bytes > 0 ? options->part_bytes : PACK_PART_BYTES;
     *out = (struct pack_report){0};
-    pack.memo = page_memo_open(kept);
+    pack.memo = page_memo_open(pack.pages_kept);
     pack_parts_init(&pack.parts, repo, project, part);
     int err = tries_run(&pack);
     out->objects += pack.parts.puts;

@@ -3,8 +3,6 @@
 #include "pipeline/repo/pack/pack.h"
 #include "pipeline/repo/pack/pack_walk.h"
 
-/* Tree objects that are told apart. */
-#define OBJECTS_KEPT (1u << 17)
 /* Pages with so many bytes between them are read together. */
 #define NEAR (64u * KIB)
 
@@ -74,12 +72,12 @@ static int root_take(void *arg, const struct location *was, struct page *page UN
     return OK;
 }
 
-int pack_survey(const struct tree *tree, struct page_memo *memo,
+int pack_survey(const struct tree *tree, struct page_memo *memo, size_t objects_kept,
                 void (*progress)(void *arg, uint64_t pages), void *arg, struct pack_survey *out)
 {
     struct survey s = {.progress = progress, .arg = arg};
     const struct pack_visit visit = {.page = page_take, .root = root_take, .arg = &s};
-    s.objects = page_memo_open(OBJECTS_KEPT);
+    s.objects = page_memo_open(objects_kept);
     int err = pack_walk(tree, memo, &visit);
     page_memo_close(s.objects);
     if (err == OK)
