@@ -269,6 +269,12 @@ MUTATIONS = [
        """    struct location by = {.tree = e->hash, .check = e->hash};
     if (page_memo_find(stack->memo, &by, &spot)) {
 """)]),
+
+    ("pack_parts_kept", "a pack goes on with its parts though a collection has been there",
+     "pipeline/repo/pack/pack_project.c",
+     [("    if (pack->gc_known && !same) {\n        pack_parts_drop(&pack->parts);\n"
+       "        page_memo_clear(pack->memo);\n",
+       "    if (pack->gc_known && !same) {\n")]),
 ]
 
 
