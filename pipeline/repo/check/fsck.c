@@ -14,20 +14,49 @@
 
 /* --- a project --- */
 
+static void companion_told(struct fsck_project *p, const struct fsck_batch *batch,
+                           const char *key, const char *wrong)
+{
+    if (wrong == NULL || strcmp(wrong, "tree_missing") != 0)
+        p->companions++;
+    if (wrong != NULL)
+        fsck_damage(p->fsck, "named", wrong, key, "%s was put along with it", batch->key.s);
+}
+
+/* Whether they are there; deep, also whether their footers are what their names say. Their
+ * pages are looked at from the batch's root. */
+static int companions_some(struct fsck_project *p, const struct fsck_batch *batch,
+                           const struct hash *companions, size_t n)
+{
+    struct fsck_batch read[FSCK_AT_ONCE];
+    struct fsck_gets gets = {0};
+    bool deep = p->fsck->options->deep;
+    for (size_t i = 0; i < n; i++) {
+        struct key key = key_tree(&p->id, &companions[i]);
+        read[i] = (struct fsck_batch){.tree = companions[i]};
+        (void)fsck_gets_add(&gets, &key, range_none());
+    }
+    int err = deep ? fsck_batches_read(p, read, n, true, true) : fsck_gets_run(p->fsck, &gets);
+    for (size_t i = 0; i < n; i++) {
+        const char *wrong = gets.ops[i].err != OK ? "tree_missing" : NULL;
+        if (err == OK)
+            companion_told(p, batch, gets.keys[i].s, deep ? read[i].wrong : wrong);
+        fsck_batch_release(&read[i]);
+    }
+    fsck_gets_clear(&gets);
+    return err;
+}
+
 static int companions_check(struct fsck_project *p, const struct fsck_batch *batch)
 {
-    for (unsigned i = 0; i < batch->footer.n_companions; i++) {
-        struct key key = key_tree(&p->id, &batch->footer.companions[i]);
-        int err = store_get(p->fsck->store, key.s, range_none(), NULL, NULL, NULL);
-        if (err != OK && !fsck_is_damage(err))
-            return err;
-        if (err == OK)
-            p->companions++;
-        else
-            fsck_damage(p->fsck, "named", "tree_missing", key.s, "%s was put along with it",
-                        batch->key.s);
+    const struct footer *f = &batch->footer;
+    int err = OK;
+    for (size_t i = 0; i < f->n_companions && err == OK; i += FSCK_AT_ONCE) {
+        size_t left = f->n_companions - i;
+        err = companions_some(p, batch, f->companions + i,
+                              left < FSCK_AT_ONCE ? left : FSCK_AT_ONCE);
     }
-    return OK;
+    return err;
 }
 
 static int deep_check(struct fsck_project *p, const struct fsck_batch *batch,
