@@ -13,6 +13,7 @@ import sys
 
 LAND = "pipeline/stages/land_batch.c"
 STAGE = "pipeline/stages/stage_land.c"
+COLLECT = "pipeline/repo/collect/collect.c"
 
 HEAD_PUT = """    err =
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
@@ -275,6 +276,44 @@ MUTATIONS = [
      [("    if (pack->gc_known && !same) {\n        pack_parts_drop(&pack->parts);\n"
        "        page_memo_clear(pack->memo);\n",
        "    if (pack->gc_known && !same) {\n")]),
+
+    ("gc_no_fence", "a collection does not fence", COLLECT,
+     [("    int err = fence_put(c->repo, &c->project);\n", "    int err = OK;\n")]),
+
+    ("gc_no_second_mark", "a collection deletes what its first mark has condemned", COLLECT,
+     [("""    if (err == OK)
+        err = mark(c);
+    if (err == OK)
+        err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);
+""", """    if (err == OK)
+        err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);
+""")]),
+
+    ("gc_ages_once", "an upload that was renewed since it was condemned is deleted all the same",
+     COLLECT,
+     [("        err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);\n",
+       "        err = garbage_list_make(&list, &c->reach, UINT64_MAX, &c->object.gc, NULL, &unused);\n")]),
+
+    ("gc_no_cooling", "a name whose delete may still take effect is free at once", COLLECT,
+     [("        if (doubt[i])\n", "        if (doubt[i] && list->n == SIZE_MAX)\n")]),
+
+    ("gc_queue_no_root", "what a record in the queue names is collected",
+     "pipeline/repo/collect/reach.c",
+     [("    int err = reach_queue(reach);\n", "    int err = OK;\n")]),
+
+    ("gc_condemned_lands", "a lander does not look at what a collection condemns",
+     "pipeline/repo/judge.c",
+     [("        err = blob_missing(j->repo, j->project, u->condemned, blobs, n, missing, &u->awaits);\n",
+       "        err = blob_missing(j->repo, j->project, NULL, blobs, n, missing, &u->awaits);\n")]),
+
+    ("gc_facts_stay", "an upload is remembered as there whatever is collected",
+     "pipeline/repo/content/blob_store.c",
+     [("    uint64_t version = condemned_version(ask->condemned);\n",
+       "    uint64_t version = condemned_version(NULL);\n")]),
+
+    ("gc_upload_unchecked", "an upload is told to be there that a collection is about to take",
+     "pipeline/repo/content/upload.c",
+     [("    return err == OK && gone ? ERR_CONFLICT : err;\n", "    return err;\n")]),
 ]
 
 
