@@ -289,11 +289,6 @@ MUTATIONS = [
         err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);
 """)]),
 
-    ("gc_ages_once", "an upload that was renewed since it was condemned is deleted all the same",
-     COLLECT,
-     [("        err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);\n",
-       "        err = garbage_list_make(&list, &c->reach, UINT64_MAX, &c->object.gc, NULL, &unused);\n")]),
-
     ("gc_no_cooling", "a name whose delete may still take effect is free at once", COLLECT,
      [("        if (doubt[i])\n", "        if (doubt[i] && list->n == SIZE_MAX)\n")]),
 

@@ -131,6 +131,7 @@ END_TEST
 static struct draft late;
 static struct id16 late_request;
 static bool late_submitted;
+static bool late_uploaded;
 static uint64_t meanwhile_at;
 static void (*meanwhile)(void);
 
@@ -152,6 +153,15 @@ static void uploads_and_lands(void)
     (void)forge_drain(&rig.f);
 }
 
+/* The same, and it names what it was told is there when the collection is long over. */
+static void uploads_only(void)
+{
+    struct content content;
+    int err = collect_rig_try_upload(&rig.f, 3, 1000, &content);
+    ck_assert(err == OK || err == ERR_CONFLICT);
+    late_uploaded = err == OK;
+}
+
 /* The same, and a drain comes only afterwards. */
 static void uploads_and_names(void)
 {
@@ -164,6 +174,21 @@ static void uploads_and_names(void)
     late_submitted = true;
 }
 
+/* A client relies on what somebody has uploaded long ago: a front looks, as it does. */
+static void names_what_is_there(void)
+{
+    const struct condemned *now;
+    bool missing;
+    ck_assert_int_eq(condemned_read(&rig.f.repo, &rig.f.project, &now), OK);
+    ck_assert_int_eq(
+        blob_missing(&rig.f.repo, &rig.f.project, now, &lost.hash, 1, &missing, NULL), OK);
+    condemned_drop(now);
+    if (missing)
+        return;
+    late_request = collect_rig_submit(&rig.f, "late", &lost, &late);
+    late_submitted = true;
+}
+
 static void folds(void)
 {
     struct draft draft = draft_open(&rig.f, "ann", "open", forge_position(&rig.f));
@@ -173,8 +198,8 @@ static void folds(void)
     (void)forge_drain(&rig.f);
 }
 
-static void (*const deeds[])(void) = {lands_what_waits, uploads_and_lands, uploads_and_names,
-                                      folds};
+static void (*const deeds[])(void) = {lands_what_waits, uploads_and_lands,   uploads_and_names,
+                                      uploads_only,     names_what_is_there, folds};
 
 static void watch(void *arg, uint64_t call, const struct store_op *op)
 {
@@ -197,6 +222,7 @@ START_TEST(others_go_on_at_each_call)
         (void)snprintf(name, sizeof(name), "call %llu, deed %d", (unsigned long long)call, _i);
         scene_open();
         late_submitted = false;
+        late_uploaded = false;
         meanwhile_at = call;
         meanwhile = deeds[_i];
         faulty_watch(faulty, watch, NULL);
@@ -206,6 +232,10 @@ START_TEST(others_go_on_at_each_call)
         more = meanwhile == NULL;
         meanwhile = NULL;
         scene_check(name);
+        if (late_uploaded) {
+            late_request = collect_rig_submit(&rig.f, "late", &lost, &late);
+            late_submitted = true;
+        }
         if (late_submitted) {
             (void)forge_drain(&rig.f);
             struct landing landing = forge_answer(&rig.f, &late.session.id, &late_request);
