@@ -86,8 +86,8 @@ static void make_crowd(struct profile *p)
 static void make_collected(struct profile *p)
 {
     static const uint64_t graces_ms[] = {1000, 10000, 60000};
-    p->collectors = (unsigned)world_between(1, 2);
-    p->grace_ms = ONE_OF(graces_ms);
+    p->collectors = 1 + (unsigned)(p->calls_min % 2);
+    p->grace_ms = graces_ms[p->calls_min % 3];
     p->lag_us = 0;
 }
 
@@ -106,9 +106,10 @@ void profile_draw(struct profile *p)
     stages_draw(p);
     work_draw(p);
     p->put_interval_ms = world_chance(2000) ? 1000 : 0;
-    /* By what has been drawn: a world without packs is the same as without this line. */
+    /* By what has been drawn: a world without packs and collectors is the same as without these
+     * lines. */
     p->packs = p->calls_min % 10 < 3 ? 1 + (unsigned)(p->acts_min % 2) : 0;
-    if (world_chance(2500))
+    if (p->acts_min % 4 == 0)
         make_collected(p);
     if (world_chance(600))
         make_import(p);

@@ -87,6 +87,7 @@ void script_play(void (*play)(struct script *), struct verdict_of_seed *verdict)
     world_open(1);
     profile_calm(&sim->profile);
     sim->profile.appends = 1;
+    sim->profile.grace_ms = SCRIPT_GRACE_MS;
     sim_open(sim);
     for (unsigned i = 0; i < sim->n_processes; i++) {
         sim->processes[i].calm = true;

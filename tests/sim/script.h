@@ -5,6 +5,9 @@
 
 #include "tests/sim/sim.h"
 
+/* Of a collector; none runs by itself. */
+#define SCRIPT_GRACE_MS 1000u
+
 struct script {
     struct sim sim;
     struct process *fronts[2];

@@ -85,7 +85,7 @@ static void deleting_seen(void *arg, const char *key, struct bytes old)
         oracle_queue_deleting(o, key, old);
     else if (p != NULL)
         oracle_rollup_deleting(o, p, key);
-    else if (kind == KEY_BLOB && o->profile->collectors > 0)
+    else if (kind == KEY_BLOB && o->profile->grace_ms > 0)
         oracle_upload_deleting(o, key);
     else if (kind != KEY_LOG && kind != KEY_TREE)
         broken("durable", "deleted: %s", key);

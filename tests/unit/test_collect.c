@@ -368,7 +368,8 @@ START_TEST(an_operator_ends_a_run)
     struct collect_report *report = &rig.report;
     ck_assert_int_eq(collect_resume(repo, &rig.f.project, &other, &options, report),
                      ERR_CONFLICT);
-    ck_assert_int_eq(collect_close(repo, &rig.f.project, &other, &options, report), ERR_CONFLICT);
+    ck_assert_int_eq(collect_close(repo, &rig.f.project, &other, &options, report),
+                     ERR_CONFLICT);
     ck_assert(collect_rig_has(&rig, &content));
     if (_i == 0)
         ck_assert_int_eq(collect_resume(repo, &rig.f.project, &run, &options, report), OK);

@@ -290,6 +290,9 @@ static int run_once(struct collection *c, bool *more)
     err = mark(c);
     if (err == OK)
         err = garbage_list_make(&list, &c->reach, c->before_ms, NULL, c->options, c->report);
+    bool cool = c->object.there && c->object.gc.state == GC_COOLING;
+    if (err == OK && list.n == 0 && cool)
+        err = run_close(c, NULL, 0);
     if (err == OK && list.n > 0) {
         *more = list.more;
         err = run_open(c, &list, now_ms, &arena);

@@ -149,6 +149,25 @@ static int condemned_make(struct repo *repo, const struct key *key, uint64_t siz
     return OK;
 }
 
+/* Whether its last deletes have had their time, by the store's own clock. Whoever collects next
+ * closes it; nobody has to wait for that. */
+static bool is_cool(struct repo *repo, const struct condemned *c)
+{
+    uint64_t now_ms = store_date_ms(repo->store);
+    return c->gc.state == GC_COOLING && now_ms != 0 && c->gc.until_ms <= now_ms;
+}
+
+/* The same version without its names. */
+static const struct condemned *cooled(struct repo *repo, const struct condemned *hot)
+{
+    struct condemned *c = condemned_new(&hot->project);
+    c->version = hot->version;
+    memcpy(c->head, hot->head, sizeof(c->head));
+    condemned_drop(hot);
+    cache_keep(repo->condemned, c);
+    return c;
+}
+
 int condemned_read(struct repo *repo, const struct id16 *project, const struct condemned **out)
 {
     AUTO_BUF begun = {0};
@@ -159,7 +178,7 @@ int condemned_read(struct repo *repo, const struct id16 *project, const struct c
     bool same = last != NULL && last->version > CONDEMNED_ABSENT && err == OK &&
                 begun.len > GC_HEAD_LEN && memcmp(begun.data, last->head, GC_HEAD_LEN) == 0;
     if (same || (err == ERR_NOT_FOUND && condemned_version(last) == CONDEMNED_ABSENT)) {
-        *out = last;
+        *out = is_cool(repo, last) ? cooled(repo, last) : last;
         return OK;
     }
     condemned_drop(last);
@@ -173,6 +192,6 @@ int condemned_read(struct repo *repo, const struct id16 *project, const struct c
         return damage_of(repo, key.s, err);
     }
     cache_keep(repo->condemned, fresh);
-    *out = fresh;
+    *out = is_cool(repo, fresh) ? cooled(repo, fresh) : fresh;
     return OK;
 }
