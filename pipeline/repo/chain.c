@@ -331,28 +331,40 @@ int chain_tip(struct repo *repo, const struct id16 *project, const struct head *
     return OK;
 }
 
+/* Every step goes to a batch with a lower number, so walks end; footers name ancestors at
+ * growing distances, so they end soon. */
+int chain_step(struct repo *repo, const struct id16 *project, const struct batch *batch,
+               uint64_t position, const struct batch **out)
+{
+    const struct ancestor *next = footer_toward(&batch->footer, position);
+    const struct batch *older;
+    if (next == NULL)
+        return ERR_NOT_FOUND;
+    int err = chain_batch(repo, project, &next->tree, &older);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+    if (next->batch >= batch->footer.batch || older->footer.batch != next->batch ||
+        older->footer.position != next->position) {
+        chain_drop(repo, older);
+        return ERR_CORRUPT;
+    }
+    *out = older;
+    return OK;
+}
+
 int chain_find_from(struct repo *repo, const struct id16 *project, const struct batch *from,
                     uint64_t position, const struct batch **out)
 {
     const struct batch *batch = from;
-    /* Every step goes to a batch with a lower number, so this ends; footers name ancestors at
-     * growing distances, so it ends soon. */
-    const struct ancestor *next = footer_toward(&batch->footer, position);
-    while (next != NULL) {
-        const struct batch *older;
-        int err = chain_batch(repo, project, &next->tree, &older);
-        bool agrees = err == OK && next->batch < batch->footer.batch &&
-                      older->footer.batch == next->batch &&
-                      older->footer.position == next->position;
+    const struct batch *older;
+    int err;
+    while ((err = chain_step(repo, project, batch, position, &older)) == OK) {
         chain_drop(repo, batch);
-        if (err != OK)
-            return err;
-        if (!agrees) {
-            chain_drop(repo, older);
-            return ERR_CORRUPT;
-        }
         batch = older;
-        next = footer_toward(&batch->footer, position);
+    }
+    if (err != ERR_NOT_FOUND) {
+        chain_drop(repo, batch);
+        return err;
     }
     *out = batch;
     return OK;

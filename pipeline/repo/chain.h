@@ -61,6 +61,10 @@ int chain_verify(struct repo *, const struct id16 *project, const struct head *)
 int chain_find(struct repo *, const struct id16 *project, const struct head *,
                uint64_t position, const struct batch **out) MUST_USE;
 
+/* From a batch one step toward the one that `position` belongs to, held. ERR_NOT_FOUND when it
+ * is that one. */
+int chain_step(struct repo *, const struct id16 *project, const struct batch *,
+               uint64_t position, const struct batch **out) MUST_USE;
 /* The same from a batch back, for a position that it or an older one has made. Drops `from`
  * also on error. */
 int chain_find_from(struct repo *, const struct id16 *project, const struct batch *from,

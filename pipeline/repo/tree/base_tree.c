@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
+#include "pipeline/repo/history/batch_at.h"
 #include "pipeline/repo/tree/base_changes.h"
 #include "pipeline/repo/tree/snapshot.h"
 
@@ -265,7 +266,7 @@ int base_open(struct base_cache *cache, const struct id16 *project, uint64_t pos
     const struct batch *batch;
     int err = position == head.position
                   ? chain_tip(cache->repo, project, &head, &batch)
-                  : chain_find(cache->repo, project, &head, position, &batch);
+                  : batch_at(cache->repo, project, &head, position, &batch);
     if (err != OK)
         return err;
     base = calloc(1, sizeof(*base));

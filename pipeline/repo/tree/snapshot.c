@@ -3,6 +3,7 @@
 #include "formats/base/hash.h"
 #include "formats/key.h"
 #include "formats/path.h"
+#include "pipeline/repo/history/batch_at.h"
 #include "pipeline/repo/tree/overlay_store.h"
 
 struct snapshot {
@@ -147,7 +148,7 @@ int snapshot_open_at(struct repo *repo, const struct id16 *project, const struct
      * same tree. */
     const struct batch *batch;
     int err = position == head->position ? chain_tip(repo, project, head, &batch)
-                                         : chain_find(repo, project, head, position, &batch);
+                                         : batch_at(repo, project, head, position, &batch);
     if (err != OK)
         return err;
     struct snapshot *snapshot = snapshot_new();
