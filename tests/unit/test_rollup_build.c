@@ -7,6 +7,7 @@
 #include "pipeline/repo/history/rollup_source.h"
 #include "pipeline/sys/log.h"
 #include "tests/support/chance.h"
+#include "tests/support/faulty.h"
 #include "tests/support/log_maker.h"
 #include "tests/support/suite.h"
 
@@ -249,6 +250,37 @@ START_TEST(segments_of_both_lengths_make_the_same)
 }
 END_TEST
 
+/* Ten segments become one while they are read: after the second of four. */
+static void ten_become_one(void *arg, uint64_t call, const struct store_op *op UNUSED)
+{
+    if (call == 3)
+        log_maker_grow(arg, 1001);
+}
+
+START_TEST(segments_that_are_replaced_meanwhile_make_the_same)
+{
+    struct log_maker m;
+    struct made before;
+    struct made after;
+    struct rollup_plan plan = {.level = 1, .first = 201, .columns = 4};
+    log_maker_init(&m, 5, 3, 500);
+    log_maker_grow(&m, 901);
+    ck_assert_int_eq(build(&m, plan, &before), OK);
+    struct store *below = m.bc.repo.store;
+    struct store *faulty = faulty_store_open(below);
+    faulty_watch(faulty, ten_become_one, &m);
+    m.bc.repo.store = faulty;
+    ck_assert_int_eq(build(&m, plan, &after), OK);
+    m.bc.repo.store = below;
+    ck_assert_uint_eq(m.end, 1001);
+    ck_assert(bytes_equal(buf_bytes(&before.objects[0]), buf_bytes(&after.objects[0])));
+    made_release(&before);
+    made_release(&after);
+    store_close(faulty);
+    log_maker_release(&m);
+}
+END_TEST
+
 /* A landing with so many paths that its column would be too long beside 99 others; alone it is
  * not. */
 START_TEST(too_many_keys_say_nothing)
@@ -334,9 +366,13 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        a_hundred_landings,        a_full_group_and_the_one_above,
-        passes_make_the_same,      segments_of_both_lengths_make_the_same,
-        too_many_keys_say_nothing, what_is_wrong_with_the_log_is_said,
+        a_hundred_landings,
+        a_full_group_and_the_one_above,
+        passes_make_the_same,
+        segments_of_both_lengths_make_the_same,
+        segments_that_are_replaced_meanwhile_make_the_same,
+        too_many_keys_say_nothing,
+        what_is_wrong_with_the_log_is_said,
         where_the_log_ends,
     };
     return suite_run("rollup_build", tests, ARRAY_LEN(tests));

@@ -223,13 +223,15 @@ static void column_finish(struct key_gather *gather)
     gather->raw.n = 0;
 }
 
-/* The entries of a segment that lie in [first, end), for as many columns as begin in it. */
+/* The entries of a segment that lie in [from, end), for as many columns as begin in it; the
+ * first of all columns begins at `first`. */
 static int segment_gather(struct key_gather *gather, struct log_scan *scan, uint64_t first,
-                          uint64_t end, uint64_t span)
+                          uint64_t from, uint64_t end, uint64_t span)
 {
     struct bytes before = {0};
     /* The answers under position 0 are the first column's. */
-    uint64_t from = first == 1 ? 0 : first;
+    if (from == 1)
+        from = 0;
     for (;;) {
         struct log_scan_entry entry;
         int err = log_scan_entry(scan, &entry);
@@ -260,7 +262,7 @@ int key_gather_run(struct key_gather *gather, struct repo *repo, const struct id
     struct log_scan scan;
     int err = rollup_source_next(&source, &scan);
     while (err == OK) {
-        err = segment_gather(gather, &scan, first, end, span);
+        err = segment_gather(gather, &scan, first, source.from, end, span);
         if (err == OK)
             err = rollup_source_next(&source, &scan);
     }

@@ -22,6 +22,7 @@ void rollup_source_init(struct rollup_source *source, struct repo *repo,
     *source = (struct rollup_source){.repo = repo,
                                      .project = *project,
                                      .at = first,
+                                     .done = first,
                                      .end = end,
                                      .at_once = ROLLUP_SOURCE_AT_ONCE};
 }
@@ -97,6 +98,8 @@ int rollup_source_next(struct rollup_source *source, struct log_scan *out)
             return err;
     }
     unsigned i = source->given++;
+    source->from = source->done;
+    source->done = source->ends[i];
     struct bytes bytes = buf_bytes(&source->bodies[i]);
     struct log_scan scan;
     int err = log_scan_open(bytes, &scan);

@@ -11,12 +11,16 @@
 struct rollup_source {
     struct repo *repo;
     struct id16 project;
-    uint64_t at; /* the first position whose segment has not been given */
+    uint64_t at;   /* the first position whose segment has not been read */
+    uint64_t done; /* the first position that has not been given */
     uint64_t end;
     /* Segments that were read and not given yet. */
     struct buf bodies[ROLLUP_SOURCE_AT_ONCE];
     uint64_t firsts[ROLLUP_SOURCE_AT_ONCE];
     uint64_t ends[ROLLUP_SOURCE_AT_ONCE];
+    /* Positions of the one that was given last that lie before this were in another before it:
+     * where small segments were read, their large one may have taken the place of the rest. */
+    uint64_t from;
     unsigned n;
     unsigned given;
     unsigned at_once; /* long segments are read one by one */
@@ -26,7 +30,7 @@ struct rollup_source {
 void rollup_source_init(struct rollup_source *, struct repo *, const struct id16 *project,
                         uint64_t first, uint64_t end);
 void rollup_source_release(struct rollup_source *);
-/* The next segment, until the next call. It may reach over `first` and `end`. ERR_NOT_FOUND at
+/* The next segment, until the next call. It may reach over `from` and `end`. ERR_NOT_FOUND at
  * the end, ERR_CONFLICT when the log has no segment there. */
 int rollup_source_next(struct rollup_source *, struct log_scan *out) MUST_USE;
 
