@@ -288,27 +288,6 @@ MUTATIONS = [
 """, """    if (err == OK)
         err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);
 """)]),
-
-    ("gc_no_cooling", "a name whose delete may still take effect is free at once", COLLECT,
-     [("        if (doubt[i])\n", "        if (doubt[i] && list->n == SIZE_MAX)\n")]),
-
-    ("gc_queue_no_root", "what a record in the queue names is collected",
-     "pipeline/repo/collect/reach.c",
-     [("    int err = reach_queue(reach);\n", "    int err = OK;\n")]),
-
-    ("gc_condemned_lands", "a lander does not look at what a collection condemns",
-     "pipeline/repo/judge.c",
-     [("        err = blob_missing(j->repo, j->project, u->condemned, blobs, n, missing, &u->awaits);\n",
-       "        err = blob_missing(j->repo, j->project, NULL, blobs, n, missing, &u->awaits);\n")]),
-
-    ("gc_facts_stay", "an upload is remembered as there whatever is collected",
-     "pipeline/repo/content/blob_store.c",
-     [("    uint64_t version = condemned_version(ask->condemned);\n",
-       "    uint64_t version = condemned_version(NULL);\n")]),
-
-    ("gc_upload_unchecked", "an upload is told to be there that a collection is about to take",
-     "pipeline/repo/content/upload.c",
-     [("    return err == OK && gone ? ERR_CONFLICT : err;\n", "    return err;\n")]),
 ]
 
 
