@@ -130,11 +130,14 @@ static void preflight_run(struct read_call *rc, struct process *front)
     struct oracle_project *p = &c->sim->oracle.projects[s->project];
     bool was_closed = oracle_closed(&c->sim->oracle, &s->id) != NULL;
     bool settled = is_settled(s);
+    size_t n = s->n;
     struct preflight preflight;
     struct problem problem;
     struct session_current now;
     int err =
         service_session_preflight(front->service, &p->id, &s->id, &arena, &preflight, &problem);
+    /* What the client has written meanwhile, the front may have seen, or not. */
+    settled = settled && s->n == n;
     if (c->sim->profile.lag_us > 0 || !settled || read_fails(c->sim, err, "a preflight"))
         return;
     if (was_closed && !preflight.results[0].answered)
