@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/base/limits.h"
+#include "formats/log_scan.h"
 #include "formats/path.h"
 
 #define LOG_MAGIC      "MLOG"
@@ -306,6 +307,45 @@ static void entries_read(struct reader *r, struct tree_table *table, struct aren
     }
     if (next != segment->end)
         rd_fail(r, ERR_CORRUPT);
+}
+
+/* Where the table of tree objects begins: behind project, first and end. */
+#define TABLE_AT (ENVELOPE_LEN + 32u)
+/* Verdict, position and index of an entry, before its ids. */
+#define BEFORE_IDS 13u
+
+int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct arena *arena,
+                           struct log_segment *out)
+{
+    struct log_scan scan;
+    if (in.len > LOG_SEGMENT_MAX)
+        return ERR_LIMIT;
+    int err = log_scan_open(in, &scan);
+    if (err != OK)
+        return err;
+    struct log_segment segment = {
+        .project = scan.project, .first = scan.first, .end = scan.end};
+    struct reader r;
+    rd_init(&r, bytes_of(in.data + TABLE_AT, in.len - TABLE_AT));
+    struct tree_table table = table_read(&r, arena);
+    void *entries = NULL;
+    size_t n = 0;
+    size_t cap = 0;
+    struct log_scan_entry at;
+    while ((err = rd_error(&r)) == OK && (err = log_scan_entry(&scan, &at)) == OK) {
+        if (at.position < from || at.position >= end)
+            continue;
+        const uint8_t *begin = at.ids.data - BEFORE_IDS;
+        struct log_entry *entry = arena_push(arena, &entries, &n, &cap, sizeof(*entry));
+        rd_init(&r, bytes_of(begin, (size_t)(in.data + in.len - begin)));
+        *entry = entry_read(&r, &table, arena);
+    }
+    if (err != ERR_NOT_FOUND)
+        return err;
+    segment.entries = entries;
+    segment.n = (uint32_t)n;
+    *out = segment;
+    return OK;
 }
 
 int log_segment_decode(struct bytes in, struct arena *arena, struct log_segment *out)

@@ -72,6 +72,11 @@ bool log_span_ok(uint64_t first, uint64_t end);
 /* The scratch arena keeps what is needed until the caller drops it. */
 void log_segment_encode(const struct log_segment *, struct arena *scratch, struct buf *out);
 int log_segment_decode(struct bytes in, struct arena *, struct log_segment *out) MUST_USE;
+/* The same with only the entries that are filed under positions [from, end): the others are
+ * passed over, which takes a small part of the time. Of these only lengths and positions are
+ * checked. */
+int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct arena *,
+                           struct log_segment *out) MUST_USE;
 
 /* The log entry of a landing record that lies in tree object `tree`: its effects are those of
  * session_view. A write that kept its source has place PLACE_NONE: its hash names it. Strings

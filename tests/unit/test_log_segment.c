@@ -164,6 +164,52 @@ START_TEST(a_landing_must_have_its_session_in_the_tree)
 END_TEST
 
 /* A hole must not pass for a quiet time. */
+/* Of any run of positions what the whole has of them. */
+START_TEST(a_run_is_a_part_of_the_whole)
+{
+    struct log_segment segment = sample();
+    AUTO_BUF out = {0};
+    encode(&segment, &out);
+    for (uint64_t from = 44; from < 48; from++) {
+        for (uint64_t end = from; end < 49; end++) {
+            struct log_segment run;
+            uint32_t n = 0;
+            ck_assert_int_eq(log_segment_decode_run(buf_bytes(&out), from, end, &arena, &run),
+                             OK);
+            ck_assert_uint_eq(run.first, segment.first);
+            ck_assert_uint_eq(run.end, segment.end);
+            for (uint32_t i = 0; i < segment.n; i++) {
+                const struct log_entry *whole = &segment.entries[i];
+                if (whole->position < from || whole->position >= end)
+                    continue;
+                ck_assert_uint_lt(n, run.n);
+                const struct log_entry *part = &run.entries[n++];
+                ck_assert(id16_equal(&part->request, &whole->request));
+                ck_assert_uint_eq(part->n_effects, whole->n_effects);
+                ck_assert(hash_equal(&part->tree, &whole->tree));
+                ck_assert(bytes_equal(part->goal, whole->goal));
+            }
+            ck_assert_uint_eq(n, run.n);
+        }
+    }
+}
+END_TEST
+
+static int decode_run(struct bytes in)
+{
+    struct log_segment run;
+    return log_segment_decode_run(in, 46, 47, &arena, &run);
+}
+
+START_TEST(damage_beside_a_run_is_refused)
+{
+    struct log_segment segment = sample();
+    AUTO_BUF out = {0};
+    encode(&segment, &out);
+    object_refuses_damage(buf_bytes(&out), decode_run);
+}
+END_TEST
+
 START_TEST(positions_are_without_holes)
 {
     struct log_segment whole = sample();
@@ -314,6 +360,8 @@ int main(void)
     const TTest *tests[] = {
         golden_bytes,
         damage_is_refused,
+        a_run_is_a_part_of_the_whole,
+        damage_beside_a_run_is_refused,
         an_entry_says_what_a_landing_did,
         an_entry_of_an_answer_that_landed_nothing,
         a_landing_must_have_its_session_in_the_tree,

@@ -11,9 +11,11 @@
 
 #define SEGMENT_MAX (2u * MIB)
 
-/* A segment of these positions. ERR_LIMIT for a long one: the chain is less to read. */
+/* Of a segment of these positions what is filed under one of them, without its texts. ERR_LIMIT
+ * for a long one: the chain is less to read. */
 static int segment_get(struct repo *repo, const struct id16 *project, uint64_t first,
-                       uint64_t end, struct arena *arena, struct log_segment *out)
+                       uint64_t end, uint64_t position, struct arena *arena,
+                       struct log_segment *out)
 {
     AUTO_BUF bytes = {0};
     uint64_t size;
@@ -22,7 +24,7 @@ static int segment_get(struct repo *repo, const struct id16 *project, uint64_t f
     if (err == OK && size > SEGMENT_MAX)
         err = ERR_LIMIT;
     if (err == OK)
-        err = log_segment_decode(arena_copy(arena, buf_bytes(&bytes)), arena, out);
+        err = log_segment_decode_run(buf_bytes(&bytes), position, position + 1, arena, out);
     bool good = err != OK ||
                 (id16_equal(&out->project, project) && out->first == first && out->end == end);
     return good ? err : ERR_CORRUPT;
@@ -38,7 +40,8 @@ static bool in_log(struct repo *repo, const struct id16 *project, uint64_t posit
         AUTO(arena_release) struct arena arena = {0};
         struct log_segment segment;
         uint64_t first = position - (position - 1) % spans[i];
-        int err = segment_get(repo, project, first, first + spans[i], &arena, &segment);
+        int err =
+            segment_get(repo, project, first, first + spans[i], position, &arena, &segment);
         for (uint32_t k = 0; err == OK && k < segment.n; k++) {
             const struct log_entry *entry = &segment.entries[k];
             if (entry->position == position && entry->verdict == VERDICT_LANDED) {

@@ -16,8 +16,10 @@ struct landlog {
     bool done;
 
     const struct batch *batch; /* of the chain; NULL: go on with the segments */
-    struct arena block;        /* holds the entries of that batch, or of a segment */
-    bool loaded;               /* there is a block */
+    struct buf bytes;          /* of the segment `at`, if any */
+    struct landlog_segment_ref at;
+    struct arena block; /* holds the entries of the batch, or of a run of the segment */
+    bool loaded;        /* there is a block */
     struct log_entry *entries;
     size_t left;
     uint64_t block_low;   /* nothing in the block is filed under an earlier position, and */
@@ -42,6 +44,7 @@ void landlog_close(struct landlog *log)
         return;
     chain_drop(log->repo, log->batch);
     arena_release(&log->block);
+    buf_release(&log->bytes);
     struct arena arena = log->arena;
     arena_release(&arena);
 }
@@ -187,31 +190,48 @@ static int batch_load(struct landlog *log)
 }
 
 /* One that was listed, or the one whose name follows from the position. */
-static int segment_get(struct landlog *log, uint64_t position, struct log_segment *out)
+static int segment_get(struct landlog *log, uint64_t position)
 {
     int err = ERR_NOT_FOUND;
     const struct landlog_segment_ref *ref = NULL;
+    if (position >= log->at.first && position < log->at.end)
+        return OK;
     if (log->n_newest > 0 && position >= log->newest[0].first)
         ref = landlog_segment_at(log->newest, log->n_newest, position);
-    if (ref != NULL && ref->end > position)
-        err = landlog_segment_get(log->repo, &log->project, ref, &log->block, out);
+    if (ref != NULL && ref->end > position) {
+        log->at = *ref;
+        err = landlog_bytes_get(log->repo, &log->project, ref, &log->bytes);
+    }
     if (err == ERR_NOT_FOUND)
-        err = landlog_segment_find(log->repo, &log->project, position, &log->block, out);
+        err = landlog_bytes_find(log->repo, &log->project, position, &log->at, &log->bytes);
+    if (err != OK)
+        log->at = (struct landlog_segment_ref){0};
     if (err != ERR_NOT_FOUND)
         return err;
     struct key key = key_log_prefix(&log->project);
     return damage_of(log->repo, key.s, err);
 }
 
+/* Of a segment only what belongs to the run. */
 static int segment_load(struct landlog *log)
 {
     struct log_segment segment;
-    int err = segment_get(log, log->upto > 0 ? log->upto : 1, &segment);
+    int err = segment_get(log, log->upto > 0 ? log->upto : 1);
     if (err != OK)
         return err;
+    uint64_t low = log->from > log->at.first ? log->from : log->at.first;
+    /* The answers under position 0 are filed in the first segment. */
+    if (low == 1)
+        low = 0;
+    err = landlog_bytes_decode(log->repo, &log->project, &log->at, buf_bytes(&log->bytes), low,
+                               log->upto + 1, &log->block, &segment);
+    if (err != OK) {
+        log->at = (struct landlog_segment_ref){0};
+        return err;
+    }
     log->entries = segment.entries;
     log->left = segment.n;
-    log->block_low = segment.first > 1 ? segment.first : 0;
+    log->block_low = low;
     log->block_first = 0;
     return OK;
 }

@@ -181,18 +181,43 @@ int landlog_segment_get(struct repo *repo, const struct id16 *project,
     return damage_unless_absent(repo, key.s, err);
 }
 
-int landlog_segment_find(struct repo *repo, const struct id16 *project, uint64_t position,
-                         struct arena *arena, struct log_segment *out)
+int landlog_bytes_get(struct repo *repo, const struct id16 *project,
+                      const struct landlog_segment_ref *ref, struct buf *out)
+{
+    struct key key = key_log(project, ref->first, ref->end);
+    buf_clear(out);
+    int err = store_get(repo->store, key.s, range_all(), out, NULL, NULL);
+    return damage_unless_absent(repo, key.s, err);
+}
+
+int landlog_bytes_find(struct repo *repo, const struct id16 *project, uint64_t position,
+                       struct landlog_segment_ref *ref, struct buf *out)
 {
     /* Ten short ones may become a long one between two looks. */
     static const uint64_t spans[] = {LOG_SPAN_LARGE, LOG_SPAN_SMALL, LOG_SPAN_LARGE};
     int err = ERR_NOT_FOUND;
     for (size_t i = 0; i < ARRAY_LEN(spans) && err == ERR_NOT_FOUND; i++) {
-        struct landlog_segment_ref ref = {.first = first_of(position, spans[i])};
-        ref.end = ref.first + spans[i];
-        err = landlog_segment_get(repo, project, &ref, arena, out);
+        ref->first = first_of(position, spans[i]);
+        ref->end = ref->first + spans[i];
+        err = landlog_bytes_get(repo, project, ref, out);
     }
     return err;
+}
+
+int landlog_bytes_decode(struct repo *repo, const struct id16 *project,
+                         const struct landlog_segment_ref *ref, struct bytes bytes,
+                         uint64_t from, uint64_t end, struct arena *arena,
+                         struct log_segment *out)
+{
+    struct log_segment segment;
+    struct key key = key_log(project, ref->first, ref->end);
+    int err = log_segment_decode_run(bytes, from, end, arena, &segment);
+    if (err == OK && (!id16_equal(&segment.project, project) || segment.first != ref->first ||
+                      segment.end != ref->end))
+        err = ERR_CORRUPT;
+    if (err == OK)
+        *out = segment;
+    return damage_of(repo, key.s, err);
 }
 
 int landlog_batch_entries(struct repo *repo, const struct id16 *project,
