@@ -68,6 +68,23 @@ static int look(struct seen_fill *fill, uint64_t position, struct bytes path, st
     return err == OK ? OK : service_problem(problem, err, "the tree at the base");
 }
 
+/* Only what it is. */
+static int look_kind(struct seen_fill *fill, uint64_t position, struct bytes path,
+                     enum kind *out, struct problem *problem)
+{
+    const struct path_item *item =
+        fill->earlier == NULL ? NULL : path_map_find(fill->earlier, path);
+    if (item != NULL && item->changed) {
+        *out = item->there.kind;
+        return OK;
+    }
+    int err = base_use(fill, position, problem);
+    if (err != OK)
+        return err;
+    err = base_kind(fill->base, path, out);
+    return err == OK ? OK : service_problem(problem, err, "the tree at the base");
+}
+
 /* What the session has made of `path` so far: false when it has done nothing to it. */
 static bool look_own(const struct seen_fill *fill, struct bytes path, struct entry *out)
 {
@@ -370,14 +387,13 @@ static int above_check(struct seen_fill *fill, const struct session_view *view,
             return clash(problem, write->path, "the session writes a file above it as well");
         if (!open)
             continue;
-        struct entry there;
-        bool below;
-        int err = look(fill, write->by->operation.base, above, &there, &below, problem);
+        enum kind there;
+        int err = look_kind(fill, write->by->operation.base, above, &there, problem);
         if (err != OK)
             return err;
-        if ((there.kind == KIND_FILE || there.kind == KIND_LINK) && effect == NULL)
+        if ((there == KIND_FILE || there == KIND_LINK) && effect == NULL)
             return clash(problem, write->path, "a file stands above it at the base");
-        open = there.kind == KIND_NONE;
+        open = there == KIND_NONE;
     }
     return OK;
 }

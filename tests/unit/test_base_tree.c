@@ -40,10 +40,13 @@ static void compare(struct forge *forge, struct base_cache *cache, uint64_t posi
         struct entry entry;
         struct entry expected;
         struct bytes path = bytes_str(paths[i]);
+        enum kind kind;
+        ck_assert_int_eq(base_kind(base, path, &kind), OK);
         int err = base_find(base, path, &entry);
         int wanted = snapshot_find(snapshot, path, &forge->arena, &expected);
         ck_assert_msg(err == wanted, "%s at %u: %d, not %d", paths[i], (unsigned)position, err,
                       wanted);
+        ck_assert_int_eq(kind, err == OK ? expected.kind : KIND_NONE);
         if (err != OK)
             continue;
         struct seen seen = seen_of(&entry);
@@ -99,7 +102,7 @@ START_TEST(budget_inside_a_batch)
     forge_init(&forge);
     for (unsigned i = 0; i < 20; i++) {
         char key[16];
-        (void)snprintf(key, sizeof(key), "p%u", i);
+        (void)snprintf(key, sizeof(key), "d/p%u", i);
         struct draft draft = draft_open(&forge, "ann", key, 0);
         draft_write(&draft, key, "text", NULL);
         (void)forge_submit(&forge, &draft, 1);
@@ -114,9 +117,12 @@ START_TEST(budget_inside_a_batch)
     (void)trace_store_counts(forge.trace, true);
     for (uint64_t position = 1; position < 20; position++) {
         struct entry entry;
+        enum kind kind;
         ck_assert_int_eq(base_open(cache, &forge.project, position, &base), OK);
-        ck_assert_int_eq(base_find(base, bytes_str("p9"), &entry),
+        ck_assert_int_eq(base_find(base, bytes_str("d/p9"), &entry),
                          position >= 10 ? OK : ERR_NOT_FOUND);
+        ck_assert_int_eq(base_kind(base, bytes_str("d"), &kind), OK);
+        ck_assert_int_eq(kind, KIND_DIR);
         base_drop(cache, base);
     }
     struct trace_counts counts = trace_store_counts(forge.trace, true);

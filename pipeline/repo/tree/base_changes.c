@@ -121,19 +121,39 @@ const struct base_change *base_changes_at(const struct base_changes *changes, st
     return &changes->items[i - 1];
 }
 
+/* The first change of something below `path`. */
+static size_t first_below(const struct base_changes *changes, struct bytes path)
+{
+    if (path.len == 0)
+        return 0;
+    AUTO_BUF below = {0};
+    buf_append_bytes(&below, path);
+    buf_append(&below, "/", 1);
+    return first_from(changes, buf_bytes(&below), 0);
+}
+
 bool base_changes_below(const struct base_changes *changes, struct bytes path,
                         uint64_t position)
 {
-    size_t i = 0;
-    if (path.len > 0) {
-        AUTO_BUF below = {0};
-        buf_append_bytes(&below, path);
-        buf_append(&below, "/", 1);
-        i = first_from(changes, buf_bytes(&below), 0);
-    }
-    for (; i < changes->n && path_below(changes->items[i].path, path); i++) {
+    for (size_t i = first_below(changes, path);
+         i < changes->n && path_below(changes->items[i].path, path); i++) {
         if (changes->items[i].position <= position)
             return true;
     }
     return false;
+}
+
+bool base_changes_stand_below(const struct base_changes *changes, struct bytes path,
+                              uint64_t position)
+{
+    bool stands = false; /* the path at hand, after what was looked at */
+    for (size_t i = first_below(changes, path);
+         i < changes->n && path_below(changes->items[i].path, path); i++) {
+        const struct base_change *change = &changes->items[i];
+        if (stands && !bytes_equal(change->path, changes->items[i - 1].path))
+            return true;
+        if (change->position <= position)
+            stands = change->there.kind != KIND_NONE;
+    }
+    return stands;
 }

@@ -26,5 +26,8 @@ const struct base_change *base_changes_at(const struct base_changes *, struct by
                                           uint64_t position);
 /* Whether something below `path` changed up to `position`. */
 bool base_changes_below(const struct base_changes *, struct bytes path, uint64_t position);
+/* Whether something that they put below `path` is there at `position`. */
+bool base_changes_stand_below(const struct base_changes *, struct bytes path,
+                              uint64_t position);
 
 #endif

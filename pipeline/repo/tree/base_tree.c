@@ -354,3 +354,19 @@ int base_find(struct base_tree *base, struct bytes path, struct entry *out)
         return ERR_NOT_FOUND;
     return err;
 }
+
+int base_kind(struct base_tree *base, struct bytes path, enum kind *out)
+{
+    if (base->changes != NULL &&
+        base_changes_stand_below(base->changes, path, base->position)) {
+        *out = KIND_DIR;
+        return OK;
+    }
+    struct entry entry;
+    int err = base_find(base, path, &entry);
+    if (err == OK)
+        *out = entry.kind;
+    else if (err == ERR_NOT_FOUND)
+        *out = KIND_NONE;
+    return err == ERR_NOT_FOUND ? OK : err;
+}

@@ -28,6 +28,9 @@ uint64_t base_position(const struct base_tree *);
 /* The entry at `path` without its name, location and stamp; "" is the root. A directory's hash
  * is its content hash. ERR_NOT_FOUND. */
 int base_find(struct base_tree *, struct bytes path, struct entry *out) MUST_USE;
+/* Only what it is: KIND_NONE when nothing is there. That takes no replay where the batch has
+ * put something below the path. */
+int base_kind(struct base_tree *, struct bytes path, enum kind *out) MUST_USE;
 
 /* The newest head of a project that this process has seen; all zero when it has seen none. */
 struct head base_head(struct base_cache *, const struct id16 *project) MUST_USE;
