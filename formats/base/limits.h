@@ -53,6 +53,12 @@
 #define PAGE_LEVELS_MAX 8u
 #define PAGE_BYTES_MAX  (4u * MIB) /* encoded, with stamps and locations */
 
+/* Recipes. */
+#define FUNCTION_NAME_MAX     64u /* also of versions and of parameters' names */
+#define RECIPE_INPUTS_MAX     (1u << 20)
+#define RECIPE_PARAMETERS_MAX 1024u
+#define PARAMETER_LEN_MAX     (64u * KIB)
+
 /* Time. */
 #define CLOCK_SKEW_MAX_MS 30000u
 #define LEASE_MS_MAX      600000u
