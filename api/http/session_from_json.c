@@ -1,5 +1,5 @@
 #include "api/http/session_json.h"
-#include "api/json/base64.h"
+#include "formats/base/base64.h"
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 

@@ -58,6 +58,8 @@
 #define RECIPE_INPUTS_MAX     (1u << 20)
 #define RECIPE_PARAMETERS_MAX 1024u
 #define PARAMETER_LEN_MAX     (64u * KIB)
+#define RESULT_SIZE_MAX       (1ull << 40) /* of a function's result */
+#define FUNCTION_WHOLE_MAX    (256u * MIB) /* an input that a function needs in one piece */
 
 /* Time. */
 #define CLOCK_SKEW_MAX_MS 30000u

@@ -1,4 +1,4 @@
-#include "api/json/base64.h"
+#include "formats/base/base64.h"
 #include "api/json/json.h"
 #include "formats/base/hash.h"
 #include "tests/support/suite.h"

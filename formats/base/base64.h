@@ -1,6 +1,6 @@
 /* Base64 with padding (RFC 4648, section 4), as JSON carries bytes. */
-#ifndef API_JSON_BASE64_H
-#define API_JSON_BASE64_H
+#ifndef FORMATS_BASE_BASE64_H
+#define FORMATS_BASE_BASE64_H
 
 #include "formats/base/buf.h"
 #include "formats/base/err.h"

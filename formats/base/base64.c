@@ -1,4 +1,4 @@
-#include "api/json/base64.h"
+#include "formats/base/base64.h"
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
