@@ -86,11 +86,12 @@ endif
 once = $(eval $(1) := $(shell pkg-config $(2) || echo pkg-config-failed-see-ops/dev/setup))$($(1))
 
 core_pkgs := libzstd libxxhash libcrypto
-lib_pkgs  := libmicrohttpd libcurl expat yaml-0.1 jansson libgit2 $(core_pkgs)
+lib_pkgs  := libmicrohttpd libcurl expat yaml-0.1 jansson libgit2 libpcre2-8 zlib $(core_pkgs)
 pkg_cflags = $(call once,pkg_cflags,--cflags $(lib_pkgs))
 core_libs  = $(call once,core_libs,--libs $(core_pkgs))
-lib_libs   = $(call once,lib_libs,--libs $(lib_pkgs))
-test_libs  = $(call once,test_libs,--libs $(lib_pkgs) check)
+# libcsv has no file for pkg-config.
+lib_libs   = $(call once,lib_libs,--libs $(lib_pkgs)) -lcsv
+test_libs  = $(call once,test_libs,--libs $(lib_pkgs) check) -lcsv
 
 CC       = $(cc_$(V))
 base_cflags := -std=gnu17 -g -I. -D_GNU_SOURCE -pthread $(warnings) $(WERROR) $(flags_$(V))

@@ -59,6 +59,8 @@
 #define RECIPE_PARAMETERS_MAX 1024u
 #define PARAMETER_LEN_MAX     (64u * KIB)
 #define RESULT_SIZE_MAX       (1ull << 40) /* of a function's result */
+#define FUNCTION_LINE_MAX     (64u * MIB)
+#define FUNCTION_LINES_MAX    (16u * MIB)  /* that are kept at once */
 #define FUNCTION_WHOLE_MAX    (256u * MIB) /* an input that a function needs in one piece */
 
 /* Time. */

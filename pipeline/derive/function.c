@@ -8,9 +8,33 @@
 #include "pipeline/derive/functions/builtin.h"
 
 static const struct function *const functions[] = {
-    &fn_base64_decode, &fn_base64_encode, &fn_concat,    &fn_hex_decode, &fn_hex_encode,
-    &fn_identity,      &fn_length,        &fn_lowercase, &fn_repeat,     &fn_reverse,
-    &fn_sha256,        &fn_slice,         &fn_uppercase, &fn_xxh3,
+    &fn_base64_decode,
+    &fn_base64_encode,
+    &fn_concat,
+    &fn_csv_columns,
+    &fn_gzip_compress,
+    &fn_gzip_decompress,
+    &fn_hex_decode,
+    &fn_hex_encode,
+    &fn_identity,
+    &fn_json_canonicalize,
+    &fn_json_get,
+    &fn_length,
+    &fn_lines_count,
+    &fn_lines_grep,
+    &fn_lines_head,
+    &fn_lines_sort,
+    &fn_lines_tail,
+    &fn_lines_uniq,
+    &fn_lowercase,
+    &fn_repeat,
+    &fn_reverse,
+    &fn_sha256,
+    &fn_slice,
+    &fn_uppercase,
+    &fn_xxh3,
+    &fn_zstd_compress,
+    &fn_zstd_decompress,
 };
 
 const struct function *const *functions_all(size_t *n)
@@ -32,8 +56,9 @@ const struct function *function_find(struct bytes name, struct bytes version)
 struct hash function_digest(const struct function *fn)
 {
     AUTO_BUF text = {0};
-    buf_printf(&text, "%s\n%s\n%s\n%s\n", fn->name, fn->version, fn->revision,
-               fn->library != NULL ? fn->library() : "");
+    buf_printf(&text, "%s\n%s\n%s\n", fn->name, fn->version, fn->revision);
+    if (fn->library != NULL)
+        fn->library(&text);
     return sha256(buf_bytes(&text));
 }
 

@@ -61,8 +61,8 @@ typedef int fn_piece_take(void *arg, const struct fn_piece *);
 struct function {
     const char *name;
     const char *version;
-    const char *revision;         /* of this implementation: raised when its results change */
-    const char *(*library)(void); /* version of the library that makes the result; or NULL */
+    const char *revision; /* of this implementation: raised when its results change */
+    void (*library)(struct buf *out); /* says which library makes the result; or NULL */
     uint32_t inputs_least;
     uint32_t inputs_most;
     const struct fn_parameter *parameters; /* sorted by name */

@@ -23,7 +23,8 @@ static void gives(const char *name, const char *const *parameters, const char *c
         .name = name, .inputs = inputs, .n_inputs = n, .parameters = parameters};
     AUTO_BUF out = {0};
     struct fn_problem problem = {0};
-    ck_assert_int_eq(fn_case_run(&of, &out, &problem), OK);
+    int err = fn_case_run(&of, &out, &problem);
+    ck_assert_msg(err == OK, "%s: %s", name, problem.message);
     buf_append(&out, "", 1);
     ck_assert_str_eq((const char *)out.data, wanted);
 }
@@ -65,12 +66,12 @@ START_TEST(what_they_give)
     gives("sha256", NONE, WITH("abc"),
           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     gives("xxh3", NONE, WITH(""), "99aa06d3014798d86001c324468d497f");
-    gives("hex-encode", NONE, WITH("az\n"), "617a0a");
-    gives("hex-decode", NONE, WITH("617a0a"), "az\n");
-    gives("base64-encode", NONE, WITH("fo"), "Zm8=");
-    gives("base64-encode", NONE, WITH("foobar"), "Zm9vYmFy");
-    gives("base64-decode", NONE, WITH("Zm8="), "fo");
-    gives("base64-decode", NONE, WITH(""), "");
+    gives("hex.encode", NONE, WITH("az\n"), "617a0a");
+    gives("hex.decode", NONE, WITH("617a0a"), "az\n");
+    gives("base64.encode", NONE, WITH("fo"), "Zm8=");
+    gives("base64.encode", NONE, WITH("foobar"), "Zm9vYmFy");
+    gives("base64.decode", NONE, WITH("Zm8="), "fo");
+    gives("base64.decode", NONE, WITH(""), "");
 }
 END_TEST
 
@@ -84,11 +85,11 @@ START_TEST(what_they_refuse)
     refuses("slice", WITH("step", "2"), "abc", "step", "slice has no such parameter");
     refuses("repeat", NONE, "abc", "count", "repeat needs this parameter");
     refuses("identity", WITH("count", "1"), "abc", "count", "identity has no such parameter");
-    refuses("hex-decode", NONE, "61A0", "", "the input is not pairs of lower-case hex digits");
-    refuses("hex-decode", NONE, "616", "", "the input is not pairs of lower-case hex digits");
-    refuses("base64-decode", NONE, "Zm8", "", "the input is not base64 with padding");
-    refuses("base64-decode", NONE, "Zm8=Zm8=", "", "the input is not base64 with padding");
-    refuses("base64-decode", NONE, "Zm9=", "", "the input is not base64 with padding");
+    refuses("hex.decode", NONE, "61A0", "", "the input is not pairs of lower-case hex digits");
+    refuses("hex.decode", NONE, "616", "", "the input is not pairs of lower-case hex digits");
+    refuses("base64.decode", NONE, "Zm8", "", "the input is not base64 with padding");
+    refuses("base64.decode", NONE, "Zm8=Zm8=", "", "the input is not base64 with padding");
+    refuses("base64.decode", NONE, "Zm9=", "", "the input is not base64 with padding");
 }
 END_TEST
 
@@ -146,21 +147,124 @@ END_TEST
 
 /* ---- properties ---- */
 
+static bool begins(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+/* Bytes that the function has something to do with, as a rule. */
 static void bytes_draw(struct chance *chance, const char *name, uint8_t *to, size_t len)
 {
-    static const char hex[] = "0123456789abcdef";
+    const char *of = "";
+    if (begins(name, "hex.d"))
+        of = "0123456789abcdef";
+    else if (begins(name, "lines."))
+        of = "ab\n";
+    else if (begins(name, "json."))
+        of = "12";
+    else if (begins(name, "csv."))
+        of = "abc,,\n\n";
     for (size_t i = 0; i < len; i++)
-        to[i] = strcmp(name, "hex-decode") == 0 ? (uint8_t)hex[chance_below(chance, 16)]
-                                                : (uint8_t)chance_below(chance, 256);
+        to[i] = *of != '\0' ? (uint8_t)of[chance_below(chance, strlen(of))]
+                            : (uint8_t)chance_below(chance, 256);
+    if (begins(name, "csv.") && len > 2)
+        memcpy(to, "a,\n", 3);
 }
+
+START_TEST(lines_json_csv)
+{
+    gives("lines.count", NONE, WITH(""), "0");
+    gives("lines.count", NONE, WITH("a\n\nb"), "3");
+    gives("lines.count", NONE, WITH("a\n\nb\n"), "3");
+    gives("lines.head", WITH("lines", "2"), WITH("a\n\nb\n"), "a\n\n");
+    gives("lines.head", WITH("lines", "9"), WITH("a\nb"), "a\nb\n");
+    gives("lines.head", WITH("lines", "0"), WITH("a\nb"), "");
+    gives("lines.head", NONE, WITH("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n"),
+          "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n");
+    gives("lines.tail", WITH("lines", "2"), WITH("a\n\nb\n"), "\nb\n");
+    gives("lines.tail", WITH("lines", "9"), WITH("a\nb"), "a\nb\n");
+    gives("lines.tail", WITH("lines", "0"), WITH("a\nb"), "");
+    gives("lines.uniq", NONE, WITH("a\na\nb\na"), "a\nb\na\n");
+    gives("lines.uniq", NONE, WITH("\n\n"), "\n");
+    gives("lines.sort", NONE, WITH("b\n\na\nB"), "\nB\na\nb\n");
+    gives("lines.sort", WITH("order", "descending"), WITH("b\n\na\nB"), "b\na\nB\n\n");
+    gives("lines.grep", WITH("pattern", "^a+$"), WITH("aa\nab\na\n"), "aa\na\n");
+    gives("lines.grep", WITH("pattern", "^a+$", "invert", "true"), WITH("aa\nab\na\n"), "ab\n");
+    gives("lines.grep", WITH("pattern", "\xc3\x9c.b", "ignore-case", "true"),
+          WITH("\xc3\xbcxB\nub\n\xff\n"), "\xc3\xbcxB\n");
+    gives("lines.grep", WITH("pattern", ""), WITH("\na"), "\na\n");
+    gives("json.canonicalize", NONE, WITH(" {\"b\": [1, 2.50, \"\\u00fc\"], \"a\": null} "),
+          "{\"a\":null,\"b\":[1,2.5,\"\xc3\xbc\"]}");
+    gives("json.get", WITH("path", "/a~1b/1/~0"), WITH("{\"a/b\": [0, {\"~\": true}]}"),
+          "true");
+    gives("json.get", WITH("path", ""), WITH("[1, 2]"), "[1,2]");
+    gives("json.get", WITH("path", "/"), WITH("{\"\": 7}"), "7");
+    gives("csv.columns", WITH("columns", "c,a"), WITH("a,b,c\n1,2,3\n4,5\n"), "c,a\n3,1\n,4\n");
+    gives("csv.columns", WITH("columns", "b"), WITH("a,b\r\n1,\" x\"\"y,\nz\"\r\n"),
+          "b\n\" x\"\"y,\nz\"\n");
+    gives("csv.columns", WITH("columns", " b"), WITH("a, b\n1, 2"), " b\n 2\n");
+}
+END_TEST
+
+START_TEST(what_lines_json_csv_refuse)
+{
+    refuses("lines.head", WITH("lines", "x"), "", "lines", "not a decimal number below 2^64");
+    refuses("lines.sort", WITH("order", "up"), "", "order", "neither ascending nor descending");
+    refuses("lines.grep", WITH("pattern", "a("), "", "pattern",
+            "missing closing parenthesis, at byte 2");
+    refuses("lines.grep", WITH("pattern", "a", "invert", "yes"), "", "invert",
+            "neither true nor false");
+    refuses("lines.grep", WITH("pattern", "^(a+)+$"),
+            "x\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "pattern",
+            "line 2 is too hard to match");
+    refuses("json.canonicalize", NONE, "{\"a\": 1,}", "",
+            "the input is not JSON: string or '}' expected near '}', in line 1");
+    refuses("json.canonicalize", NONE, "", "",
+            "the input is not JSON: unexpected token near end of file, in line 1");
+    refuses("json.get", WITH("path", "a"), "{}", "path",
+            "not a JSON pointer, such as /items/0/name");
+    refuses("json.get", WITH("path", "/a~2"), "{}", "path",
+            "not a JSON pointer, such as /items/0/name");
+    refuses("json.get", WITH("path", "/a/b"), "{\"a\": 1}", "path",
+            "the input has nothing there");
+    refuses("json.get", WITH("path", "/01"), "[1, 2]", "path", "the input has nothing there");
+    refuses("csv.columns", WITH("columns", "a,x"), "a,b\n", "columns",
+            "the input has no column x");
+    refuses("csv.columns", WITH("columns", "a,,b"), "a,b\n", "columns",
+            "a column without a name");
+    refuses("csv.columns", WITH("columns", "a"), "", "", "the input has no header");
+    refuses("csv.columns", WITH("columns", "a"), "a\n\"b", "",
+            "the input is not CSV: a quote is not closed");
+    refuses("zstd.compress", WITH("level", "20"), "", "level", "not between 1 and 19");
+    refuses("zstd.decompress", NONE, "", "", "the input is not zstd: it ends early");
+    refuses("zstd.decompress", NONE, "no frame", "",
+            "the input is not zstd: Unknown frame descriptor");
+    refuses("gzip.compress", WITH("level", "0"), "", "level", "not between 1 and 9");
+    refuses("gzip.decompress", NONE, "", "", "the input is not gzip: it ends early");
+    refuses("gzip.decompress", NONE, "no member", "",
+            "the input is not gzip: incorrect header check");
+}
+END_TEST
 
 /* What a function needs, and what makes a result that is not all of its input. */
 static const char *const *parameters_of(const struct function *fn)
 {
     static const char *const repeat[] = {"count", "3", NULL};
     static const char *const slice[] = {"start", "5", "end", "300", NULL};
+    static const char *const grep[] = {"pattern", "[0-7a]", NULL};
+    static const char *const pointer[] = {"path", "", NULL};
+    static const char *const columns[] = {"columns", "a", NULL};
+    static const char *const lines[] = {"lines", "2", NULL};
     if (strcmp(fn->name, "repeat") == 0)
         return repeat;
+    if (strcmp(fn->name, "lines.grep") == 0)
+        return grep;
+    if (strcmp(fn->name, "json.get") == 0)
+        return pointer;
+    if (strcmp(fn->name, "csv.columns") == 0)
+        return columns;
+    if (strcmp(fn->name, "lines.head") == 0 || strcmp(fn->name, "lines.tail") == 0)
+        return lines;
     return strcmp(fn->name, "slice") == 0 ? slice : NULL;
 }
 
@@ -196,6 +300,63 @@ START_TEST(cuts_do_not_matter)
         ck_assert_str_eq(why.message, because.message);
         if (err == OK)
             ck_assert_msg(bytes_equal(buf_bytes(&whole), buf_bytes(&cut)), "%s", fn->name);
+    }
+}
+END_TEST
+
+/* What is packed or spelled comes back as it was. */
+START_TEST(there_and_back)
+{
+    static const char *const pairs[][2] = {{"zstd.compress", "zstd.decompress"},
+                                           {"gzip.compress", "gzip.decompress"},
+                                           {"hex.encode", "hex.decode"},
+                                           {"base64.encode", "base64.decode"},
+                                           {"reverse", "reverse"}};
+    struct chance chance;
+    chance_init(&chance, "there_and_back");
+    static uint8_t data[600000];
+    for (unsigned round = 0; round < 60; round++) {
+        size_t len =
+            (size_t)chance_below(&chance, chance_below(&chance, 2) == 0 ? sizeof(data) : 300);
+        bytes_draw(&chance, chance_below(&chance, 2) == 0 ? "" : "lines.", data, len);
+        const char *const *pair = pairs[chance_below(&chance, ARRAY_LEN(pairs))];
+        struct bytes input = bytes_of(data, len);
+        struct fn_case of = {.name = pair[0], .inputs = &input, .n_inputs = 1};
+        AUTO_BUF there = {0};
+        AUTO_BUF back = {0};
+        struct fn_problem problem = {0};
+        ck_assert_int_eq(fn_case_run(&of, &there, &problem), OK);
+        struct bytes packed = buf_bytes(&there);
+        of = (struct fn_case){.name = pair[1], .inputs = &packed, .n_inputs = 1};
+        ck_assert_int_eq(fn_case_run(&of, &back, &problem), OK);
+        ck_assert_msg(bytes_equal(buf_bytes(&back), input), "%s", pair[0]);
+        /* What is cut off is missed. */
+        if (packed.len > 0 && pair[0][0] != 'r') {
+            packed.len--;
+            buf_clear(&back);
+            ck_assert_int_eq(fn_case_run(&of, &back, &problem), ERR_INVALID);
+        }
+    }
+}
+END_TEST
+
+/* Frames and members may follow each other, as their programs take them. */
+START_TEST(packed_after_packed)
+{
+    static const char *const pairs[][2] = {{"zstd.compress", "zstd.decompress"},
+                                           {"gzip.compress", "gzip.decompress"}};
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        struct bytes input = bytes_str("once more");
+        struct fn_case of = {.name = pairs[i][0], .inputs = &input, .n_inputs = 1};
+        AUTO_BUF packed = {0};
+        AUTO_BUF back = {0};
+        struct fn_problem problem = {0};
+        ck_assert_int_eq(fn_case_run(&of, &packed, &problem), OK);
+        ck_assert_int_eq(fn_case_run(&of, &packed, &problem), OK);
+        struct bytes both = buf_bytes(&packed);
+        of = (struct fn_case){.name = pairs[i][1], .inputs = &both, .n_inputs = 1};
+        ck_assert_int_eq(fn_case_run(&of, &back, &problem), OK);
+        ck_assert(bytes_equal(buf_bytes(&back), bytes_str("once moreonce more")));
     }
 }
 END_TEST
@@ -275,10 +436,14 @@ int main(void)
     const TTest *const tests[] = {
         what_they_give,
         what_they_refuse,
+        lines_json_csv,
+        what_lines_json_csv_refuse,
         inputs_are_counted,
         results_over_the_limit_are_refused,
         names_and_digests_differ,
         cuts_do_not_matter,
+        there_and_back,
+        packed_after_packed,
         pieces_are_parts_of_the_whole,
         errors_of_inputs_are_passed_up,
     };

@@ -12,5 +12,16 @@ extern const struct function fn_uppercase, fn_lowercase, fn_reverse, fn_length;
 extern const struct function fn_sha256, fn_xxh3;
 /* fn_spell.c: bytes spelled as text, and back */
 extern const struct function fn_hex_encode, fn_hex_decode, fn_base64_encode, fn_base64_decode;
+/* fn_zstd.c, fn_gzip.c */
+extern const struct function fn_zstd_compress, fn_zstd_decompress;
+extern const struct function fn_gzip_compress, fn_gzip_decompress;
+/* fn_lines.c, fn_sort.c, fn_grep.c: text, line by line */
+extern const struct function fn_lines_uniq, fn_lines_head, fn_lines_tail, fn_lines_count;
+extern const struct function fn_lines_sort;
+extern const struct function fn_lines_grep;
+/* fn_json.c */
+extern const struct function fn_json_get, fn_json_canonicalize;
+/* fn_csv.c */
+extern const struct function fn_csv_columns;
 
 #endif

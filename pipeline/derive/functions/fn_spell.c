@@ -100,7 +100,7 @@ static int hex_decode_run(struct fn_run *run)
 
 /* Two lower-case hex digits a byte. */
 const struct function fn_hex_encode = {
-    .name = "hex-encode",
+    .name = "hex.encode",
     .version = "1.0.0",
     .revision = "1",
     .inputs_least = 1,
@@ -108,9 +108,9 @@ const struct function fn_hex_encode = {
     .run = hex_encode_run,
 };
 
-/* The bytes that hex-encode spells so. */
+/* The bytes that hex.encode spells so. */
 const struct function fn_hex_decode = {
-    .name = "hex-decode",
+    .name = "hex.decode",
     .version = "1.0.0",
     .revision = "1",
     .inputs_least = 1,
@@ -145,7 +145,7 @@ static int base64_decode_run(struct fn_run *run)
 
 /* RFC 4648, section 4, with padding and without line breaks. */
 const struct function fn_base64_encode = {
-    .name = "base64-encode",
+    .name = "base64.encode",
     .version = "1.0.0",
     .revision = "1",
     .inputs_least = 1,
@@ -153,9 +153,9 @@ const struct function fn_base64_encode = {
     .run = base64_encode_run,
 };
 
-/* The bytes that base64-encode spells so. */
+/* The bytes that base64.encode spells so. */
 const struct function fn_base64_decode = {
-    .name = "base64-decode",
+    .name = "base64.decode",
     .version = "1.0.0",
     .revision = "1",
     .inputs_least = 1,
