@@ -76,6 +76,19 @@ static int parameter_check(const struct parameter *parameter, const char **why)
     return OK;
 }
 
+static uint64_t recipe_len(const struct recipe *recipe)
+{
+    uint64_t len = 1 + 1 + recipe->function.len + 1 + recipe->version.len + 4 + 4;
+    for (uint32_t i = 0; i < recipe->n_inputs; i++) {
+        const struct recipe_input *input = &recipe->inputs[i];
+        len += input->kind == RECIPE_ADDRESS ? 1 + sizeof(input->address)
+                                             : 1 + 2 + input->ref.len + 2 + input->path.len;
+    }
+    for (uint32_t i = 0; i < recipe->n_parameters; i++)
+        len += 1 + recipe->parameters[i].name.len + 4 + recipe->parameters[i].value.len;
+    return len;
+}
+
 /* All but the order of the parameters. */
 static int recipe_check(const struct recipe *recipe, const char **why)
 {
@@ -92,6 +105,8 @@ static int recipe_check(const struct recipe *recipe, const char **why)
         err = input_check(&recipe->inputs[i], why);
     for (uint32_t i = 0; i < recipe->n_parameters && err == OK; i++)
         err = parameter_check(&recipe->parameters[i], why);
+    if (err == OK && recipe_len(recipe) > RECIPE_LEN_MAX)
+        return refuse(ERR_LIMIT, "is too long", why);
     return err;
 }
 

@@ -45,6 +45,8 @@
 #define ROLLUP_MAX        (96u * MIB)
 #define HANDLE_LEN_MAX    100u
 #define SHARDS_MAX        65536u /* what four hex digits in a key can name */
+#define DERIVE_OBJECT_MAX (96u * MIB)
+#define DERIVE_ITEMS_MAX  1000000u
 
 /* Pages: sizes count the canonical fields only (names, kinds, modes, sizes, hashes). */
 #define PAGE_TARGET     (64u * KIB)
@@ -56,6 +58,7 @@
 /* Recipes. */
 #define FUNCTION_NAME_MAX     64u /* also of versions and of parameters' names */
 #define RECIPE_INPUTS_MAX     (1u << 20)
+#define RECIPE_LEN_MAX        (64u * MIB) /* in canonical bytes */
 #define RECIPE_PARAMETERS_MAX 1024u
 #define PARAMETER_LEN_MAX     (64u * KIB)
 #define RESULT_SIZE_MAX       (1ull << 40) /* of a function's result */
