@@ -1,5 +1,5 @@
-#include "formats/base/base64.h"
 #include "api/json/json.h"
+#include "formats/base/base64.h"
 #include "formats/base/hex.h"
 #include "formats/path.h"
 

@@ -1,5 +1,5 @@
-#include "formats/base/base64.h"
 #include "api/json/json.h"
+#include "formats/base/base64.h"
 #include "formats/base/hash.h"
 #include "tests/support/suite.h"
 
