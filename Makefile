@@ -89,9 +89,11 @@ core_pkgs := libzstd libxxhash libcrypto
 lib_pkgs  := libmicrohttpd libcurl expat yaml-0.1 jansson libgit2 libpcre2-8 zlib $(core_pkgs)
 pkg_cflags = $(call once,pkg_cflags,--cflags $(lib_pkgs))
 core_libs  = $(call once,core_libs,--libs $(core_pkgs))
+pkg_libs   = $(call once,pkg_libs,--libs $(lib_pkgs))
+check_libs = $(call once,check_libs,--libs check)
 # libcsv has no file for pkg-config.
-lib_libs   = $(call once,lib_libs,--libs $(lib_pkgs)) -lcsv
-test_libs  = $(call once,test_libs,--libs $(lib_pkgs) check) -lcsv
+lib_libs   = $(pkg_libs) -lcsv
+test_libs  = $(check_libs) $(lib_libs)
 
 CC       = $(cc_$(V))
 base_cflags := -std=gnu17 -g -I. -D_GNU_SOURCE -pthread $(warnings) $(WERROR) $(flags_$(V))
