@@ -184,9 +184,9 @@ def test_uploads(place):
         small, large = b"x" * 100000, os.urandom((3 << 20) + 5)
         found = request(rig.port, "POST", "/projects/demo/blobs", small)
         assert found.status == 201, found.body
-        rig.expect({"put blob": 1})
+        rig.expect({"put blob": 1, "get gc": 1})  # afterwards: whether a collection is about to take it
         assert request(rig.port, "POST", "/projects/demo/blobs", large).status == 201
-        rig.expect({"put blob": 4 + 1})
+        rig.expect({"put blob": 4 + 1, "get gc": 1})
         hashes = {"hashes": [found.json["hash"], "1" * 64]}
         with Server("mic-api", place) as cold:
             rig.proxy.taken()
