@@ -244,7 +244,6 @@ static void damage_head(void)
 
 static void damage_chain(void)
 {
-    AUTO(arena_release) struct arena arena = {0};
     AUTO_BUF bytes = {0};
     struct head head;
     struct etag etag;

@@ -194,8 +194,9 @@ END_TEST
 static void gc_put(void)
 {
     static uint8_t run;
+    run++;
     struct key key = key_gc(&h.forge.project);
-    struct gc gc = {.run = {{++run}}, .count = run, .state = GC_CLOSED, .opened_ms = 1};
+    struct gc gc = {.run = {{run}}, .count = run, .state = GC_CLOSED, .opened_ms = 1};
     AUTO_BUF bytes = {0};
     gc_encode(&gc, &bytes);
     ck_assert_int_eq(store_put(h.forge.mem, key.s, buf_bytes(&bytes), PUT_ANY, NULL), OK);
