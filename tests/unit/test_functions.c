@@ -168,7 +168,7 @@ static void bytes_draw(struct chance *chance, const char *name, uint8_t *to, siz
         to[i] = *of != '\0' ? (uint8_t)of[chance_below(chance, strlen(of))]
                             : (uint8_t)chance_below(chance, 256);
     if (begins(name, "csv.") && len > 2)
-        memcpy(to, "a,\n", 3);
+        memcpy(to, (const uint8_t[]){'a', ',', '\n'}, 3);
 }
 
 START_TEST(lines_json_csv)
@@ -376,10 +376,10 @@ START_TEST(pieces_are_parts_of_the_whole)
         }
         char start[24];
         char end[24];
-        uint64_t low = chance_below(&chance, 250);
-        (void)snprintf(start, sizeof(start), "%llu", (unsigned long long)low);
-        (void)snprintf(end, sizeof(end), "%llu",
-                       (unsigned long long)(low + chance_below(&chance, 100)));
+        unsigned long long low = chance_below(&chance, 250);
+        unsigned long long high = low + chance_below(&chance, 100);
+        (void)snprintf(start, sizeof(start), "%llu", low);
+        (void)snprintf(end, sizeof(end), "%llu", high);
         const struct fn_case cases[] = {
             {.name = "identity", .inputs = inputs, .n_inputs = 1},
             {.name = "concat", .inputs = inputs, .n_inputs = 3},

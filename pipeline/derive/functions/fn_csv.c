@@ -84,12 +84,17 @@ static int header_take(struct picker *picker)
     return OK;
 }
 
+static bool must_quote(uint8_t c)
+{
+    return c == ',' || c == '"' || c == '\r' || c == '\n';
+}
+
 /* Quoted only where it must be. */
 static int field_put(struct picker *picker, struct bytes field)
 {
     bool plain = true;
     for (size_t i = 0; i < field.len && plain; i++)
-        plain = memchr(",\"\r\n", field.data[i], 4) == NULL;
+        plain = !must_quote(field.data[i]);
     if (plain)
         return fn_put(picker->run->out, field);
     buf_clear(&picker->quoted);
