@@ -11,6 +11,8 @@
 #define HASH_LEN       32u
 #define ENTRY_LEN_MIN  79u
 #define EFFECT_LEN_MIN 4u
+/* A write of a short path. */
+#define EFFECT_LEN_USUAL 64u
 
 /* The table of tree objects: sorted by hash, no two alike, each used by the entries. */
 struct tree_table {
@@ -240,15 +242,16 @@ static struct log_effect effect_read(struct reader *r, struct tree_table *table)
     return effect;
 }
 
-/* The list grows as effects are read, because one is much larger here than the shortest is in
- * the input. */
+/* Room for all of them at once where they are as long as most are. Beyond that the list grows
+ * as effects are read, because one is much larger here than the shortest is in the input. */
 static void effects_read(struct reader *r, struct tree_table *table, struct arena *arena,
                          struct log_entry *entry)
 {
     uint32_t n = rd_count(r, EFFECT_LEN_MIN, LOG_SEGMENT_MAX / EFFECT_LEN_MIN);
-    void *items = NULL;
     size_t count = 0;
-    size_t cap = 0;
+    size_t cap = rd_left(r) / EFFECT_LEN_USUAL;
+    cap = cap < n ? cap : n;
+    void *items = cap > 0 ? arena_alloc(arena, cap * sizeof(struct log_effect)) : NULL;
     for (uint32_t i = 0; i < n && rd_error(r) == OK; i++) {
         struct log_effect effect = effect_read(r, table);
         const struct log_effect *last = items;
