@@ -204,7 +204,7 @@ serve: ## build, and keep a forge running on DIR=…
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@exec $(B)/bin/mic-forge "$(DIR)"
 
-test: ## all tests and checks, within 20 minutes on 2 cores
+test: ## all tests and checks, within 30 minutes on 2 cores
 	@ops/dev/setup test s3
 	@ops/dev/test
 
