@@ -28,11 +28,11 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
     if (task_now() == NULL)
         return __real_pthread_mutex_lock(mutex);
-    int err;
-    while ((err = pthread_mutex_trylock(mutex)) != 0) {
+    int err = pthread_mutex_trylock(mutex);
+    if (err != 0)
         count(COUNT_LOCK_TAKEN);
+    for (; err != 0; err = pthread_mutex_trylock(mutex))
         task_pause(100);
-    }
     return err;
 }
 

@@ -81,6 +81,23 @@ static void make_crowd(struct profile *p)
     p->fold_after_ms = 30000;
 }
 
+/* Many at one front who began at the same time, inside a batch, and work on as many paths as
+ * there are: so several ask at once what a directory was there. */
+static void make_gathering(struct profile *p)
+{
+    p->gather = true;
+    p->clients = 8;
+    p->projects = 1;
+    p->shards = 1;
+    p->fronts = 1;
+    p->whole = 70;
+    p->paths = UINT32_MAX;
+    p->series_max = 5;
+    p->batch_max = 1000;
+    p->think_ms = 10;
+    p->acts_min = 250;
+}
+
 /* A collector relies on lists that are as they say, as store.h has it: it has no other way to
  * know what is in the queue. */
 static void make_collected(struct profile *p)
@@ -115,6 +132,8 @@ void profile_draw(struct profile *p)
         make_import(p);
     else if (world_chance(800))
         make_crowd(p);
+    else if (p->acts_min % 12 == 3)
+        make_gathering(p);
 }
 
 void profile_calm(struct profile *p)

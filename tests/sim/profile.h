@@ -50,6 +50,7 @@ struct profile {
     uint64_t acts_min;   /* and what they have done by then */
     unsigned whole;      /* of 80 acts, how many land whole sessions; else open ones */
     bool import;         /* one client lands series after series of short sessions */
+    bool gather;         /* whole sessions begin where others began, inside a batch */
     unsigned think_ms;   /* of a client between two actions, at most */
     unsigned paths;      /* that clients work on: few, and they collide */
     unsigned series_max; /* sessions of a series, at most */

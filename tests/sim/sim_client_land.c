@@ -262,11 +262,22 @@ void client_ask_again(struct client *c)
 
 /* --- whole sessions --- */
 
+/* Inside the last batch of several that the client knows of. */
+static uint64_t base_gathered(const struct client *c, unsigned project)
+{
+    uint64_t base = c->position[project];
+    while (base > 0 && !oracle_inside(&c->sim->oracle.projects[project], base))
+        base--;
+    return base;
+}
+
 static uint64_t base_draw(struct client *c, unsigned project)
 {
     uint64_t known = c->position[project];
     if (c->sim->profile.import)
         return known;
+    if (c->sim->profile.gather && world_chance(7000))
+        return base_gathered(c, project);
     if (world_chance(500))
         return UINT64_MAX;
     if (known > 0 && world_chance(2500))

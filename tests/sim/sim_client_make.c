@@ -216,7 +216,7 @@ static void mode_add(struct client *c, struct asked_session *s, uint64_t base)
 static void guard_add(struct client *c, struct asked_session *s, uint64_t base)
 {
     struct bytes path = path_draw(c);
-    if (world_chance(4000))
+    if (world_chance(c->sim->profile.gather ? 9000 : 4000))
         path = path_parent(path);
     struct record_guard guard = {.base = base, .path = path};
     if (base != UINT64_MAX && s->n_over == 0 && world_chance(4000))
