@@ -1,0 +1,147 @@
+/* The index of what the derive log tells: recipes, leaves, memos, places of trees, quarantined
+ * functions, pins, and who has whom as an input. One SQLite database a project in a directory
+ * of this process's own, and in front of it the recipes and memos in memory that were told or
+ * asked for last.
+ *
+ * The log in the bucket is what lasts. A database that is missing, damaged or of another
+ * version is made anew out of it, one that is behind is caught up. What is told more than once,
+ * late, or in another order of agents gives the same index: of two memos of one key the one
+ * told first by (hlc, agent, number) stays, of a pin and an unpin the later counts.
+ *
+ * A look reads what the log has beyond the index. It begins after it was asked for, so what
+ * another node had answered by then is found; and at most one begins in `look_us` a project,
+ * which all who wait share.
+ *
+ * Any thread. */
+#ifndef PIPELINE_DERIVE_INDEX_DERIVE_INDEX_H
+#define PIPELINE_DERIVE_INDEX_DERIVE_INDEX_H
+
+#include "formats/base/arena.h"
+#include "formats/derive_object.h"
+#include "pipeline/sys/clock.h"
+
+struct derive_index;
+
+struct derive_index_options {
+    const char *dir; /* made when it is not there; no other process may use it */
+    struct clock *clock;
+    size_t front_bytes; /* of recipes and memos in memory; 0: 64 MiB */
+    uint32_t open_max;  /* databases that are open and not in use; 0: 16 */
+    uint64_t look_us;   /* 0: a second */
+    /* Applies all objects of the project's log that the index has not. */
+    int (*follow)(void *arg, struct derive_index *, const struct id16 *project);
+    void *arg;
+};
+
+int derive_index_open(const struct derive_index_options *, struct derive_index **out) MUST_USE;
+/* Nobody else calls any more. */
+void derive_index_close(struct derive_index *);
+
+/* ---- what goes in ---- */
+
+/* Takes in one object; `encoded` is what it was decoded from. What was taken in before is
+ * nothing new. The object counts as read (derive_index_agents) when it is the next one of its
+ * agent; one that comes before its time is found as well, and is read once more later. It lasts
+ * by a later commit, so a kill may lose it here, and the next look finds it in the log. */
+int derive_index_apply(struct derive_index *, const struct derive_object *,
+                       struct bytes encoded) MUST_USE;
+
+/* How far the log of an agent has been read: all numbers up to `seq`. */
+struct derive_read {
+    uint64_t agent;
+    uint64_t seq;
+};
+/* Of all agents, by number of the agent; in the arena. */
+int derive_index_agents(struct derive_index *, const struct id16 *project, struct arena *,
+                        struct derive_read **out, size_t *n) MUST_USE;
+
+/* Reads what the log has and the index has not. Returns when a look that began after this call
+ * has ended. Gives what follow gave. */
+int derive_index_look(struct derive_index *, const struct id16 *project) MUST_USE;
+
+/* ---- finds ---- */
+
+/* What a find does when it finds nothing. A miss of a memo is what comes before every run, so
+ * it does not wait for a look, unless the run costs more than one. */
+enum derive_miss {
+    DERIVE_MISS_LOOK, /* looks, and finds again */
+    DERIVE_MISS_TELL, /* ERR_NOT_FOUND at once */
+};
+
+/* Where a leaf lies. */
+struct derive_leaf {
+    bool uploaded; /* a blob by its address; else inline in a derive object: */
+    uint64_t size;
+    uint64_t agent;
+    uint64_t seq;
+    uint32_t offset; /* in the object */
+};
+
+/* All of these: ERR_NOT_FOUND. Appends the canonical bytes. */
+int derive_index_recipe(struct derive_index *, const struct id16 *project,
+                        const struct hash *address, enum derive_miss, struct buf *out) MUST_USE;
+int derive_index_leaf(struct derive_index *, const struct id16 *project,
+                      const struct hash *address, enum derive_miss,
+                      struct derive_leaf *out) MUST_USE;
+/* The first memo that was told of the key; its runs lie in the arena. */
+int derive_index_memo(struct derive_index *, const struct id16 *project, const struct hash *key,
+                      enum derive_miss, struct arena *, struct memo *out) MUST_USE;
+/* A memo whose output this is. */
+int derive_index_output(struct derive_index *, const struct id16 *project,
+                        const struct hash *output, enum derive_miss, struct arena *,
+                        struct memo *out) MUST_USE;
+/* Where the top page of a directory lies, by its content hash. */
+int derive_index_tree(struct derive_index *, const struct id16 *project,
+                      const struct hash *content, enum derive_miss,
+                      struct location *out) MUST_USE;
+/* Whether the function has given two results for one key; a function also is quarantined when
+ * two memos that were told differ in their output. */
+int derive_index_quarantine(struct derive_index *, const struct id16 *project,
+                            struct bytes function, struct bytes version,
+                            const struct hash *implementation, struct arena *,
+                            struct quarantine *out) MUST_USE;
+
+/* ---- questions about all; they wait for a look when none has succeeded since the project was
+ * opened here ---- */
+
+int derive_index_pinned(struct derive_index *, const struct id16 *project,
+                        const struct hash *address, bool *out) MUST_USE;
+/* Addresses behind `after` (zero: from the first), at most `max`, sorted; in the arena. */
+int derive_index_pins(struct derive_index *, const struct id16 *project,
+                      const struct hash *after, size_t max, struct arena *, struct hash **out,
+                      size_t *n) MUST_USE;
+
+struct derive_counts {
+    uint64_t recipes;
+    uint64_t leaves;
+    uint64_t memos;
+    uint64_t pins;
+};
+int derive_index_counts(struct derive_index *, const struct id16 *project,
+                        struct derive_counts *out) MUST_USE;
+
+/* What a walk begins at: an address, or a ref by its name. */
+struct derive_root {
+    const struct hash *address; /* or NULL: */
+    struct bytes ref;
+};
+
+/* The recipes that name `root` as an input: those that come behind `after` (zero: from the
+ * first) in an order of the index's own, at most `max`; in the arena. Each comes once. */
+int derive_index_dependents(struct derive_index *, const struct id16 *project,
+                            const struct derive_root *root, const struct hash *after,
+                            size_t max, struct arena *, struct hash **out, size_t *n) MUST_USE;
+
+struct derive_walk {
+    uint64_t count; /* recipes that depend on the root, directly or not; each counts once */
+    uint64_t depth; /* the length of the longest of the shortest ways up to them */
+};
+/* Walks over all of them breadth first, as they were known when it began. `each` (may be NULL)
+ * gets every one once with its distance from the root; an error of its ends the walk and is
+ * given back. Takes about 5 bytes of memory for each; nobody waits for it meanwhile. */
+int derive_index_walk(struct derive_index *, const struct id16 *project,
+                      const struct derive_root *root,
+                      int (*each)(void *arg, const struct hash *address, uint64_t distance),
+                      void *arg, struct derive_walk *out) MUST_USE;
+
+#endif
