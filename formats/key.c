@@ -137,6 +137,27 @@ struct key key_blob_prefix(const struct id16 *project)
     return spell("projects/%s/blobs/", id16_hex(project).s);
 }
 
+struct key key_derive(const struct id16 *project, uint64_t agent, uint64_t seq)
+{
+    return spell("projects/%s/derive/%016" PRIx64 "/%016" PRIx64 ".bin", id16_hex(project).s,
+                 agent, seq);
+}
+
+struct key key_derive_segment(const struct id16 *project, uint64_t number)
+{
+    return spell("projects/%s/derive/segments/%016" PRIx64 ".bin", id16_hex(project).s, number);
+}
+
+struct key key_derive_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/derive/", id16_hex(project).s);
+}
+
+struct key key_derive_segment_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/derive/segments/", id16_hex(project).s);
+}
+
 struct key key_probe(uint64_t ms, uint64_t id, const char *name)
 {
     return spell("probe/%016" PRIx64 "-%016" PRIx64 "/%s", ms, id, name);
@@ -325,6 +346,39 @@ int key_blob_parse(const char *key, struct hash *blob)
     }
     *blob = hash;
     return OK;
+}
+
+int key_derive_parse(const char *key, uint64_t *agent, uint64_t *seq)
+{
+    const char *at = key;
+    struct id16 project;
+    uint64_t a, q;
+    if (!take(&at, "projects/") || !take_id16(&at, &project) || !take(&at, "/derive/") ||
+        !take_hex(&at, 16, &a) || !take(&at, "/") || !take_hex(&at, 16, &q) || q == 0) {
+        return ERR_INVALID;
+    }
+    int err = same(key, key_derive(&project, a, q));
+    if (err == 0) {
+        *agent = a;
+        *seq = q;
+    }
+    return err;
+}
+
+int key_derive_segment_parse(const char *key, uint64_t *number)
+{
+    const char *at = key;
+    struct id16 project;
+    uint64_t n;
+    if (!take(&at, "projects/") || !take_id16(&at, &project) ||
+        !take(&at, "/derive/segments/") || !take_hex(&at, 16, &n) || n == 0) {
+        return ERR_INVALID;
+    }
+    int err = same(key, key_derive_segment(&project, n));
+    if (err == 0) {
+        *number = n;
+    }
+    return err;
 }
 
 int key_handle_parse(const char *key, struct bytes *handle)

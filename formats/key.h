@@ -51,6 +51,14 @@ struct key key_session_prefix(const struct id16 *project);
 struct key key_blob(const struct id16 *project, const struct hash *);
 /* projects/{pid}/blobs/ */
 struct key key_blob_prefix(const struct id16 *project);
+/* projects/{pid}/derive/{agent:016x}/{seq:016x}.bin */
+struct key key_derive(const struct id16 *project, uint64_t agent, uint64_t seq);
+/* projects/{pid}/derive/segments/{number:016x}.bin: behind those of all agents */
+struct key key_derive_segment(const struct id16 *project, uint64_t number);
+/* projects/{pid}/derive/ */
+struct key key_derive_prefix(const struct id16 *project);
+/* projects/{pid}/derive/segments/ */
+struct key key_derive_segment_prefix(const struct id16 *project);
 /* probe/{ms:016x}-{id:016x}/{name}: of a probe that began then */
 struct key key_probe(uint64_t ms, uint64_t id, const char *name);
 /* probe/ */
@@ -66,6 +74,8 @@ int key_rollup_parse(const char *key, unsigned *level, uint64_t *first, uint64_t
 int key_session_parse(const char *key, struct id16 *session) MUST_USE;
 int key_tree_parse(const char *key, struct hash *tree) MUST_USE;
 int key_blob_parse(const char *key, struct hash *blob) MUST_USE;
+int key_derive_parse(const char *key, uint64_t *agent, uint64_t *seq) MUST_USE;
+int key_derive_segment_parse(const char *key, uint64_t *number) MUST_USE;
 int key_handle_parse(const char *key, struct bytes *handle) MUST_USE; /* points into key */
 int key_probe_parse(const char *key, uint64_t *ms, uint64_t *id) MUST_USE;
 

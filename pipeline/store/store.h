@@ -137,8 +137,8 @@ int store_get(struct store *, const char *key, struct store_range, struct buf *b
 int store_put(struct store *, const char *key, struct bytes data, enum put_condition,
               struct etag *etag) MUST_USE;
 /* Deleting what is not there is OK. Never used on a key that is ever put under a condition, but
- * for objects whose names are never used again: of the queue, of trees, of the log, of
- * probes. */
+ * for objects whose names are never used again, or for the same bytes only: of the queue, of
+ * trees, of the log, of derivation, of probes. */
 int store_delete(struct store *, const char *key) MUST_USE;
 /* One operation; gives op->err. */
 int store_one(struct store *, struct store_op *op) MUST_USE;

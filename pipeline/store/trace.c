@@ -42,6 +42,8 @@ const char *trace_kind_name(enum trace_kind kind)
         return "session";
     case TRACE_BLOB:
         return "blob";
+    case TRACE_DERIVE:
+        return "derive";
     case TRACE_OTHER:
         return "other";
     case TRACE_KINDS:
@@ -86,6 +88,7 @@ static enum trace_kind kind_of(const char *key)
         {"landing-log/", TRACE_LOG},
         {"sessions/", TRACE_SESSION},
         {"blobs/", TRACE_BLOB},
+        {"derive/", TRACE_DERIVE},
     };
     static const char projects[] = "projects/";
     if (strncmp(key, projects, sizeof(projects) - 1) != 0) {

@@ -19,6 +19,7 @@ enum trace_kind {
     TRACE_ROLLUP,
     TRACE_SESSION,
     TRACE_BLOB,
+    TRACE_DERIVE,
     TRACE_OTHER,
     TRACE_KINDS,
 };

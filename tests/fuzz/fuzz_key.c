@@ -59,5 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (key_blob_parse(key, &hash) == 0) {
         fuzz_check(strlen(key) == 9 + 32 + 7 + 3 + 64, "another length");
     }
+    if (key_derive_parse(key, &agent, &seq) == 0) {
+        fuzz_check(seq > 0 && strlen(key) == 9 + 32 + 8 + 16 + 1 + 16 + 4, "another length");
+    }
+    if (key_derive_segment_parse(key, &seq) == 0) {
+        fuzz_check(seq > 0 && strlen(key) == 9 + 32 + 17 + 16 + 4, "another length");
+    }
     return 0;
 }

@@ -39,6 +39,12 @@ START_TEST(names_are_spelled)
     is(key_rollup_prefix(&project, 3), "projects/" PID "/landing-log/bloom-index/level-3/");
     is(key_session(&project, &session), "projects/" PID "/sessions/" SID ".bin");
     is(key_session_prefix(&project), "projects/" PID "/sessions/");
+    is(key_derive(&project, 0xabc, 10),
+       "projects/" PID "/derive/0000000000000abc/000000000000000a.bin");
+    is(key_derive_segment(&project, 11),
+       "projects/" PID "/derive/segments/000000000000000b.bin");
+    is(key_derive_prefix(&project), "projects/" PID "/derive/");
+    is(key_derive_segment_prefix(&project), "projects/" PID "/derive/segments/");
 }
 END_TEST
 
@@ -208,6 +214,32 @@ START_TEST(keys_of_trees_and_blobs_parse)
 }
 END_TEST
 
+START_TEST(derive_keys_parse)
+{
+    uint64_t agent, seq;
+    struct key object = key_derive(&project, UINT64_MAX, UINT64_MAX);
+    struct key segment = key_derive_segment(&project, 0x1234);
+    ck_assert_int_eq(key_derive_parse(object.s, &agent, &seq), OK);
+    ck_assert_uint_eq(agent, UINT64_MAX);
+    ck_assert_uint_eq(seq, UINT64_MAX);
+    ck_assert_int_eq(key_derive_segment_parse(segment.s, &seq), OK);
+    ck_assert_uint_eq(seq, 0x1234);
+    /* A reader who lists comes to the segments last. */
+    ck_assert_int_lt(strcmp(object.s, segment.s), 0);
+    ck_assert_int_eq(key_derive_parse(segment.s, &agent, &seq), ERR_INVALID);
+    ck_assert_int_eq(key_derive_segment_parse(object.s, &seq), ERR_INVALID);
+    for (size_t len = 0; len < strlen(object.s); len++) {
+        struct key cut = object;
+        cut.s[len] = '\0';
+        ck_assert_int_eq(key_derive_parse(cut.s, &agent, &seq), ERR_INVALID);
+    }
+    /* Numbers begin at 1. */
+    ck_assert_int_eq(key_derive_parse(key_derive(&project, 1, 0).s, &agent, &seq), ERR_INVALID);
+    ck_assert_int_eq(key_derive_segment_parse(key_derive_segment(&project, 0).s, &seq),
+                     ERR_INVALID);
+}
+END_TEST
+
 START_TEST(probe_keys_parse)
 {
     uint64_t ms;
@@ -265,6 +297,7 @@ int main(void)
         session_and_handle_keys_parse,
         other_session_and_handle_keys_are_refused,
         keys_of_trees_and_blobs_parse,
+        derive_keys_parse,
         probe_keys_parse,
         projects_spread_over_shards,
     };

@@ -26,6 +26,7 @@ START_TEST(requests_are_counted_by_verb_and_kind)
         {"projects/p/landing-log/bloom-index/level-1/x.bloom", TRACE_ROLLUP},
         {"projects/p/sessions/x.bin", TRACE_SESSION},
         {"projects/p/blobs/00/x", TRACE_BLOB},
+        {"projects/p/derive/a/1.bin", TRACE_DERIVE},
         {"bucket2", TRACE_OTHER},
         {"projects/p", TRACE_OTHER},
         {"projects/p/header", TRACE_OTHER},

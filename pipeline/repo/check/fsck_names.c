@@ -308,6 +308,14 @@ static bool is_segment(const char *key)
     return key_log_parse(key, &first, &end) == OK && log_span_ok(first, end);
 }
 
+static bool is_derive(const char *key)
+{
+    uint64_t agent;
+    uint64_t number;
+    return key_derive_parse(key, &agent, &number) == OK ||
+           key_derive_segment_parse(key, &number) == OK;
+}
+
 static bool key_known(const struct fsck_project *p, const char *key, uint64_t *trees)
 {
     struct hash hash;
@@ -323,7 +331,7 @@ static bool key_known(const struct fsck_project *p, const char *key, uint64_t *t
         p->fsck->counts.blobs++;
         return true;
     }
-    return is_segment(key) || key_session_parse(key, &session) == OK;
+    return is_segment(key) || is_derive(key) || key_session_parse(key, &session) == OK;
 }
 
 /* Only its collector, or an operator, closes a run: one that is open for long has lost its own,

@@ -1,0 +1,313 @@
+#include "pipeline/derive/log/derive_log.h"
+
+#include <stdlib.h>
+
+#include "formats/base/hash.h"
+#include "formats/base/hex.h"
+#include "formats/base/limits.h"
+#include "pipeline/derive/log/derive_batch.h"
+#include "pipeline/derive/log/derive_projects.h"
+#include "pipeline/repo/intake/intake_window.h"
+#include "pipeline/sys/bell.h"
+#include "pipeline/sys/log.h"
+
+/* How long an object is tried before those who told are answered that it was not put, or that
+ * nobody knows. A put of which nothing is known is made once more all the same. */
+#define PATIENCE_US 1000000u
+#define PUTS_MAX    16u
+/* Objects that are put side by side. */
+#define PUTS_AT_ONCE 64u
+
+struct derive_log {
+    struct repo *repo;
+    struct derive_log_options options;
+    struct bell bell; /* something waits, an object is full, or stop */
+
+    pthread_mutex_t lock;
+    struct derive_projects projects;
+    size_t bytes; /* of items that wait, those being put included */
+    size_t items;
+    size_t tells;      /* that are not answered */
+    size_t n_unknown;  /* projects with a put of which nothing is known */
+    bool waiting;      /* there is something that no step has taken yet */
+    uint64_t first_us; /* when the oldest of it came */
+    bool full;         /* an object is full: no more waiting for others */
+    bool stopping;
+    struct intake_window window;
+
+    bool failing; /* of the thread that makes steps: the last object was not put */
+    bool threaded;
+    pthread_t thread;
+};
+
+struct derive_log *derive_log_open(struct repo *repo, const struct derive_log_options *options)
+{
+    struct derive_log *log = calloc(1, sizeof(*log));
+    if (log == NULL)
+        abort();
+    log->repo = repo;
+    log->options = *options;
+    log->window.base_us = options->window_us;
+    derive_projects_init(&log->projects);
+    int err = pthread_mutex_init(&log->lock, NULL);
+    assert(err == 0);
+    bell_init(&log->bell);
+    return log;
+}
+
+void derive_log_close(struct derive_log *log)
+{
+    if (log == NULL)
+        return;
+    assert(!log->threaded);
+    derive_projects_release(&log->projects);
+    bell_release(&log->bell);
+    (void)pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+/* --- taking in --- */
+
+/* The items as an object has them. One that no reader would take must not get in, for it would
+ * spoil the object for all who share it. */
+static int items_encode(const struct id16 *project, const struct derive_item *items, uint32_t n,
+                        struct buf *object, struct bytes *out)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct derive_object decoded;
+    derive_object_begin(object, project, 1, 1, 1);
+    size_t header = object->len;
+    for (uint32_t i = 0; i < n; i++) {
+        derive_item_write(object, &items[i]);
+        if (object->len > DERIVE_OBJECT_MAX)
+            return ERR_LIMIT;
+    }
+    derive_object_finish(object, n);
+    int err = derive_object_decode(buf_bytes(object), &arena, &decoded);
+    *out = bytes_of(object->data + header, object->len - header);
+    return err == ERR_CORRUPT ? ERR_INVALID : err;
+}
+
+/* The batch that fills, with room for so much more. */
+static struct derive_batch *batch_for(struct derive_log *log, struct derive_project *project,
+                                      size_t len, uint32_t n)
+{
+    struct derive_batch *batch = project->open;
+    if (batch != NULL && (batch->items.len + len > log->options.batch_max ||
+                          n > DERIVE_ITEMS_MAX - batch->n_items)) {
+        derive_project_seal(project);
+        log->full = true;
+        batch = NULL;
+    }
+    if (batch == NULL)
+        batch = project->open = derive_batch_new();
+    return batch;
+}
+
+/* Under the lock. Whether somebody has to hear of it. */
+static bool take_in(struct derive_log *log, struct derive_project *project, struct bytes items,
+                    uint32_t n, derive_told_fn told, void *arg)
+{
+    struct clock *clock = log->repo->clock;
+    bool first = !log->waiting;
+    bool full = log->full;
+    if (first)
+        log->first_us = clock->mono_us(clock);
+    log->waiting = true;
+    struct derive_batch *batch = batch_for(log, project, items.len, n);
+    derive_batch_add(batch, items, n, told, arg);
+    log->bytes += items.len;
+    log->items += n;
+    log->tells++;
+    log->full = log->full || batch->items.len >= log->options.batch_max;
+    derive_projects_busy(&log->projects, project);
+    return first || log->full != full;
+}
+
+int derive_log_tell(struct derive_log *log, const struct id16 *project,
+                    const struct derive_item *items, uint32_t n, derive_told_fn told, void *arg)
+{
+    assert(n > 0);
+    /* Before the lock is taken, so that many or large ones hold up nobody. */
+    AUTO_BUF object = {0};
+    struct bytes bytes;
+    if (n > DERIVE_ITEMS_MAX)
+        return ERR_LIMIT;
+    int err = items_encode(project, items, n, &object, &bytes);
+    if (err != OK)
+        return err;
+    bool ring = false;
+    (void)pthread_mutex_lock(&log->lock);
+    struct derive_project *p = derive_projects_get(&log->projects, project);
+    if (log->stopping || p->unknown ||
+        (log->tells > 0 && log->bytes + bytes.len > log->options.queue_max))
+        err = ERR_AGAIN;
+    else
+        ring = take_in(log, p, bytes, n, told, arg);
+    (void)pthread_mutex_unlock(&log->lock);
+    if (ring)
+        bell_ring(&log->bell);
+    return err;
+}
+
+struct derive_log_load derive_log_load(struct derive_log *log)
+{
+    (void)pthread_mutex_lock(&log->lock);
+    struct derive_log_load load = {.bytes = log->bytes,
+                                   .items = log->items,
+                                   .unknown = log->n_unknown,
+                                   .window_us = intake_window_us(&log->window),
+                                   .pause_us = log->window.pause_us,
+                                   .retry_s = intake_window_retry_s(&log->window)};
+    (void)pthread_mutex_unlock(&log->lock);
+    return load;
+}
+
+/* --- one round --- */
+
+struct round {
+    struct derive_log *log;
+    struct derive_project *projects[PUTS_AT_ONCE];
+    struct store_op ops[PUTS_AT_ONCE];
+    size_t n;
+    bool crowd; /* an object was shared by several tells */
+    bool taken; /* the store took all that it was not in doubt about before */
+    size_t told;
+};
+
+/* Takes projects that have something to put, each with its next object. */
+static void round_take(struct round *round, uint64_t now_us)
+{
+    struct derive_log *log = round->log;
+    (void)pthread_mutex_lock(&log->lock);
+    size_t n = log->projects.n_busy;
+    log->waiting = false;
+    log->full = false;
+    for (size_t i = 0; i < n; i++) {
+        struct derive_project *project = derive_projects_next(&log->projects);
+        if (round->n == PUTS_AT_ONCE || (project->unknown && project->again_us > now_us)) {
+            log->waiting = log->waiting || !project->unknown;
+            log->full = log->full || !project->unknown;
+            derive_projects_busy(&log->projects, project);
+            continue;
+        }
+        derive_project_step(project);
+        round->projects[round->n++] = project;
+    }
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
+static void round_put(struct round *round, uint64_t now_us)
+{
+    struct repo *repo = round->log->repo;
+    for (size_t i = 0; i < round->n; i++) {
+        struct derive_project *project = round->projects[i];
+        struct derive_batch *batch = project->under_way;
+        if (batch->seq == 0) {
+            derive_batch_number(batch, repo, &project->id, project->durable + 1);
+            batch->begun_us = now_us;
+        }
+        round->ops[i] = (struct store_op){.verb = STORE_PUT,
+                                          .key = batch->key.s,
+                                          .want_etag = ETAG_NEVER,
+                                          .data = buf_bytes(&batch->bytes),
+                                          .condition = PUT_IF_ABSENT};
+    }
+    (void)!store_many(repo->store, round->ops, round->n); /* each has its own outcome */
+}
+
+static void say(struct derive_log *log, const struct derive_project *project,
+                const struct derive_batch *batch, int err)
+{
+    bool failing = err != OK;
+    if (failing && !log->failing)
+        log_warn("derive_object_not_put", LOG_STR("project", id16_hex(&project->id).s),
+                 LOG_U64("items", batch->n_items), LOG_ERR(err));
+    else if (!failing && log->failing)
+        log_info("derive_object_put_again", LOG_STR("project", id16_hex(&project->id).s));
+    log->failing = failing;
+}
+
+static void durable_call(struct derive_log *log, const struct derive_batch *batch)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct derive_object object;
+    if (log->options.durable == NULL)
+        return;
+    int err = derive_object_decode(buf_bytes(&batch->bytes), &arena, &object);
+    assert(err == OK); /* each tell was decoded when it came */
+    log->options.durable(log->options.arg, &object, buf_bytes(&batch->bytes));
+}
+
+/* Answers all who told, and takes their share off what waits. `keep`: the object goes on. */
+static void batch_answer(struct round *round, struct derive_batch *batch, int err, bool keep)
+{
+    struct derive_log *log = round->log;
+    round->crowd = round->crowd || batch->n_tells > 1;
+    size_t told = derive_batch_tell(batch, err);
+    round->told += told;
+    (void)pthread_mutex_lock(&log->lock);
+    log->tells -= told;
+    if (!keep) {
+        log->bytes -= batch->items.len;
+        log->items -= batch->n_items;
+    }
+    (void)pthread_mutex_unlock(&log->lock);
+    if (!keep)
+        derive_batch_free(batch);
+}
+
+/* Nobody knows what became of its object: nothing comes in until somebody does, and what waits
+ * behind it was never put. */
+static void project_unknown(struct round *round, struct derive_project *project)
+{
+    struct derive_log *log = round->log;
+    (void)pthread_mutex_lock(&log->lock);
+    project->unknown = true;
+    log->n_unknown++;
+    struct derive_batch *behind = derive_project_empty(project);
+    (void)pthread_mutex_unlock(&log->lock);
+    say(log, project, project->under_way, ERR_UNKNOWN);
+    batch_answer(round, project->under_way, ERR_UNKNOWN, true);
+    while (behind != NULL) {
+        struct derive_batch *batch = behind;
+        behind = batch->next;
+        batch_answer(round, batch, ERR_AGAIN, false);
+    }
+}
+
+static void project_settle(struct round *round, struct derive_project *project, int err)
+{
+    struct derive_log *log = round->log;
+    struct derive_batch *batch = project->under_way;
+    (void)pthread_mutex_lock(&log->lock);
+    project->under_way = NULL;
+    if (err == OK)
+        project->durable = batch->seq;
+    log->n_unknown -= project->unknown;
+    project->unknown = false;
+    (void)pthread_mutex_unlock(&log->lock);
+    say(log, project, batch, err);
+    if (err == OK)
+        durable_call(log, batch);
+    batch_answer(round, batch, err, false);
+}
+
+/* It is to be put again: is there still patience? */
+static void project_waits(struct round *round, struct derive_project *project, uint64_t now_us)
+{
+    const struct derive_batch *batch = project->under_way;
+    struct intake_window *window = &round->log->window;
+    bool over = now_us - batch->begun_us + window->pause_us > PATIENCE_US ||
+                batch->puts >= PUTS_MAX;
+    if (project->unknown || (over && batch->unknown && batch->puts > 1)) {
+        if (!project->unknown)
+            project_unknown(round, project);
+        project->pause_us = project->pause_us == 0 ? INTAKE_PAUSE_MIN_US : project->pause_us * 2;
+        if (project->pause_us > INTAKE_PAUSE_MAX_US)
+            project->pause_us = INTAKE_PAUSE_MAX_US;
+        project->again_us = now_us + project->pause_us;
+    } else if (over && !batch->unknown) {
+        project_settle(round, project, ERR_AGAIN);
+    }
+}
