@@ -171,7 +171,6 @@ struct round {
     struct store_op ops[PUTS_AT_ONCE];
     size_t n;
     bool crowd; /* an object was shared by several tells */
-    bool taken; /* the store took all that it was not in doubt about before */
     size_t told;
 };
 
@@ -192,7 +191,8 @@ static void round_take(struct round *round, uint64_t now_us)
             continue;
         }
         derive_project_step(project);
-        round->projects[round->n++] = project;
+        if (project->under_way != NULL)
+            round->projects[round->n++] = project;
     }
     (void)pthread_mutex_unlock(&log->lock);
 }
@@ -286,6 +286,7 @@ static void project_settle(struct round *round, struct derive_project *project, 
         project->durable = batch->seq;
     log->n_unknown -= project->unknown;
     project->unknown = false;
+    project->pause_us = 0;
     (void)pthread_mutex_unlock(&log->lock);
     say(log, project, batch, err);
     if (err == OK)
@@ -298,16 +299,156 @@ static void project_waits(struct round *round, struct derive_project *project, u
 {
     const struct derive_batch *batch = project->under_way;
     struct intake_window *window = &round->log->window;
-    bool over = now_us - batch->begun_us + window->pause_us > PATIENCE_US ||
-                batch->puts >= PUTS_MAX;
+    bool over =
+        now_us - batch->begun_us + window->pause_us > PATIENCE_US || batch->puts >= PUTS_MAX;
     if (project->unknown || (over && batch->unknown && batch->puts > 1)) {
         if (!project->unknown)
             project_unknown(round, project);
-        project->pause_us = project->pause_us == 0 ? INTAKE_PAUSE_MIN_US : project->pause_us * 2;
-        if (project->pause_us > INTAKE_PAUSE_MAX_US)
-            project->pause_us = INTAKE_PAUSE_MAX_US;
-        project->again_us = now_us + project->pause_us;
+        derive_project_pause(project, now_us);
     } else if (over && !batch->unknown) {
         project_settle(round, project, ERR_AGAIN);
     }
+}
+
+static void project_judge(struct round *round, size_t i, uint64_t now_us)
+{
+    struct derive_project *project = round->projects[i];
+    struct derive_batch *batch = project->under_way;
+    struct repo *repo = round->log->repo;
+    int err = round->ops[i].err;
+    switch (derive_batch_judge(batch, repo, err)) {
+    case DERIVE_DURABLE:
+        project_settle(round, project, OK);
+        return;
+    case DERIVE_REFUSED:
+        project_settle(round, project, err);
+        return;
+    case DERIVE_TAKEN:
+        /* A number is never without an object, whosever it is. */
+        project->durable = batch->seq;
+        derive_batch_number(batch, repo, &project->id, batch->seq + 1);
+        project_waits(round, project, now_us);
+        return;
+    case DERIVE_WAITS:
+        project_waits(round, project, now_us);
+        return;
+    }
+}
+
+/* What the round says about the store: of a name that another has it says nothing. */
+static void round_made(struct round *round, uint64_t begun_us, uint64_t now_us)
+{
+    struct derive_log *log = round->log;
+    bool asked = false;
+    bool taken = true;
+    for (size_t i = 0; i < round->n; i++) {
+        int err = round->ops[i].err;
+        asked = asked || !round->projects[i]->unknown;
+        taken = taken && (round->projects[i]->unknown || err == OK || err == ERR_CONFLICT);
+    }
+    (void)pthread_mutex_lock(&log->lock);
+    if (asked && taken)
+        intake_window_taken(&log->window, now_us, now_us - begun_us);
+    else if (asked)
+        intake_window_refused(&log->window, now_us);
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
+/* Projects with more to put come again. */
+static void round_end(struct round *round)
+{
+    struct derive_log *log = round->log;
+    (void)pthread_mutex_lock(&log->lock);
+    log->window.crowd = round->crowd;
+    for (size_t i = 0; i < round->n; i++) {
+        struct derive_project *project = round->projects[i];
+        if (!derive_project_has(project))
+            continue;
+        derive_projects_busy(&log->projects, project);
+        log->waiting = log->waiting || !project->unknown;
+        log->full = log->full || project->sealed != NULL || project->under_way != NULL;
+    }
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
+int derive_log_step(struct derive_log *log)
+{
+    struct clock *clock = log->repo->clock;
+    struct round round = {.log = log};
+    uint64_t begun_us = clock->mono_us(clock);
+    round_take(&round, begun_us);
+    if (round.n == 0)
+        return 0;
+    round_put(&round, begun_us);
+    uint64_t now_us = clock->mono_us(clock);
+    round_made(&round, begun_us, now_us);
+    for (size_t i = 0; i < round.n; i++)
+        project_judge(&round, i, now_us);
+    round_end(&round);
+    return (int)round.told;
+}
+
+uint64_t derive_log_wait_us(struct derive_log *log)
+{
+    struct clock *clock = log->repo->clock;
+    uint64_t now_us = clock->mono_us(clock);
+    uint64_t due_us = UINT64_MAX;
+    (void)pthread_mutex_lock(&log->lock);
+    if (log->waiting)
+        due_us = intake_window_due_us(&log->window, log->first_us, log->full || log->stopping);
+    if (log->n_unknown > 0) {
+        uint64_t again_us = derive_projects_again_us(&log->projects);
+        due_us = again_us < due_us ? again_us : due_us;
+    }
+    (void)pthread_mutex_unlock(&log->lock);
+    if (due_us == UINT64_MAX)
+        return UINT64_MAX;
+    return due_us > now_us ? due_us - now_us : 0;
+}
+
+/* --- the thread --- */
+
+static void *run(void *arg)
+{
+    struct derive_log *log = arg;
+    for (;;) {
+        (void)pthread_mutex_lock(&log->lock);
+        bool done = log->stopping && log->tells == 0;
+        uint64_t pause_us = log->window.pause_us;
+        (void)pthread_mutex_unlock(&log->lock);
+        if (done)
+            return NULL;
+        uint64_t wait_us = derive_log_wait_us(log);
+        if (wait_us == 0) {
+            (void)!derive_log_step(log);
+            continue;
+        }
+        /* Many processes may have been refused at the same moment. */
+        if (wait_us != UINT64_MAX && pause_us > 0)
+            wait_us += rng_below(log->repo->rng, pause_us);
+        (void)bell_wait(&log->bell, wait_us == UINT64_MAX ? BELL_FOR_EVER : wait_us);
+    }
+}
+
+void derive_log_start(struct derive_log *log)
+{
+    assert(!log->threaded);
+    (void)pthread_mutex_lock(&log->lock);
+    log->stopping = false;
+    (void)pthread_mutex_unlock(&log->lock);
+    int err = pthread_create(&log->thread, NULL, run, log);
+    assert(err == 0);
+    log->threaded = true;
+}
+
+void derive_log_stop(struct derive_log *log)
+{
+    if (!log->threaded)
+        return;
+    (void)pthread_mutex_lock(&log->lock);
+    log->stopping = true;
+    (void)pthread_mutex_unlock(&log->lock);
+    bell_ring(&log->bell);
+    (void)pthread_join(log->thread, NULL);
+    log->threaded = false;
 }
