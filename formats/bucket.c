@@ -3,6 +3,7 @@
 #include "formats/base/limits.h"
 #include "formats/base/wire.h"
 #include "formats/path.h"
+#include "formats/project_id.h"
 
 #define VERSION 1u
 
@@ -99,7 +100,15 @@ void handle_encode(const struct project_info *p, struct buf *out)
 
 int handle_decode(struct bytes in, struct arena *arena, struct project_info *out)
 {
-    return info_decode(handle_magic, in, arena, out);
+    struct project_info info;
+    int err = info_decode(handle_magic, in, arena, &info);
+    if (err == 0 && project_id_is_refs(&info.id)) {
+        err = ERR_CORRUPT;
+    }
+    if (err == 0) {
+        *out = info;
+    }
+    return err;
 }
 
 void probe_note_encode(const struct probe_note *note, struct buf *out)

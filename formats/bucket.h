@@ -38,6 +38,7 @@ int bucket_decode(struct bytes in, struct bucket *out) MUST_USE;
 void project_info_encode(const struct project_info *, struct buf *out);
 int project_info_decode(struct bytes in, struct arena *, struct project_info *out) MUST_USE;
 void handle_encode(const struct project_info *, struct buf *out);
+/* A handle names no tree of references (project_id.h). */
 int handle_decode(struct bytes in, struct arena *, struct project_info *out) MUST_USE;
 void probe_note_encode(const struct probe_note *, struct buf *out);
 int probe_note_decode(struct bytes in, struct probe_note *out) MUST_USE;

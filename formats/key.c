@@ -7,6 +7,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/path.h"
+#include "formats/project_id.h"
 #include "formats/rollup.h"
 
 #define PROBE_NAME_MAX 64u
@@ -21,6 +22,21 @@ static struct key spell(const char *fmt, ...)
     va_end(args);
     assert(len > 0 && (size_t)len < sizeof(key.s));
     return key;
+}
+
+/* What the keys of a project's objects begin with: {pid}, and for a tree of references
+ * {pid}/refs. */
+struct folder {
+    char s[ID16_HEX_LEN + sizeof("/refs")];
+};
+
+static struct folder folder_of(const struct id16 *project)
+{
+    struct folder folder;
+    struct id16 plain = project_id_plain(project);
+    (void)snprintf(folder.s, sizeof(folder.s), "%s%s", id16_hex(&plain).s,
+                   project_id_is_refs(project) ? "/refs" : "");
+    return folder;
 }
 
 struct key key_bucket(void)
@@ -66,75 +82,80 @@ struct key key_lease(uint32_t shard)
     return spell("leases/%04" PRIx32, shard);
 }
 
+struct key key_project_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/", folder_of(project).s);
+}
+
 struct key key_project(const struct id16 *project)
 {
-    return spell("projects/%s/project", id16_hex(project).s);
+    return spell("projects/%s/project", folder_of(project).s);
 }
 
 struct key key_head(const struct id16 *project)
 {
-    return spell("projects/%s/head", id16_hex(project).s);
+    return spell("projects/%s/head", folder_of(project).s);
 }
 
 struct key key_gc(const struct id16 *project)
 {
-    return spell("projects/%s/gc", id16_hex(project).s);
+    return spell("projects/%s/gc", folder_of(project).s);
 }
 
 struct key key_tree(const struct id16 *project, const struct hash *tree)
 {
     struct hash_hex hex = hash_hex(tree);
-    return spell("projects/%s/trees/%.2s/%s.bin", id16_hex(project).s, hex.s, hex.s);
+    return spell("projects/%s/trees/%.2s/%s.bin", folder_of(project).s, hex.s, hex.s);
 }
 
 struct key key_tree_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/trees/", id16_hex(project).s);
+    return spell("projects/%s/trees/", folder_of(project).s);
 }
 
 struct key key_log(const struct id16 *project, uint64_t first, uint64_t end)
 {
     return spell("projects/%s/landing-log/%012" PRIu64 "-%012" PRIu64 ".log",
-                 id16_hex(project).s, first, end);
+                 folder_of(project).s, first, end);
 }
 
 struct key key_log_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/landing-log/", id16_hex(project).s);
+    return spell("projects/%s/landing-log/", folder_of(project).s);
 }
 
 struct key key_rollup(const struct id16 *project, unsigned level, uint64_t first, uint64_t end)
 {
     return spell("projects/%s/landing-log/bloom-index/level-%u/%012" PRIu64 "-%012" PRIu64
                  ".bloom",
-                 id16_hex(project).s, level, first, end);
+                 folder_of(project).s, level, first, end);
 }
 
 struct key key_rollup_prefix(const struct id16 *project, unsigned level)
 {
-    return spell("projects/%s/landing-log/bloom-index/level-%u/", id16_hex(project).s, level);
+    return spell("projects/%s/landing-log/bloom-index/level-%u/", folder_of(project).s, level);
 }
 
 struct key key_session(const struct id16 *project, const struct id16 *session)
 {
     struct id16_hex sid = id16_hex(session);
-    return spell("projects/%s/sessions/%s.bin", id16_hex(project).s, sid.s);
+    return spell("projects/%s/sessions/%s.bin", folder_of(project).s, sid.s);
 }
 
 struct key key_session_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/sessions/", id16_hex(project).s);
+    return spell("projects/%s/sessions/", folder_of(project).s);
 }
 
 struct key key_blob(const struct id16 *project, const struct hash *blob)
 {
     struct hash_hex hex = hash_hex(blob);
-    return spell("projects/%s/blobs/%.2s/%s", id16_hex(project).s, hex.s, hex.s);
+    return spell("projects/%s/blobs/%.2s/%s", folder_of(project).s, hex.s, hex.s);
 }
 
 struct key key_blob_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/blobs/", id16_hex(project).s);
+    return spell("projects/%s/blobs/", folder_of(project).s);
 }
 
 struct key key_derive(const struct id16 *project, uint64_t agent, uint64_t seq)
@@ -229,6 +250,19 @@ static bool take_id16(const char **at, struct id16 *out)
     return true;
 }
 
+/* {pid} or {pid}/refs, and the slash behind it. */
+static bool take_project(const char **at, struct id16 *out)
+{
+    if (!take(at, "projects/") || !take_id16(at, out) || project_id_is_refs(out)) {
+        return false;
+    }
+    if (take(at, "/refs/")) {
+        *out = project_id_refs(out);
+        return true;
+    }
+    return take(at, "/");
+}
+
 static int same(const char *key, struct key again)
 {
     return strcmp(key, again.s) == 0 ? 0 : ERR_INVALID;
@@ -264,8 +298,8 @@ int key_log_parse(const char *key, uint64_t *first, uint64_t *end)
     const char *at = key;
     struct id16 project;
     uint64_t f, e;
-    if (!take(&at, "projects/") || !take_id16(&at, &project) || !take(&at, "/landing-log/") ||
-        !take_decimal(&at, &f) || !take(&at, "-") || !take_decimal(&at, &e) || f >= e) {
+    if (!take_project(&at, &project) || !take(&at, "landing-log/") || !take_decimal(&at, &f) ||
+        !take(&at, "-") || !take_decimal(&at, &e) || f >= e) {
         return ERR_INVALID;
     }
     int err = same(key, key_log(&project, f, e));
@@ -281,10 +315,9 @@ int key_rollup_parse(const char *key, unsigned *level, uint64_t *first, uint64_t
     const char *at = key;
     struct id16 project;
     uint64_t l, f, e;
-    if (!take(&at, "projects/") || !take_id16(&at, &project) ||
-        !take(&at, "/landing-log/bloom-index/level-") || !take_decimal(&at, &l) || l < 1 ||
-        l > ROLLUP_LEVELS || !take(&at, "/") || !take_decimal(&at, &f) || !take(&at, "-") ||
-        !take_decimal(&at, &e) || f >= e) {
+    if (!take_project(&at, &project) || !take(&at, "landing-log/bloom-index/level-") ||
+        !take_decimal(&at, &l) || l < 1 || l > ROLLUP_LEVELS || !take(&at, "/") ||
+        !take_decimal(&at, &f) || !take(&at, "-") || !take_decimal(&at, &e) || f >= e) {
         return ERR_INVALID;
     }
     int err = same(key, key_rollup(&project, (unsigned)l, f, e));
@@ -300,8 +333,7 @@ int key_session_parse(const char *key, struct id16 *session)
 {
     const char *at = key;
     struct id16 project, sid;
-    if (!take(&at, "projects/") || !take_id16(&at, &project) || !take(&at, "/sessions/") ||
-        !take_id16(&at, &sid)) {
+    if (!take_project(&at, &project) || !take(&at, "sessions/") || !take_id16(&at, &sid)) {
         return ERR_INVALID;
     }
     int err = same(key, key_session(&project, &sid));
@@ -316,8 +348,7 @@ static bool take_hashed(const char *key, const char *word, struct id16 *project,
                         struct hash *out)
 {
     const char *at = key;
-    if (!take(&at, "projects/") || !take_id16(&at, project) || !take(&at, word) ||
-        strnlen(at, 3) < 3) {
+    if (!take_project(&at, project) || !take(&at, word) || strnlen(at, 3) < 3) {
         return false;
     }
     at += 3;
@@ -328,7 +359,7 @@ int key_tree_parse(const char *key, struct hash *tree)
 {
     struct id16 project;
     struct hash hash;
-    if (!take_hashed(key, "/trees/", &project, &hash) ||
+    if (!take_hashed(key, "trees/", &project, &hash) ||
         same(key, key_tree(&project, &hash)) != OK) {
         return ERR_INVALID;
     }
@@ -340,7 +371,7 @@ int key_blob_parse(const char *key, struct hash *blob)
 {
     struct id16 project;
     struct hash hash;
-    if (!take_hashed(key, "/blobs/", &project, &hash) ||
+    if (!take_hashed(key, "blobs/", &project, &hash) ||
         same(key, key_blob(&project, &hash)) != OK) {
         return ERR_INVALID;
     }

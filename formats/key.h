@@ -1,4 +1,5 @@
-/* The one place where object names are spelled. */
+/* The one place where object names are spelled. Where {pid} stands, a tree of references
+ * (project_id.h) has {pid}/refs: it lies below the project whose references it holds. */
 #ifndef FORMATS_KEY_H
 #define FORMATS_KEY_H
 
@@ -25,6 +26,8 @@ struct key key_dead(uint32_t shard, uint64_t hlc, uint64_t agent, uint64_t seq);
 struct key key_dead_prefix(void);
 /* leases/{shard:04x} */
 struct key key_lease(uint32_t shard);
+/* projects/{pid}/ */
+struct key key_project_prefix(const struct id16 *project);
 /* projects/{pid}/project */
 struct key key_project(const struct id16 *project);
 /* projects/{pid}/head */

@@ -19,7 +19,8 @@ int main(int argc, char **argv)
         .about =
             "Builds the tree of a project again from its landing log alone and compares it "
             "with every batch: with --verify only that, with --into NAME as a new project, "
-            "which is a copy of the first POS positions. A run that was ended goes on where "
+            "which is a copy of the first POS positions. Without --to that goes for the "
+            "project's references, too. A run that was ended goes on where "
             "it was when the same command is given again. Exit status: 0 all agrees, 1 it "
             "does not, and where is said, 2 a wrong command line, 3 it could not be done.",
         .positional = "dir",

@@ -6,6 +6,7 @@
 #include "api/json/json.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
+#include "formats/project_id.h"
 
 /* Keys of a project that are shown. */
 #define SAMPLE_MAX 20u
@@ -22,8 +23,9 @@ void collection_begin(struct collection_printer *p, const struct id16 *project,
 {
     p->project = *project;
     p->shown = 0;
-    p->projects++;
-    (void)snprintf(p->name, sizeof(p->name), "%.*s", (int)handle.len, handle.data);
+    p->projects += !project_id_is_refs(project);
+    (void)snprintf(p->name, sizeof(p->name), "%.*s%s", (int)handle.len, handle.data,
+                   project_id_is_refs(project) ? "/refs" : "");
 }
 
 void collection_object(void *printer, const struct collect_object *object)

@@ -9,7 +9,7 @@ struct collection_printer {
     bool json;
     bool acts;
     unsigned shown; /* keys of this project */
-    char name[HANDLE_LEN_MAX + 1];
+    char name[HANDLE_LEN_MAX + sizeof("/refs")];
     struct id16 project;
     uint64_t projects;
     struct collect_sum old;

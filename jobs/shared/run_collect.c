@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "formats/base/hex.h"
+#include "formats/project_id.h"
 #include "jobs/shared/open_store.h"
 #include "jobs/shared/print_collection.h"
 #include "pipeline/repo/project.h"
@@ -48,7 +49,7 @@ static int run_take(struct work *work, const struct id16 *project,
                : collect_close(&work->repo, project, &run, &work->options, report);
 }
 
-static void project_collect(struct work *work, const struct id16 *project, struct bytes handle)
+static void tree_collect(struct work *work, const struct id16 *project, struct bytes handle)
 {
     struct collect_report report;
     collection_begin(&work->printer, project, handle);
@@ -63,6 +64,17 @@ static void project_collect(struct work *work, const struct id16 *project, struc
     collection_end(&work->printer, &report, err);
 }
 
+/* The project, and the tree of its references. */
+static int project_collect(struct work *work, const struct id16 *project, struct bytes handle)
+{
+    struct id16 refs;
+    tree_collect(work, project, handle);
+    int err = project_refs_find(&work->repo, project, &refs);
+    if (err == OK)
+        tree_collect(work, &refs, handle);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 static int all_collect(struct work *work)
 {
     char after[HANDLE_LEN_MAX + 1] = "";
@@ -72,11 +84,13 @@ static int all_collect(struct work *work)
         int err = project_list(&work->repo, &arena, after, PROJECTS_AT_ONCE, &list);
         if (err != OK)
             return err;
-        for (size_t i = 0; i < list.n; i++) {
+        for (size_t i = 0; i < list.n && err == OK; i++) {
             struct bytes handle = list.projects[i].handle;
-            project_collect(work, &list.projects[i].id, handle);
+            err = project_collect(work, &list.projects[i].id, handle);
             (void)snprintf(after, sizeof(after), "%.*s", (int)handle.len, handle.data);
         }
+        if (err != OK)
+            return err;
     }
     return OK;
 }
@@ -84,10 +98,18 @@ static int all_collect(struct work *work)
 static int one_collect(struct work *work, const char *name)
 {
     struct id16 id;
-    int err = project_find(&work->repo, bytes_str(name), &id);
-    if (err == OK)
-        project_collect(work, &id, bytes_str(name));
-    return err;
+    struct bytes handle = bytes_str(name);
+    bool one_run = work->args->resume != NULL || work->args->close != NULL;
+    int err = project_find_tree(&work->repo, handle, &id);
+    if (err != OK)
+        return err;
+    /* A run is one tree's: NAME, or NAME/refs. */
+    if (!one_run && !project_id_is_refs(&id))
+        return project_collect(work, &id, handle);
+    if (project_id_is_refs(&id))
+        handle.len -= strlen("/refs");
+    tree_collect(work, &id, handle);
+    return OK;
 }
 
 static int not_done(const struct work *work, const char *why)

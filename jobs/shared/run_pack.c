@@ -6,6 +6,7 @@
 #include "api/json/json.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/pack/pack.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/store/trace.h"
@@ -160,6 +161,25 @@ static int pack_one(struct pack_run *run, const struct id16 *project)
     return err == ERR_CONFLICT || err == ERR_AGAIN || err == ERR_UNKNOWN ? LATER : NOT_DONE;
 }
 
+/* The project `run->name`, and the tree of its references. */
+static int pack_both(struct pack_run *run, const struct id16 *project, struct arena *arena)
+{
+    struct id16 refs;
+    int code = pack_one(run, project);
+    int err = project_id_is_refs(project)
+                  ? ERR_NOT_FOUND
+                  : project_refs_find(&run->process->repo, project, &refs);
+    if (err == ERR_NOT_FOUND)
+        return code;
+    run->name = arena_printf(arena, "%s/refs", run->name);
+    int other = NOT_DONE;
+    if (err == OK)
+        other = pack_one(run, &refs);
+    else
+        (void)fprintf(stderr, "mic-pack: %s is not packed: %s\n", run->name, err_says(err));
+    return other > code ? other : code;
+}
+
 static int pack_all(struct pack_run *run)
 {
     char after[HANDLE_LEN_MAX + 1] = "";
@@ -175,10 +195,11 @@ static int pack_all(struct pack_run *run)
             return NOT_DONE;
         }
         for (size_t i = 0; i < list.n; i++) {
-            run->name = arena_str(&arena, list.projects[i].handle);
-            int one = pack_one(run, &list.projects[i].id);
+            (void)snprintf(after, sizeof(after), "%.*s", (int)list.projects[i].handle.len,
+                           (const char *)list.projects[i].handle.data);
+            run->name = after;
+            int one = pack_both(run, &list.projects[i].id, &arena);
             code = one > code ? one : code;
-            (void)snprintf(after, sizeof(after), "%s", run->name);
         }
         more = list.more && list.n > 0;
     }
@@ -201,10 +222,11 @@ int pack_run(struct process *p, const struct pack_args *args)
         return pack_all(&run);
     struct id16 project;
     run.name = p->settings.args[0];
-    int err = project_find(&p->repo, bytes_str(run.name), &project);
+    AUTO(arena_release) struct arena arena = {0};
+    int err = project_find_tree(&p->repo, bytes_str(run.name), &project);
     if (err != OK) {
         (void)fprintf(stderr, "mic-pack: project %s: %s\n", run.name, err_name(err));
         return NOT_DONE;
     }
-    return pack_one(&run, &project);
+    return pack_both(&run, &project, &arena);
 }

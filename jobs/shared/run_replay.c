@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "formats/base/hex.h"
+#include "formats/project_id.h"
 #include "formats/record.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/repo/replay/replay.h"
@@ -128,13 +129,46 @@ static int into(struct process *p, const struct id16 *project, const char *name,
     return 0;
 }
 
-int replay_run(struct process *p, const struct replay_args *args)
+static int one_run(struct process *p, const struct id16 *project, const char *name,
+                   const struct replay_args *args, const struct replay_options *options)
 {
     struct progress progress = {.clock = p->repo.clock};
-    struct replay_options options = {.to = UINT64_MAX,
-                                     .read_ahead = true,
-                                     .progress = progress_tell,
-                                     .progress_arg = &progress};
+    struct replay_options told = *options;
+    told.progress = progress_tell;
+    told.progress_arg = &progress;
+    progress.begun_us = progress.clock->mono_us(progress.clock);
+    progress.told_us = progress.begun_us;
+    return args->into != NULL ? into(p, project, name, args->into, &told, &progress)
+                              : verify(p, project, name, &told, &progress);
+}
+
+/* The references come first: the new project's handle is put last of all, and until then nobody
+ * can bind one of its own. Positions are the project's: up to one of them there is no saying
+ * which references there were. */
+static int both_run(struct process *p, const struct id16 *project, const char *name,
+                    const struct replay_args *args, const struct replay_options *options)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct id16 refs;
+    int err = ERR_NOT_FOUND;
+    int code = 0;
+    if (args->to == NULL && !project_id_is_refs(project))
+        err = project_refs_find(&p->repo, project, &refs);
+    if (err == OK) {
+        code = one_run(p, &refs, arena_printf(&arena, "%s/refs", name), args, options);
+    } else if (err != ERR_NOT_FOUND) {
+        (void)fprintf(stderr, "mic-replay: project %s: %s\n", name, err_name(err));
+        code = NOT_DONE;
+    }
+    if (code != 0 && args->into != NULL)
+        return code;
+    int other = one_run(p, project, name, args, options);
+    return other > code ? other : code;
+}
+
+int replay_run(struct process *p, const struct replay_args *args)
+{
+    struct replay_options options = {.to = UINT64_MAX, .read_ahead = true};
     if (p->settings.args_n != 1)
         return wrong_use("give a bucket and a project; see --help");
     if (args->verify == (args->into != NULL))
@@ -143,13 +177,11 @@ int replay_run(struct process *p, const struct replay_args *args)
         return wrong_use("--to takes a position, which is a number");
     const char *name = p->settings.args[0];
     struct id16 project;
-    int err = project_find(&p->repo, bytes_str(name), &project);
+    int err = args->into != NULL ? project_find(&p->repo, bytes_str(name), &project)
+                                 : project_find_tree(&p->repo, bytes_str(name), &project);
     if (err != OK) {
         (void)fprintf(stderr, "mic-replay: project %s: %s\n", name, err_name(err));
         return NOT_DONE;
     }
-    progress.begun_us = progress.clock->mono_us(progress.clock);
-    progress.told_us = progress.begun_us;
-    return args->into != NULL ? into(p, &project, name, args->into, &options, &progress)
-                              : verify(p, &project, name, &options, &progress);
+    return both_run(p, &project, name, args, &options);
 }

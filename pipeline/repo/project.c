@@ -4,6 +4,7 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "formats/path.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
@@ -150,6 +151,42 @@ int project_begin(struct repo *repo, const struct project_info *info)
     return err == ERR_CONFLICT ? OK : err;
 }
 
+/* A fact about a project: that the making of its tree of references was done. */
+static struct hash refs_name(const struct id16 *refs)
+{
+    return known_name("refs", refs, bytes_of(NULL, 0));
+}
+
+int project_refs_make(struct repo *repo, const struct id16 *project)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    AUTO_BUF bytes = {0};
+    struct id16 refs = project_id_refs(project);
+    struct hash name = refs_name(&refs);
+    struct fact fact = {.id = refs};
+    if (known_find(repo->known, &name, &fact))
+        return OK;
+    struct key key = key_project(&refs);
+    int err = store_get(repo->store, key.s, range_none(), NULL, NULL, NULL);
+    if (err == ERR_NOT_FOUND) {
+        struct project_info info;
+        err = project_info_get(repo, project, &arena, &info);
+        if (err != OK)
+            return err;
+        info.id = refs;
+        info.hlc_created = repo_hlc(repo);
+        err = project_begin(repo, &info);
+        project_info_encode(&info, &bytes);
+        /* Two that make it at once differ in their stamps: either's will do. */
+        if (err == OK)
+            err = store_put(repo->store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL);
+        err = err == ERR_CONFLICT ? OK : err;
+    }
+    if (err == OK)
+        known_add(repo->known, &name, &fact);
+    return err;
+}
+
 int project_publish(struct repo *repo, const struct project_info *info)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -157,7 +194,9 @@ int project_publish(struct repo *repo, const struct project_info *info)
     project_info_encode(info, &bytes);
     struct key key = key_project(&info->id);
     int err = put_once(repo, key.s, buf_bytes(&bytes));
-    return err == OK ? handle_put(repo, info, &arena) : err;
+    if (err != OK || project_id_is_refs(&info->id))
+        return err;
+    return handle_put(repo, info, &arena);
 }
 
 int project_create(struct repo *repo, struct bytes handle, struct id16 *out)
@@ -174,6 +213,7 @@ int project_create(struct repo *repo, struct bytes handle, struct id16 *out)
         return err == OK ? ERR_CONFLICT : err;
 
     repo->rng->fill(repo->rng, id.b, sizeof(id.b));
+    id = project_id_plain(&id);
     struct project_info info = {.id = id, .hlc_created = repo_hlc(repo), .handle = handle};
     AUTO(arena_release) struct arena arena = {0};
     err = objects_put(repo, &info);
@@ -188,6 +228,8 @@ int project_create(struct repo *repo, struct bytes handle, struct id16 *out)
 
 static int id_find(struct repo *repo, const struct id16 *id)
 {
+    if (project_id_is_refs(id))
+        return ERR_NOT_FOUND;
     struct hash name = known_name("project", id, bytes_of(NULL, 0));
     struct fact fact = {.id = *id};
     if (known_find(repo->known, &name, &fact))
@@ -219,6 +261,27 @@ int project_find(struct repo *repo, struct bytes name, struct id16 *out)
     }
     *out = info.id;
     return OK;
+}
+
+int project_refs_find(struct repo *repo, const struct id16 *project, struct id16 *out)
+{
+    struct id16 refs = project_id_refs(project);
+    struct key key = key_head(&refs);
+    int err = store_get(repo->store, key.s, range_none(), NULL, NULL, NULL);
+    if (err == OK)
+        *out = refs;
+    return err;
+}
+
+int project_find_tree(struct repo *repo, struct bytes name, struct id16 *out)
+{
+    static const char ending[] = "/refs";
+    size_t len = sizeof(ending) - 1;
+    struct id16 project;
+    if (name.len < len || memcmp(name.data + name.len - len, ending, len) != 0)
+        return project_find(repo, name, out);
+    int err = project_find(repo, bytes_of(name.data, name.len - len), &project);
+    return err == OK ? project_refs_find(repo, &project, out) : err;
 }
 
 /* Reads the handles of `infos` that are not known yet, side by side. One that has gone or that

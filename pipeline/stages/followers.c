@@ -3,6 +3,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/key.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/sys/log.h"
@@ -78,6 +79,12 @@ static int visit_one(struct followers *all, struct follower *f, struct bytes byt
 {
     struct head head;
     struct key key = key_head(&f->project);
+    if (got == ERR_NOT_FOUND && project_id_is_refs(&f->project)) {
+        /* Nothing was bound yet, and perhaps never will. */
+        f->rest = REST_MAX;
+        f->wait = REST_MAX;
+        return 0;
+    }
     int err = damage_of(all->repo, key.s, got == OK ? head_decode(bytes, &head) : got);
     int put = 0;
     if (err == OK) {
@@ -98,26 +105,45 @@ static int visit_one(struct followers *all, struct follower *f, struct bytes byt
     return put;
 }
 
-/* Reads the heads of up to HEADS_AT_ONCE projects side by side and visits each. */
-static int group_visit(struct followers *all, struct follower **group, size_t n)
+struct group {
+    struct follower *followers[HEADS_AT_ONCE];
+    size_t n;
+};
+
+/* Reads the heads of a group side by side, visits each, and empties it. */
+static int group_visit(struct followers *all, struct group *group)
 {
+    size_t n = group->n;
     struct key keys[HEADS_AT_ONCE];
     struct buf bodies[HEADS_AT_ONCE] = {0};
     struct store_op ops[HEADS_AT_ONCE] = {0};
     if (n == 0)
         return 0;
     for (size_t i = 0; i < n; i++) {
-        keys[i] = key_head(&group[i]->project);
+        keys[i] = key_head(&group->followers[i]->project);
         ops[i] = (struct store_op){
             .verb = STORE_GET, .key = keys[i].s, .range = range_all(), .body = &bodies[i]};
     }
     (void)!store_many(all->repo->store, ops, n); /* each has its own answer */
     int put = 0;
     for (size_t i = 0; i < n; i++) {
-        put += visit_one(all, group[i], buf_bytes(&bodies[i]), ops[i].err);
+        put += visit_one(all, group->followers[i], buf_bytes(&bodies[i]), ops[i].err);
         buf_release(&bodies[i]);
     }
+    group->n = 0;
     return put;
+}
+
+/* Whoever is due comes into the group, and a full one is visited. */
+static int group_add(struct followers *all, struct group *group, const struct id16 *project)
+{
+    struct follower *f = follower_of(all, project);
+    if (f->wait > 0) {
+        f->wait--;
+        return 0;
+    }
+    group->followers[group->n++] = f;
+    return group->n == HEADS_AT_ONCE ? group_visit(all, group) : 0;
 }
 
 int followers_run(struct followers *all)
@@ -132,22 +158,14 @@ int followers_run(struct followers *all)
     if (list.more)
         buf_append_bytes(&all->after, list.projects[list.n - 1].handle);
 
-    struct follower *group[HEADS_AT_ONCE];
-    size_t n = 0;
+    struct group group = {0};
     int put = 0;
     for (size_t i = 0; i < list.n; i++) {
-        struct follower *f = follower_of(all, &list.projects[i].id);
-        if (f->wait > 0) {
-            f->wait--;
-            continue;
-        }
-        group[n++] = f;
-        if (n == HEADS_AT_ONCE) {
-            put += group_visit(all, group, n);
-            n = 0;
-        }
+        struct id16 refs = project_id_refs(&list.projects[i].id);
+        put += group_add(all, &group, &list.projects[i].id);
+        put += group_add(all, &group, &refs);
     }
-    put += group_visit(all, group, n);
+    put += group_visit(all, &group);
     /* There are more projects to visit: that is something to do. */
     return put == 0 && list.more ? 1 : put;
 }

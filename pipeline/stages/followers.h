@@ -5,7 +5,10 @@
  * of handles a run, and a get of the head of each project that is due. A project whose head
  * stands still is due less and less often: after 1, 2, 4 … and at most 64 runs; so 1,000 quiet
  * projects cost a list and some 16 gets a run. What is made of its log may come that much
- * later, which nobody notices: readers take from elsewhere what is not there yet. */
+ * later, which nobody notices: readers take from elsewhere what is not there yet.
+ *
+ * The tree of a project's references (formats/project_id.h) is followed as a project is. Where
+ * there is none its head is asked for at the first run and every 64 from then on. */
 #ifndef PIPELINE_STAGES_FOLLOWERS_H
 #define PIPELINE_STAGES_FOLLOWERS_H
 

@@ -91,11 +91,18 @@ static enum trace_kind kind_of(const char *key)
         {"derive/", TRACE_DERIVE},
     };
     static const char projects[] = "projects/";
+    static const char refs[] = "refs/";
     if (strncmp(key, projects, sizeof(projects) - 1) != 0) {
         return kind_in(top, ARRAY_LEN(top), key);
     }
     const char *slash = strchr(key + sizeof(projects) - 1, '/');
-    return slash == NULL ? TRACE_OTHER : kind_in(in_project, ARRAY_LEN(in_project), slash + 1);
+    if (slash == NULL) {
+        return TRACE_OTHER;
+    }
+    /* The tree of a project's references is counted as a project is. */
+    const char *name = slash + 1;
+    const char *below = strncmp(name, refs, sizeof(refs) - 1) == 0 ? name + sizeof(refs) - 1 : name;
+    return kind_in(in_project, ARRAY_LEN(in_project), below);
 }
 
 /* What a get gave: the part of the object that its range covers. */

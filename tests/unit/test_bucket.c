@@ -2,6 +2,7 @@
 
 #include "formats/base/limits.h"
 #include "formats/base/wire.h"
+#include "formats/project_id.h"
 #include "tests/support/golden.h"
 #include "tests/support/object.h"
 #include "tests/support/suite.h"
@@ -178,11 +179,29 @@ START_TEST(one_is_not_the_other)
 }
 END_TEST
 
+START_TEST(a_handle_names_no_references)
+{
+    AUTO_BUF out = {0};
+    struct project_info p = sample_project();
+    p.id = project_id_refs(&p.id);
+    handle_encode(&p, &out);
+    ck_assert_int_eq(decode_handle(buf_bytes(&out)), ERR_CORRUPT);
+    buf_clear(&out);
+    project_info_encode(&p, &out);
+    ck_assert_int_eq(decode_project(buf_bytes(&out)), OK);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
-        golden_bucket,        golden_project,          golden_handle,
-        golden_probe_note,    bad_buckets_are_refused, bad_handles_are_refused,
+        a_handle_names_no_references,
+        golden_bucket,
+        golden_project,
+        golden_handle,
+        golden_probe_note,
+        bad_buckets_are_refused,
+        bad_handles_are_refused,
         one_is_not_the_other,
     };
     return suite_run("bucket", tests, ARRAY_LEN(tests));

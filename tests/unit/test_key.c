@@ -1,5 +1,6 @@
 #include "formats/key.h"
 
+#include "formats/project_id.h"
 #include "tests/support/suite.h"
 
 static const struct id16 project = {{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 2, 3}};
@@ -45,6 +46,73 @@ START_TEST(names_are_spelled)
        "projects/" PID "/derive/segments/000000000000000b.bin");
     is(key_derive_prefix(&project), "projects/" PID "/derive/");
     is(key_derive_segment_prefix(&project), "projects/" PID "/derive/segments/");
+}
+END_TEST
+
+/* The tree of a project's references lies below the project. */
+START_TEST(names_of_references_are_spelled)
+{
+    struct id16 refs = project_id_refs(&project);
+    struct id16 plain = project_id_plain(&refs);
+    ck_assert(project_id_is_refs(&refs) && !project_id_is_refs(&project));
+    ck_assert(id16_equal(&plain, &project) && !id16_equal(&refs, &project));
+    is(key_project_prefix(&project), "projects/" PID "/");
+    is(key_project_prefix(&refs), "projects/" PID "/refs/");
+    is(key_project(&refs), "projects/" PID "/refs/project");
+    is(key_head(&refs), "projects/" PID "/refs/head");
+    is(key_gc(&refs), "projects/" PID "/refs/gc");
+    is(key_tree(&refs, &hash), "projects/" PID "/refs/trees/ab/" HASH ".bin");
+    is(key_tree_prefix(&refs), "projects/" PID "/refs/trees/");
+    is(key_blob(&refs, &hash), "projects/" PID "/refs/blobs/ab/" HASH);
+    is(key_blob_prefix(&refs), "projects/" PID "/refs/blobs/");
+    is(key_log(&refs, 1, 101),
+       "projects/" PID "/refs/landing-log/000000000001-000000000101.log");
+    is(key_log_prefix(&refs), "projects/" PID "/refs/landing-log/");
+    is(key_rollup(&refs, 2, 1, 10001),
+       "projects/" PID "/refs/landing-log/bloom-index/level-2/000000000001-000000010001.bloom");
+    is(key_rollup_prefix(&refs, 3), "projects/" PID "/refs/landing-log/bloom-index/level-3/");
+    is(key_session(&refs, &session), "projects/" PID "/refs/sessions/" SID ".bin");
+    is(key_session_prefix(&refs), "projects/" PID "/refs/sessions/");
+}
+END_TEST
+
+START_TEST(names_of_references_parse)
+{
+    struct id16 refs = project_id_refs(&project);
+    uint64_t first;
+    uint64_t end;
+    unsigned level;
+    struct id16 sid;
+    struct hash read;
+    ck_assert_int_eq(key_log_parse(key_log(&refs, 1, 101).s, &first, &end), OK);
+    ck_assert_uint_eq(end, 101);
+    ck_assert_int_eq(key_rollup_parse(key_rollup(&refs, 2, 1, 10001).s, &level, &first, &end),
+                     OK);
+    ck_assert_uint_eq(level, 2);
+    ck_assert_int_eq(key_session_parse(key_session(&refs, &session).s, &sid), OK);
+    ck_assert(id16_equal(&sid, &session));
+    ck_assert_int_eq(key_tree_parse(key_tree(&refs, &hash).s, &read), OK);
+    ck_assert(hash_equal(&read, &hash));
+    ck_assert_int_eq(key_blob_parse(key_blob(&refs, &hash).s, &read), OK);
+}
+END_TEST
+
+/* No second spelling of one name, with the bit in the id or the word twice. */
+START_TEST(other_names_of_references_are_refused)
+{
+#define REFS_PID "8123456789abcdef0102030000000000"
+    static const char *const bad[] = {
+        "projects/" REFS_PID "/sessions/" SID ".bin",
+        "projects/" REFS_PID "/refs/sessions/" SID ".bin",
+        "projects/" PID "/refs/refs/sessions/" SID ".bin",
+        "projects/" PID "/refssessions/" SID ".bin",
+        "projects/" PID "/refs//sessions/" SID ".bin",
+        "projects/" PID "//sessions/" SID ".bin",
+        "projects/" PID "sessions/" SID ".bin",
+    };
+    struct id16 sid;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        ck_assert_int_eq(key_session_parse(bad[i], &sid), ERR_INVALID);
 }
 END_TEST
 
@@ -288,6 +356,9 @@ int main(void)
 {
     const TTest *tests[] = {
         names_are_spelled,
+        names_of_references_are_spelled,
+        names_of_references_parse,
+        other_names_of_references_are_refused,
         queue_keys_parse,
         other_queue_keys_are_refused,
         log_keys_parse,

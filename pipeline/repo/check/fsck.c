@@ -1,6 +1,7 @@
 #include "pipeline/repo/check/fsck.h"
 
 #include "formats/base/limits.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/check/fsck_answers.h"
 #include "pipeline/repo/check/fsck_blobs.h"
 #include "pipeline/repo/check/fsck_chain.h"
@@ -146,7 +147,7 @@ static int project_check(struct fsck *fsck, const struct id16 *id)
     size_t ids_max = fsck->options->ids_max > 0 ? fsck->options->ids_max : FSCK_IDS_MAX;
     struct fsck_project p = {.fsck = fsck, .id = *id, .damages_from = fsck->counts.damages};
     bool absent;
-    fsck->counts.projects++;
+    fsck->counts.projects += !project_id_is_refs(id);
     int err = fsck_chain_tip(&p, &absent);
     if (err == OK)
         err = fsck_project_names(&p, !absent);
@@ -162,6 +163,19 @@ static int project_check(struct fsck *fsck, const struct id16 *id)
     fsck_log_close(p.log);
     fsck_rollups_close(p.rollups);
     return err;
+}
+
+/* The project, and the tree of its references. */
+static int project_check_all(struct fsck *fsck, const struct id16 *id)
+{
+    struct id16 refs;
+    int err = project_check(fsck, id);
+    if (err != OK)
+        return err;
+    err = fsck_refs_find(fsck, id, &refs);
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    return err == OK ? project_check(fsck, &refs) : err;
 }
 
 /* --- the bucket --- */
@@ -207,7 +221,7 @@ static int projects_check(struct fsck *fsck, const struct id16 *only)
 {
     struct fsck_projects projects = {.fsck = fsck};
     if (only != NULL)
-        return project_check(fsck, only);
+        return project_check_all(fsck, only);
     int err = fsck_top_check(fsck);
     if (err == OK)
         err = fsck_handles_check(fsck);
@@ -219,7 +233,7 @@ static int projects_check(struct fsck *fsck, const struct id16 *only)
         if (err == ERR_NOT_FOUND)
             return OK;
         if (err == OK)
-            err = project_check(fsck, &id);
+            err = project_check_all(fsck, &id);
     }
     return err;
 }

@@ -6,6 +6,7 @@
 #include "formats/gc.h"
 #include "formats/log_segment.h"
 #include "formats/path.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/check/fsck_rollups.h"
 
 /* A run that is open for longer is told of. */
@@ -161,7 +162,8 @@ int fsck_projects_next(struct fsck_projects *projects, struct id16 *out)
         const char *key = list.keys[0].key;
         const char *name = key + sizeof(prefix) - 1;
         size_t len = strcspn(name, "/");
-        if (name[len] == '/' && id16_parse(bytes_of(name, len), out) == OK) {
+        if (name[len] == '/' && id16_parse(bytes_of(name, len), out) == OK &&
+            !project_id_is_refs(out)) {
             (void)snprintf(projects->after, sizeof(projects->after), "%s%.*s0", prefix,
                            (int)len, name);
             return OK;
@@ -172,6 +174,18 @@ int fsck_projects_next(struct fsck_projects *projects, struct id16 *out)
     }
 }
 
+int fsck_refs_find(struct fsck *fsck, const struct id16 *project, struct id16 *out)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct store_list list;
+    struct id16 refs = project_id_refs(project);
+    struct key prefix = key_project_prefix(&refs);
+    int err = store_list(fsck->store, &arena, prefix.s, "", 1, &list);
+    if (err == OK)
+        *out = refs;
+    return err == OK && list.n == 0 ? ERR_NOT_FOUND : err;
+}
+
 int fsck_project_find(struct fsck *fsck, const char *name, struct id16 *out)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -179,9 +193,9 @@ int fsck_project_find(struct fsck *fsck, const char *name, struct id16 *out)
     struct project_info info;
     struct id16 id;
     if (id16_parse(bytes_str(name), &id) == OK) {
-        bool there;
+        bool there = false;
         struct key key = key_project(&id);
-        int err = is_there(fsck, &key, &there);
+        int err = project_id_is_refs(&id) ? OK : is_there(fsck, &key, &there);
         if (err == OK && there)
             *out = id;
         return err == OK && !there ? ERR_NOT_FOUND : err;
@@ -223,7 +237,8 @@ static int named_by_handle(struct fsck_project *p, struct bytes handle, bool *na
         *readable = false; /* told where handles are looked at */
         return fsck_is_damage(err) ? OK : err;
     }
-    *named = id16_equal(&info.id, &p->id);
+    struct id16 plain = project_id_plain(&p->id);
+    *named = id16_equal(&info.id, &plain);
     return OK;
 }
 
@@ -262,9 +277,12 @@ int fsck_project_names(struct fsck_project *p, bool has_head)
     struct key project = key_project(&p->id);
     struct key head = key_head(&p->id);
     int err = info_get(p, &arena, &info);
-    if (err == ERR_NOT_FOUND && !has_head) {
+    bool refs_begun =
+        err == ERR_NOT_FOUND && project_id_is_refs(&p->id) && p->head.position == 0;
+    if (err == ERR_NOT_FOUND && (!has_head || refs_begun)) {
         fsck_note(p->fsck, "project_unnamed", project.s,
-                  "there are objects below it, and neither it nor a head");
+                  refs_begun ? "the making of the tree of references was not finished"
+                             : "there are objects below it, and neither it nor a head");
         return OK;
     }
     if (err != OK) {
@@ -358,18 +376,26 @@ static int gc_check(struct fsck_project *p)
     return OK;
 }
 
+/* What lies below the project's references is looked at as a project of its own. */
+static bool is_of_refs(const struct fsck_project *p, const char *key)
+{
+    struct id16 refs = project_id_refs(&p->id);
+    return !project_id_is_refs(&p->id) && begins(key, key_project_prefix(&refs).s);
+}
+
 int fsck_project_keys(struct fsck_project *p, uint64_t *trees)
 {
-    char prefix[64];
-    (void)snprintf(prefix, sizeof(prefix), "projects/%s/", id16_hex(&p->id).s);
+    struct key prefix = key_project_prefix(&p->id);
     AUTO(fsck_keys_release)
-    struct fsck_keys keys = {.store = p->fsck->store, .prefix = prefix};
+    struct fsck_keys keys = {.store = p->fsck->store, .prefix = prefix.s};
     const struct store_key *key;
     int err = gc_check(p);
     *trees = 0;
     if (err != OK)
         return err;
     while ((err = fsck_keys_next(&keys, &key)) == OK) {
+        if (is_of_refs(p, key->key))
+            continue;
         p->fsck->counts.keys++;
         if (!fsck_rollups_add(p->rollups, key->key) && !key_known(p, key->key, trees))
             unknown(p->fsck, key->key);

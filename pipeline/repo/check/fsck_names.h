@@ -17,6 +17,9 @@ struct fsck_projects {
 };
 int fsck_projects_next(struct fsck_projects *, struct id16 *out) MUST_USE;
 
+/* The tree of the project's references. ERR_NOT_FOUND when nothing lies there. */
+int fsck_refs_find(struct fsck *, const struct id16 *project, struct id16 *out) MUST_USE;
+
 /* The project that a handle or an id means. ERR_NOT_FOUND. */
 int fsck_project_find(struct fsck *, const char *name, struct id16 *out) MUST_USE;
 /* Its `project` object, and that its handle names it. One without a head is damaged, unless no

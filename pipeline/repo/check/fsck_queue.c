@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/lease.h"
+#include "formats/project_id.h"
 #include "formats/queue_object.h"
 
 /* Drains end what they have begun meanwhile: an object that seems forgotten is looked for again
@@ -129,7 +130,8 @@ static const char *object_wrong(struct fsck_queue *q, const struct store_op *op,
 static bool of_project(const struct queue_object *object, const struct id16 *project)
 {
     for (uint32_t i = 0; i < object->n && project != NULL; i++) {
-        if (id16_equal(&object->groups[i].project, project))
+        struct id16 plain = project_id_plain(&object->groups[i].project);
+        if (id16_equal(&plain, project))
             return true;
     }
     return project == NULL;

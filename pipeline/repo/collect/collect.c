@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/base/hex.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/collect/fence.h"
 #include "pipeline/repo/collect/garbage_list.h"
 #include "pipeline/repo/collect/gc_put.h"
@@ -50,7 +51,8 @@ static int named_check(struct collection *c)
     int err = project_info_get(c->repo, &c->project, &arena, &info);
     if (err == OK)
         err = project_find(c->repo, info.handle, &id);
-    return err == OK && !id16_equal(&id, &c->project) ? ERR_NOT_FOUND : err;
+    struct id16 plain = project_id_plain(&c->project);
+    return err == OK && !id16_equal(&id, &plain) ? ERR_NOT_FOUND : err;
 }
 
 static int mark(struct collection *c)

@@ -2,6 +2,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/path.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/repo/put_once.h"
@@ -471,25 +472,42 @@ static int target_fill(struct into *in)
     return err;
 }
 
-/* The same project, handle and end make the same id. */
+/* The same project, handle and end make the same id, and references go where the project that
+ * the same makes looks for its own. */
 static struct id16 target_id(const struct id16 *project, struct bytes handle, uint64_t to)
 {
     AUTO_BUF end = {0};
     wr_u64(&end, to);
-    struct bytes parts[] = {bytes_of(project->b, sizeof(project->b)), handle, buf_bytes(&end)};
-    return id16_derive("micelio replay into", parts, ARRAY_LEN(parts));
+    struct id16 plain = project_id_plain(project);
+    struct bytes parts[] = {bytes_of(plain.b, sizeof(plain.b)), handle, buf_bytes(&end)};
+    struct id16 id = id16_derive("micelio replay into", parts, ARRAY_LEN(parts));
+    return project_id_is_refs(project) ? project_id_refs(&id) : project_id_plain(&id);
+}
+
+/* What is put last tells: the handle, and of references the `project` object. */
+static int made_before(struct into *in, bool *done)
+{
+    struct id16 there;
+    struct id16 plain = project_id_plain(&in->info.id);
+    int err = project_find(in->repo, in->info.handle, &there);
+    if (err == OK && !id16_equal(&there, &plain))
+        return ERR_CONFLICT;
+    if (project_id_is_refs(&in->info.id) && (err == OK || err == ERR_NOT_FOUND)) {
+        struct key key = key_project(&in->info.id);
+        err = store_get(in->repo->store, key.s, range_none(), NULL, NULL, NULL);
+    }
+    *done = err == OK;
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 static int into_run(struct into *in)
 {
-    struct id16 there;
-    int err = project_find(in->repo, in->info.handle, &there);
-    if (err == OK && !id16_equal(&there, &in->info.id))
-        return ERR_CONFLICT;
-    if (err != OK && err != ERR_NOT_FOUND)
+    bool done;
+    int err = made_before(in, &done);
+    if (err == OK)
+        err = target_open(in);
+    if (err != OK)
         return err;
-    bool done = err == OK;
-    err = target_open(in);
     in->report->done_before = done && err == OK;
     if (done || err != OK)
         return err;
