@@ -86,7 +86,8 @@ endif
 once = $(eval $(1) := $(shell pkg-config $(2) || echo pkg-config-failed-see-ops/dev/setup))$($(1))
 
 core_pkgs := libzstd libxxhash libcrypto
-lib_pkgs  := libmicrohttpd libcurl expat yaml-0.1 jansson libgit2 libpcre2-8 zlib sqlite3 $(core_pkgs)
+lib_pkgs  := libmicrohttpd libcurl expat yaml-0.1 jansson libgit2 libpcre2-8 zlib sqlite3 libarchive \
+             $(core_pkgs)
 pkg_cflags = $(call once,pkg_cflags,--cflags $(lib_pkgs))
 core_libs  = $(call once,core_libs,--libs $(core_pkgs))
 pkg_libs   = $(call once,pkg_libs,--libs $(lib_pkgs))

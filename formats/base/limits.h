@@ -66,6 +66,8 @@
 #define FUNCTION_LINES_MAX    (16u * MIB)  /* that are kept at once */
 #define FUNCTION_WHOLE_MAX    (256u * MIB) /* an input that a function needs in one piece */
 
+#define FUNCTION_EXTENSIONS_MAX 10000u /* that tree.stat tells apart */
+
 /* Time. */
 #define CLOCK_SKEW_MAX_MS 30000u
 #define LEASE_MS_MAX      600000u

@@ -31,6 +31,12 @@ static const struct function *const functions[] = {
     &fn_reverse,
     &fn_sha256,
     &fn_slice,
+    &fn_text_diff,
+    &fn_tree_archive,
+    &fn_tree_diff,
+    &fn_tree_list,
+    &fn_tree_search,
+    &fn_tree_stat,
     &fn_uppercase,
     &fn_xxh3,
     &fn_zstd_compress,
@@ -110,6 +116,23 @@ int function_check(const struct function *fn, const struct recipe *recipe,
     return fn->check != NULL ? fn->check(&run) : OK;
 }
 
+bool function_takes_tree(const struct function *fn, uint32_t input)
+{
+    return input < 32 && (fn->trees >> input & 1u) != 0;
+}
+
+int function_run(const struct function *fn, struct fn_run *run)
+{
+    for (uint32_t i = 0; i < run->n_inputs; i++) {
+        bool is_tree = run->trees != NULL && run->trees[i] != NULL;
+        if (is_tree == function_takes_tree(fn, i))
+            continue;
+        return fn_refuse(run, NULL, "input %u of %s is %s, and it takes %s there", i + 1,
+                         fn->name, is_tree ? "a tree" : "bytes", is_tree ? "bytes" : "a tree");
+    }
+    return fn->run(run);
+}
+
 /* ---- for functions ---- */
 
 int fn_refuse(const struct fn_run *run, const char *parameter, const char *fmt, ...)
@@ -152,6 +175,18 @@ int fn_parameter_u64(const struct fn_run *run, const char *name, uint64_t otherw
     if (!good)
         return fn_refuse(run, name, "not a decimal number below 2^64");
     *out = number;
+    return OK;
+}
+
+int fn_parameter_either(const struct fn_run *run, const char *name, const char *usual,
+                        const char *other, bool *out)
+{
+    struct bytes value = bytes_str(usual);
+    (void)!fn_parameter(run, name, &value);
+    bool is_other = bytes_equal(value, bytes_str(other));
+    if (!is_other && !bytes_equal(value, bytes_str(usual)))
+        return fn_refuse(run, name, "neither %s nor %s", usual, other);
+    *out = is_other;
     return OK;
 }
 

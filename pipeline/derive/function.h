@@ -1,6 +1,6 @@
-/* Functions: bytes in, bytes out. A function does no I/O, sees no store and no clock, and gives
- * the same bytes for the same inputs and parameters, however the inputs are cut into runs. So
- * its result can be named by what it is computed from.
+/* Functions: bytes and trees in, bytes out. A function does no I/O, sees no store and no clock,
+ * and gives the same bytes for the same inputs and parameters, however the inputs are cut into
+ * runs and pages. So its result can be named by what it is computed from.
  *
  * A function is found by name and version. Its implementation's digest is a part of what a
  * result is remembered under, and covers the versions of the libraries it calls: another
@@ -10,6 +10,7 @@
 
 #include "formats/base/arena.h"
 #include "formats/base/limits.h"
+#include "formats/entry.h"
 #include "formats/recipe.h"
 
 /* An input of bytes. */
@@ -18,6 +19,46 @@ struct fn_bytes {
     /* The bytes at `offset` (below size) and as many behind them as are at hand, at least one;
      * valid until the next view of this input. Errors are passed up unchanged. */
     int (*view)(struct fn_bytes *, uint64_t offset, struct bytes *out);
+};
+
+/* What a directory of a tree has under a name: nothing but what follows from its hash, so trees
+ * of equal content cannot be told apart. */
+struct fn_entry {
+    struct bytes name; /* one step of a path; empty for the top */
+    enum kind kind;    /* KIND_FILE, KIND_LINK, KIND_DIR */
+    uint16_t mode;
+    uint64_t size;     /* of the content; of a directory: of all that is below */
+    uint64_t files;    /* directories: files and links below */
+    struct hash hash;  /* equal hashes: equal content, of a directory all that is below */
+    const void *where; /* the tree's own */
+};
+
+/* A place in a directory, which begins with its first item. An item is an entry, in order of
+ * their names (level 0), or in a large directory a page that has not been read (level 1 and
+ * up), named by the first name in it: it can be passed over or expanded. Pages of equal level
+ * and hash have equal entries; how a directory is cut into pages is not a part of its content.
+ */
+struct fn_dir {
+    struct fn_tree *tree;
+    const struct fn_entry *item; /* valid until the place moves; NULL: past the end */
+    uint8_t level;
+};
+
+/* An input that is a tree. What is opened is closed before the run ends. Errors are passed up
+ * unchanged. One thread. */
+struct fn_tree {
+    struct fn_entry top; /* KIND_DIR */
+    /* The entry is the top, or an item that a place of this tree stands on. */
+    int (*open_dir)(struct fn_tree *, const struct fn_entry *, struct fn_dir **out);
+    void (*close_dir)(struct fn_dir *);
+    /* Goes on to the next item; reads nothing. */
+    void (*pass)(struct fn_dir *);
+    /* Reads the page that the place stands on (level 1 and up), and stands on the first item in
+     * it; on an error it stays. */
+    int (*expand)(struct fn_dir *);
+    /* A file's bytes, or where a link points. */
+    int (*open_file)(struct fn_tree *, const struct fn_entry *, struct fn_bytes **out);
+    void (*close_file)(struct fn_tree *, struct fn_bytes *);
 };
 
 /* Where the result goes: the function writes at `at`, at most `space` bytes, moves both on, and
@@ -37,7 +78,8 @@ struct fn_problem {
 };
 
 struct fn_run {
-    struct fn_bytes **inputs;
+    struct fn_bytes **inputs; /* NULL at what is a tree */
+    struct fn_tree **trees;   /* NULL at what is bytes; may be NULL when nothing is a tree */
     uint32_t n_inputs;
     const struct parameter *parameters; /* sorted by name */
     uint32_t n_parameters;
@@ -65,6 +107,7 @@ struct function {
     void (*library)(struct buf *out); /* says which library makes the result; or NULL */
     uint32_t inputs_least;
     uint32_t inputs_most;
+    uint32_t trees;                        /* bit i: input i is a tree; all others are bytes */
     const struct fn_parameter *parameters; /* sorted by name */
     size_t n_parameters;
     /* Looks at the parameters' values, without inputs; NULL where anything goes. ERR_INVALID.
@@ -92,6 +135,11 @@ struct hash function_digest(const struct function *);
  * the problem names the parameter. */
 int function_check(const struct function *, const struct recipe *,
                    struct fn_problem *) MUST_USE;
+/* Whether an input is to be a tree, and not bytes. A recipe does not say what its inputs are,
+ * so this is checked when they are at hand. */
+bool function_takes_tree(const struct function *, uint32_t input);
+/* Refuses inputs that are not of their kind, else runs the function. */
+int function_run(const struct function *, struct fn_run *) MUST_USE;
 
 /* ---- for functions ---- */
 
@@ -103,6 +151,9 @@ bool fn_parameter(const struct fn_run *, const char *name, struct bytes *out);
 /* A decimal number; `otherwise` when it is not given. ERR_INVALID for what is none. */
 int fn_parameter_u64(const struct fn_run *, const char *name, uint64_t otherwise,
                      uint64_t *out) MUST_USE;
+/* One of two words: false when it is `usual`, or not given. ERR_INVALID for any other. */
+int fn_parameter_either(const struct fn_run *, const char *name, const char *usual,
+                        const char *other, bool *out) MUST_USE;
 /* Writes bytes. */
 int fn_put(struct fn_out *, struct bytes) MUST_USE;
 /* All of an input in one piece: for functions that cannot work on runs. ERR_LIMIT over

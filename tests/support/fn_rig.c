@@ -67,9 +67,14 @@ static void rig_open(struct rig *rig, const struct fn_case *of, struct buf *to,
                         .n_parameters = n};
     memcpy(rig->recipe.parameters, parameters, n * sizeof(*parameters));
     rig->run.inputs = arena_array(arena, of->n_inputs, struct fn_bytes *);
+    rig->run.trees = arena_array(arena, of->n_inputs, struct fn_tree *);
     rig->run.n_inputs = of->n_inputs;
     for (uint32_t i = 0; i < of->n_inputs; i++) {
         rig->recipe.inputs[i].kind = RECIPE_ADDRESS;
+        if (of->trees != NULL && of->trees[i] != NULL) {
+            rig->run.trees[i] = of->trees[i];
+            continue;
+        }
         struct rig_input *input = arena_new(arena, struct rig_input);
         input->bytes = (struct fn_bytes){.size = of->inputs[i].len, .view = rig_view};
         input->data = of->inputs[i];
@@ -96,7 +101,7 @@ int fn_case_run(const struct fn_case *of, struct buf *out, struct fn_problem *pr
     rig_open(&rig, of, out, problem);
     int err = function_check(rig.fn, &rig.recipe, problem);
     if (err == OK)
-        err = rig.fn->run(&rig.run);
+        err = function_run(rig.fn, &rig.run);
     rig_take(&rig.out);
     arena_release(&rig.arena);
     return err;

@@ -1,5 +1,5 @@
-/* Runs functions on bytes in memory: inputs come in views, and results go out in windows, that
- * are as long as a test wants them. */
+/* Runs functions on bytes in memory, and on trees: inputs come in views, and results go out in
+ * windows, that are as long as a test wants them. */
 #ifndef TESTS_SUPPORT_FN_RIG_H
 #define TESTS_SUPPORT_FN_RIG_H
 
@@ -9,6 +9,7 @@
 struct fn_case {
     const char *name; /* version 1.0.0 */
     const struct bytes *inputs;
+    struct fn_tree *const *trees; /* as many as inputs; NULL at what is bytes, or itself */
     uint32_t n_inputs;
     const char *const *parameters; /* name, value, name, value …, NULL */
     size_t view_max;               /* 0: all at once */

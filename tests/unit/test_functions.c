@@ -158,7 +158,7 @@ static void bytes_draw(struct chance *chance, const char *name, uint8_t *to, siz
     const char *of = "";
     if (begins(name, "hex.d"))
         of = "0123456789abcdef";
-    else if (begins(name, "lines."))
+    else if (begins(name, "lines.") || begins(name, "text."))
         of = "ab\n";
     else if (begins(name, "json."))
         of = "12";
@@ -213,7 +213,7 @@ START_TEST(what_lines_json_csv_refuse)
     refuses("lines.grep", WITH("pattern", "a("), "", "pattern",
             "missing closing parenthesis, at byte 2");
     refuses("lines.grep", WITH("pattern", "a", "invert", "yes"), "", "invert",
-            "neither true nor false");
+            "neither false nor true");
     refuses("lines.grep", WITH("pattern", "^(a+)+$"),
             "x\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "pattern",
             "line 2 is too hard to match");
@@ -243,6 +243,33 @@ START_TEST(what_lines_json_csv_refuse)
     refuses("gzip.decompress", NONE, "", "", "the input is not gzip: it ends early");
     refuses("gzip.decompress", NONE, "no member", "",
             "the input is not gzip: incorrect header check");
+}
+END_TEST
+
+START_TEST(texts_that_differ)
+{
+    gives("text.diff", NONE, WITH("a\nb\n", "a\nb\n"), "");
+    gives("text.diff", NONE, WITH("", ""), "");
+    gives("text.diff", NONE, WITH("a\nb\nc\n", "a\nx\nc\n"),
+          "--- a\n+++ b\n@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n");
+    gives("text.diff", WITH("context", "0", "label-a", "old", "label-b", "new text"),
+          WITH("a\nb\nc\nd\n", "a\nx\nc\ny\n"),
+          "--- old\n+++ new text\n@@ -2 +2 @@ a\n-b\n+x\n@@ -4 +4 @@ c\n-d\n+y\n");
+    gives("text.diff", NONE, WITH("", "a"),
+          "--- a\n+++ b\n@@ -0,0 +1 @@\n+a\n\\ No newline at end of file\n");
+    gives("text.diff", NONE, WITH("a\xff\n", "a\n"), "--- a\n+++ b\n@@ -1 +1 @@\n-a\xff\n+a\n");
+    struct bytes inputs[2] = {bytes_str("a"), bytes_str("b")};
+    struct fn_problem problem = {0};
+    AUTO_BUF out = {0};
+    struct fn_case of = {.name = "text.diff",
+                         .inputs = inputs,
+                         .n_inputs = 2,
+                         .parameters = WITH("label-a", "two\nlines")};
+    ck_assert_int_eq(fn_case_run(&of, &out, &problem), ERR_INVALID);
+    ck_assert_str_eq(problem.message, "not a line of 1 to 4096 bytes");
+    of.parameters = WITH("context", "1000001");
+    ck_assert_int_eq(fn_case_run(&of, &out, &problem), ERR_INVALID);
+    ck_assert_str_eq(problem.message, "over 1000000");
 }
 END_TEST
 
@@ -279,7 +306,11 @@ START_TEST(cuts_do_not_matter)
     for (unsigned round = 0; round < 400; round++) {
         const struct function *fn = all[chance_below(&chance, n_functions)];
         struct bytes inputs[3];
-        uint32_t n = fn->inputs_most > 1 ? 1 + (uint32_t)chance_below(&chance, 3) : 1;
+        uint32_t n = fn->inputs_least;
+        if (n < fn->inputs_most)
+            n += (uint32_t)chance_below(&chance, 3);
+        if (fn->trees != 0)
+            continue;
         for (uint32_t i = 0; i < n; i++) {
             size_t len = (size_t)chance_below(
                 &chance, chance_below(&chance, 4) == 0 ? sizeof(data[i]) : 40);
@@ -409,24 +440,28 @@ END_TEST
 /* What an input cannot give is passed up as it is. */
 START_TEST(errors_of_inputs_are_passed_up)
 {
+    static const int errors[] = {ERR_NOT_FOUND, ERR_CORRUPT, ERR_INVALID, ERR_LIMIT, ERR_AGAIN};
     static uint8_t data[300];
-    struct bytes inputs[1] = {bytes_of(data, sizeof(data))};
+    struct bytes inputs[2] = {bytes_of(data, sizeof(data)), bytes_of(data, sizeof(data))};
     memset(data, 'a', sizeof(data));
     size_t n;
     const struct function *const *all = functions_all(&n);
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(all[i]->name, "length") == 0)
+    for (size_t i = 0; i < n * ARRAY_LEN(errors); i++) {
+        const struct function *fn = all[i / ARRAY_LEN(errors)];
+        if (strcmp(fn->name, "length") == 0 || fn->trees != 0)
             continue; /* looks at no byte */
-        struct fn_case of = {.name = all[i]->name,
+        int err = errors[i % ARRAY_LEN(errors)];
+        struct fn_case of = {.name = fn->name,
                              .inputs = inputs,
-                             .n_inputs = 1,
-                             .parameters = parameters_of(all[i]),
+                             .n_inputs = fn->inputs_least,
+                             .parameters = parameters_of(fn),
                              .view_max = 10,
-                             .view_err = ERR_AGAIN,
+                             .view_err = err,
                              .view_err_at = 100};
         AUTO_BUF out = {0};
         struct fn_problem problem = {0};
-        ck_assert_msg(fn_case_run(&of, &out, &problem) == ERR_AGAIN, "%s", all[i]->name);
+        ck_assert_msg(fn_case_run(&of, &out, &problem) == err, "%s", fn->name);
+        ck_assert_str_eq(problem.message, "");
     }
 }
 END_TEST
@@ -438,6 +473,7 @@ int main(void)
         what_they_refuse,
         lines_json_csv,
         what_lines_json_csv_refuse,
+        texts_that_differ,
         inputs_are_counted,
         results_over_the_limit_are_refused,
         names_and_digests_differ,

@@ -23,5 +23,10 @@ extern const struct function fn_lines_grep;
 extern const struct function fn_json_get, fn_json_canonicalize;
 /* fn_csv.c */
 extern const struct function fn_csv_columns;
+/* fn_text_diff.c */
+extern const struct function fn_text_diff;
+/* fn_archive.c, fn_tree_diff.c, fn_tree_list.c, fn_search.c, fn_stat.c: of trees */
+extern const struct function fn_tree_archive, fn_tree_diff, fn_tree_list, fn_tree_search,
+    fn_tree_stat;
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "pipeline/derive/functions/builtin.h"
+#include "pipeline/derive/functions/fn_json_text.h"
 
 /* Keys in order and no spaces: one text for one value. Integers of 64 bits are kept as they
  * are, other numbers are doubles, with as many digits as tell them apart. */
@@ -125,11 +126,6 @@ static int get_run(struct fn_run *run)
     return value_write(run, at);
 }
 
-static void library(struct buf *out)
-{
-    buf_printf(out, "jansson %s", jansson_version_str());
-}
-
 static const struct fn_parameter get_parameters[] = {{"path", true}};
 
 /* The value at `path`, a JSON pointer (RFC 6901; "" is the whole), in canonical form. */
@@ -137,7 +133,7 @@ const struct function fn_json_get = {
     .name = "json.get",
     .version = "1.0.0",
     .revision = "1",
-    .library = library,
+    .library = fn_json_library,
     .inputs_least = 1,
     .inputs_most = 1,
     .parameters = get_parameters,
@@ -151,7 +147,7 @@ const struct function fn_json_canonicalize = {
     .name = "json.canonicalize",
     .version = "1.0.0",
     .revision = "1",
-    .library = library,
+    .library = fn_json_library,
     .inputs_least = 1,
     .inputs_most = 1,
     .run = canonicalize_run,

@@ -1,5 +1,7 @@
 #include "pipeline/derive/functions/fn_line.h"
 
+#define TEXT_PROBE 8000u
+
 void fn_line_init(struct fn_line_reader *reader, struct fn_bytes *in)
 {
     *reader = (struct fn_line_reader){.in = in};
@@ -10,17 +12,24 @@ void fn_line_release(struct fn_line_reader *reader)
     buf_release(&reader->carry);
 }
 
+static int too_long(struct fn_line_reader *reader)
+{
+    reader->too_long = true;
+    return ERR_LIMIT;
+}
+
 /* Keeps what may be the beginning of a longer line. */
 static int carry_add(struct fn_line_reader *reader, struct bytes part)
 {
     if (part.len > FUNCTION_LINE_MAX - reader->carry.len)
-        return ERR_LIMIT;
+        return too_long(reader);
     buf_append_bytes(&reader->carry, part);
     return OK;
 }
 
-int fn_line_next(struct fn_line_reader *reader, struct bytes *out)
+int fn_line_next(struct fn_line_reader *reader, struct bytes *out, bool *end_of_input)
 {
+    *end_of_input = false;
     buf_clear(&reader->carry);
     for (;;) {
         if (reader->view.len == 0) {
@@ -39,7 +48,7 @@ int fn_line_next(struct fn_line_reader *reader, struct bytes *out)
         struct bytes part = bytes_of(view.data, len);
         if (end != NULL && reader->carry.len == 0) {
             *out = part;
-            return len > FUNCTION_LINE_MAX ? ERR_LIMIT : OK;
+            return len > FUNCTION_LINE_MAX ? too_long(reader) : OK;
         }
         int err = carry_add(reader, part);
         if (err != OK)
@@ -50,7 +59,25 @@ int fn_line_next(struct fn_line_reader *reader, struct bytes *out)
         }
     }
     *out = buf_bytes(&reader->carry);
-    return out->len > 0 ? OK : ERR_NOT_FOUND;
+    *end_of_input = out->len == 0;
+    return OK;
+}
+
+int fn_is_text(struct fn_bytes *in, bool *out)
+{
+    uint64_t end = in->size < TEXT_PROBE ? in->size : TEXT_PROBE;
+    bool text = true;
+    for (uint64_t at = 0; at < end && text;) {
+        struct bytes view;
+        int err = in->view(in, at, &view);
+        if (err != OK)
+            return err;
+        size_t len = view.len < end - at ? view.len : (size_t)(end - at);
+        text = memchr(view.data, 0, len) == NULL;
+        at += len;
+    }
+    *out = text;
+    return OK;
 }
 
 int fn_line_put(struct fn_out *out, struct bytes line)

@@ -16,9 +16,10 @@ static int each_line(struct fn_run *run, line_take *take, void *state)
     int err = OK;
     while (err == OK && more) {
         struct bytes line;
-        err = fn_line_next(&reader, &line);
-        if (err == ERR_NOT_FOUND)
-            return OK;
+        bool end;
+        err = fn_line_next(&reader, &line, &end);
+        if (err == OK && end)
+            break;
         if (err == OK)
             err = take(run, state, line, &more);
     }

@@ -26,12 +26,7 @@ static size_t lines_split(struct bytes text, struct bytes *out)
 
 static int order_of(const struct fn_run *run, bool *descending)
 {
-    struct bytes order = bytes_str("ascending");
-    (void)!fn_parameter(run, "order", &order);
-    *descending = bytes_equal(order, bytes_str("descending"));
-    if (!*descending && !bytes_equal(order, bytes_str("ascending")))
-        return fn_refuse(run, "order", "neither ascending nor descending");
-    return OK;
+    return fn_parameter_either(run, "order", "ascending", "descending", descending);
 }
 
 static int sort_check(const struct fn_run *run)
