@@ -514,6 +514,26 @@ START_TEST(missing_chunk)
 }
 END_TEST
 
+/* Of an upload that nothing names it is no damage: it counts as not there. */
+START_TEST(missing_chunk_of_a_partial_upload)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    AUTO_BUF bytes = {0};
+    AUTO_BUF other = {0};
+    struct manifest manifest;
+    get(key_blob(&p->id, &p->large).s, &bytes);
+    ck_assert_int_eq(manifest_decode(buf_bytes(&bytes), &arena, &manifest), OK);
+    manifest.hash.b[9] ^= 1;
+    manifest.chunks[1].b[3] ^= 1;
+    manifest_encode(&manifest, &other);
+    struct key key = key_blob(&p->id, &manifest.hash);
+    put(key.s, buf_bytes(&other));
+    run(false);
+    ck_assert_uint_eq(result.n, 0);
+    finds(true, "", "upload_partial", key.s);
+}
+END_TEST
+
 START_TEST(damaged_contents)
 {
     struct hash chunk = chunk_of_large();
@@ -692,6 +712,7 @@ int main(void)
         missing_blob,
         missing_manifest,
         missing_chunk,
+        missing_chunk_of_a_partial_upload,
         damaged_contents,
         manifest_of_another_content,
         handles_and_projects,

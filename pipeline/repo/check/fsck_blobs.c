@@ -150,6 +150,25 @@ static int chunks_need(struct fsck_blobs *blobs, const struct manifest *manifest
     return err;
 }
 
+/* The same of a manifest that nothing landed names, as far as is remembered: without all of its
+ * chunks it counts as not uploaded. A put of one that took effect late leaves such. */
+static int chunks_look(struct fsck_blobs *blobs, const struct manifest *manifest,
+                       const char *key)
+{
+    for (uint32_t i = 0; i < manifest->n; i++) {
+        bool there;
+        int err = is_there(blobs, &manifest->chunks[i], &there);
+        if (err != OK)
+            return err;
+        if (there)
+            continue;
+        fsck_note(blobs->p->fsck, "upload_partial", key, "the chunk %s is not there",
+                  hash_hex(&manifest->chunks[i]).s);
+        return OK;
+    }
+    return OK;
+}
+
 static void blob_damaged(struct fsck_blobs *blobs, const char *key, const char *what)
 {
     fsck_damage(blobs->p->fsck, "named", "blob_damaged", key, "%s", what);
@@ -175,7 +194,8 @@ static int manifest_check(struct fsck_blobs *blobs, const struct hash *hash,
         blob_damaged(blobs, key.s, "it is not the manifest that was landed");
         return OK;
     }
-    return chunks_need(blobs, &manifest, key.s);
+    return content != NULL ? chunks_need(blobs, &manifest, key.s)
+                           : chunks_look(blobs, &manifest, key.s);
 }
 
 static int manifest_need(struct fsck_blobs *blobs, const struct content *content)
@@ -247,10 +267,11 @@ static int object_read(struct fsck_blobs *blobs, const struct store_op *op)
     struct bytes bytes = op->err == OK ? buf_bytes(op->body) : bytes_of(NULL, 0);
     blobs->p->fsck->counts.contents++;
     if (manifest_is(bytes)) {
-        uint64_t damages = blobs->p->fsck->counts.damages;
+        const struct fsck_counts *counts = &blobs->p->fsck->counts;
+        uint64_t findings = counts->damages + counts->notes;
         int err =
             remember(blobs->checked, &hash) ? manifest_check(blobs, &hash, NULL, bytes) : OK;
-        bool good = damages == blobs->p->fsck->counts.damages;
+        bool good = findings == counts->damages + counts->notes;
         return err == OK && good ? chunks_read(blobs, &hash, op->key) : err;
     }
     AUTO_BUF plain = {0};
