@@ -89,6 +89,10 @@
     X(FORETOLD, "told beforehand: it would land")                    \
     X(FORETOLD_CONFLICT, "told beforehand: it would conflict")       \
     X(UPLOADED, "content uploaded by itself")                        \
+    X(UPLOADED_CHUNKS, "content uploaded in chunks")                 \
+    X(UPLOAD_HELD, "an upload held up by a collection")              \
+    X(UPLOAD_OVERLAP, "a chunk that was there for another content")  \
+    X(LANDED_CHUNKS, "landed: content in chunks")                    \
     X(FOREIGN, "a stranger's records in a session")                  \
     X(LOCK_TAKEN, "a lock that was taken by another task")
 

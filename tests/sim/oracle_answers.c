@@ -106,6 +106,8 @@ static void operation_check(const struct oracle_project *p, const struct asked_s
     if (!hash_equal(&wanted, &b->content.hash))
         broken("named", "session %s has landed another content at %.*s than was sent",
                SHORT_ID(&s->id), (int)a->path.len, (const char *)a->path.data);
+    if (b->content.carrier == CARRIER_MANIFEST)
+        count(COUNT_LANDED_CHUNKS);
     if (oracle_inside(p, a->base))
         count(COUNT_BASE_INSIDE);
     if (p->position > a->base + 12)

@@ -1,10 +1,12 @@
 /* When nothing goes wrong any more and everybody has come to an end. */
 #include <stdlib.h>
 
+#include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/check/fsck.h"
+#include "pipeline/repo/content/content_read.h"
 #include "pipeline/repo/history/landlog.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/sim.h"
@@ -76,6 +78,31 @@ static void session_final(struct oracle *o, const struct asked_session *s)
     }
 }
 
+/* What a landing has written can be read whole, where its entry says that it lies. One that
+ * kept its content says only which: that has been read where it was written first. */
+static void contents_final(struct oracle_project *p, struct repo *fresh,
+                           const struct log_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->n_effects; i++) {
+        const struct log_effect *effect = &entry->effects[i];
+        struct content_reader *reader;
+        AUTO_BUF plain = {0};
+        if (effect->kind != EFFECT_WRITE || effect->where.place == PLACE_NONE)
+            continue;
+        int err =
+            content_open(fresh, &p->id, &effect->where, effect->size, &effect->hash, &reader);
+        if (err == OK) {
+            err = content_read_at(reader, 0, (size_t)effect->size, &plain);
+            content_close(reader);
+        }
+        struct hash is = sha256(buf_bytes(&plain));
+        if (err != OK || plain.len != effect->size || !hash_equal(&is, &effect->hash))
+            broken("durable", "what has landed at %lu at %.*s cannot be read: %s",
+                   (unsigned long)entry->position, (int)effect->path.len,
+                   (const char *)effect->path.data, err_name(err));
+    }
+}
+
 /* The log as readers see it is what the chain says, and rollups find all of it; read anew by
  * somebody who knows nothing. */
 static void log_final(struct oracle *o, struct oracle_project *p)
@@ -83,7 +110,7 @@ static void log_final(struct oracle *o, struct oracle_project *p)
     struct repo fresh;
     struct rng_seeded rng;
     const struct repo_options options = {
-        .page_cache_bytes = MIB, .shards = 1, .chunk_size = CHUNK_SIZE_MIN};
+        .page_cache_bytes = MIB, .shards = 1, .chunk_size = SIM_CHUNK_SIZE};
     rng_seeded_init(&rng, 1);
     int err = repo_open(&fresh, far_end_mem(o->end), sim_true_clock(), &rng.rng, &options);
     struct landlog *log;
@@ -100,6 +127,7 @@ static void log_final(struct oracle *o, struct oracle_project *p)
             a->position != entry->position)
             broken("rebuild", "the landing log at %lu is not what the chain says",
                    (unsigned long)entry->position);
+        contents_final(p, &fresh, entry);
     }
     if (err != ERR_NOT_FOUND || left > 0)
         broken("rebuild", "the landing log ends with %zu answers left: %s", left,

@@ -4,6 +4,7 @@
 #ifndef TESTS_SIM_PROFILE_H
 #define TESTS_SIM_PROFILE_H
 
+#include "formats/base/limits.h"
 #include "formats/base/types.h"
 
 /* How a call to the store goes wrong. What only reads has no effect that could be in doubt: it
@@ -17,6 +18,9 @@ enum trouble {
     TROUBLE_TWICE, /* something on the way makes the call twice, and tells of the second */
     TROUBLES,
 };
+
+/* Of the bucket: as small as it may be. */
+#define SIM_CHUNK_SIZE CHUNK_SIZE_MIN
 
 struct profile {
     unsigned projects;

@@ -67,6 +67,8 @@ void client_read(struct client *);
 /* Uploads the text through any front, and says what an operation names it by. False when that
  * did not come about. */
 bool client_upload(struct client *, unsigned project, struct bytes text, struct content *out);
+/* Content of a chunk or several, which is there if all went well. */
+struct content client_upload_large(struct client *, unsigned project);
 void client_read_session(struct client *, struct asked_session *);
 /* Asks whether the session would land. */
 void client_preflight(struct client *, struct asked_session *);

@@ -94,6 +94,8 @@ static struct content content_draw(struct client *c, unsigned project, bool plai
         uploaded.mode = mode;
         return uploaded;
     }
+    if (!plain && kind == KIND_FILE && world_chance(collected ? 2500 : 200))
+        return client_upload_large(c, project);
     if (!plain && world_chance(60)) /* it is not what it says */
         content.hash = sha256(bytes_str("something else"));
     return content;

@@ -13,9 +13,6 @@ struct read_call {
     bool look;                     /* at a path */
     bool preflight;                /* whether the session would land */
     bool strange;
-    struct bytes text; /* to be uploaded */
-    struct content content;
-    int err;
 };
 
 /* --- one's own session --- */
@@ -241,18 +238,6 @@ static void strange_run(struct read_call *rc, struct process *front)
         count(COUNT_FOREIGN);
 }
 
-/* --- uploads --- */
-
-static void upload_run(struct read_call *rc, struct process *front)
-{
-    const struct id16 *project = &rc->client->sim->oracle.projects[rc->project].id;
-    struct upload *upload = upload_open(front->repo, project);
-    rc->err = upload_write(upload, rc->text);
-    if (rc->err == OK)
-        rc->err = upload_finish(upload, NULL, &rc->content);
-    upload_close(upload);
-}
-
 /* --- */
 
 static void read_run(struct call *call, struct process *front)
@@ -260,8 +245,6 @@ static void read_run(struct call *call, struct process *front)
     struct read_call *rc = (struct read_call *)call;
     if (rc->strange)
         strange_run(rc, front);
-    else if (rc->text.len > 0)
-        upload_run(rc, front);
     else if (rc->look)
         look_run(rc, front);
     else if (rc->preflight)
@@ -316,21 +299,6 @@ void client_read_session(struct client *c, struct asked_session *s)
 void client_preflight(struct client *c, struct asked_session *s)
 {
     (void)read_make(c, client_front(c), &(struct read_call){.preflight = true, .session = s});
-}
-
-bool client_upload(struct client *c, unsigned project, struct bytes text, struct content *out)
-{
-    const struct read_call *rc =
-        read_make(c, client_front(c), &(struct read_call){.text = text, .project = project});
-    *out = rc->content;
-    if (rc->call.state == CALL_DONE && rc->err == OK) {
-        count(COUNT_UPLOADED);
-        oracle_upload_told(&c->sim->oracle, &c->sim->oracle.projects[project].id, &out->hash);
-        return true;
-    }
-    /* It may be there all the same: a front is to see. */
-    *out = (struct content){.size = text.len, .hash = sha256(text), .carrier = CARRIER_BLOB};
-    return world_chance(5000);
 }
 
 void client_read_head(struct client *c, unsigned project)

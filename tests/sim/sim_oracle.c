@@ -59,7 +59,7 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
     if (kind == KEY_DEAD && !o->profile->strangers)
         broken("durable", "a record is dead in a world without damage: %s", key);
     if (kind == KEY_BLOB)
-        oracle_upload_put(o, key);
+        oracle_upload_put(o, key, data);
     bool ours =
         kind == KEY_HEAD || kind == KEY_SESSION || kind == KEY_LOG || kind == KEY_ROLLUP;
     struct oracle_project *p = ours ? oracle_project(o, &id) : NULL;
@@ -103,7 +103,7 @@ void oracle_open(struct oracle *o, struct far_end *end, const struct profile *pr
     o->profile = profile;
     o->ledger = ledger;
     const struct repo_options options = {
-        .page_cache_bytes = 16 * MIB, .shards = profile->shards, .chunk_size = CHUNK_SIZE_MIN};
+        .page_cache_bytes = 16 * MIB, .shards = profile->shards, .chunk_size = SIM_CHUNK_SIZE};
     static struct rng_seeded rng;
     rng_seeded_init(&rng, world_u64());
     int err = repo_open(&o->repo, far_end_mem(end), sim_true_clock(), &rng.rng, &options);

@@ -76,12 +76,16 @@ void oracle_final(struct oracle *);
 /* Asks the rollups that the repo sees for something that was answered: they must not say no. */
 void oracle_ask_rollups(struct oracle *, struct repo *);
 
-/* A client was told that its upload is there: it stays for the grace time of a collector. */
-void oracle_upload_told(struct oracle *, const struct id16 *project, const struct hash *);
+/* When it was put last, if ever. */
+uint64_t oracle_upload_put_us(struct oracle *, const struct id16 *project, const struct hash *);
+/* A client was told that its upload is there, which was put at that time: from then on it stays
+ * for the grace time of a collector, and so does each of its chunks. */
+void oracle_upload_told(struct oracle *, const struct id16 *project, const struct hash *,
+                        uint64_t put_us);
 
 /* --- between its files --- */
 
-void oracle_upload_put(struct oracle *, const char *key);
+void oracle_upload_put(struct oracle *, const char *key, struct bytes data);
 void oracle_upload_deleting(struct oracle *, const char *key);
 
 /* A record that lies in the queue, or did. */

@@ -81,7 +81,7 @@ void process_open(struct process *p, enum process_kind kind, unsigned number,
 static bool boot(struct process *p)
 {
     static const struct repo_options options = {
-        .page_cache_bytes = MIB, .shards = 1, .chunk_size = CHUNK_SIZE_MIN};
+        .page_cache_bytes = MIB, .shards = 1, .chunk_size = SIM_CHUNK_SIZE};
     rng_seeded_init(&p->rng, world_u64());
     p->repo = calloc(1, sizeof(*p->repo));
     if (p->repo == NULL)

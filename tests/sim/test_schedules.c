@@ -388,7 +388,8 @@ static int upload(struct script *s, struct process *front, struct content *out)
         err = upload_finish(upload, NULL, out);
     upload_close(upload);
     if (err == OK)
-        oracle_upload_told(&s->sim.oracle, project, &out->hash);
+        oracle_upload_told(&s->sim.oracle, project, &out->hash,
+                           oracle_upload_put_us(&s->sim.oracle, project, &out->hash));
     return err;
 }
 
