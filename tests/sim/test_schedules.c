@@ -2,18 +2,13 @@
  * simulated world: real fronts, drains and appends, each held where the schedule wants it, and
  * the oracle over all of it. The numbers are those of the list of schedules.
  *
- * Played elsewhere: 8, 31, 34 and 38 also with drains alone (test_land_race); 11
- * (test_snapshot, test_service_land); 17 (test_land); 19 and 35 (test_land, test_land_trouble,
- * test_service_sessions, test_service_land); 36 (test_landlog). Strangers, bases inside batches
- * and lands that wait are met by chance in test_sim, too. */
-#include <check.h>
-#include <stdlib.h>
-
+ * Played elsewhere: 1 to 3, 32 and 33 (test_schedules_collect); 8, 31, 34 and 38 also with
+ * drains alone (test_land_race); 11 (test_snapshot, test_service_land); 17 (test_land); 19 and
+ * 35 (test_land, test_land_trouble, test_service_sessions, test_service_land); 36
+ * (test_landlog). Strangers, bases inside batches and lands that wait are met by chance in
+ * test_sim, too. */
 #include "formats/base/hex.h"
-#include "pipeline/repo/collect/collect.h"
-#include "pipeline/repo/content/blob_store.h"
-#include "tests/sim/script.h"
-#include "tests/sim/seeds.h"
+#include "tests/sim/schedules.h"
 
 /* 5. A one-request session lands, its queue object is deleted, the reply is lost. The client
  * retries with the same ids; everybody has lost his memory, and clocks are others. */
@@ -355,137 +350,7 @@ static void late_duplicate_of_a_refused_request(struct script *s)
     script_expect_text(s, "p", NULL);
 }
 
-/* --- beside a collector --- */
-
-/* A collection by the process of the append; what it comes to. */
-static struct collect_report collect(struct script *s)
-{
-    const struct collect_options options = {.grace_ms = SCRIPT_GRACE_MS, .cool_ms = 120000};
-    struct collect_report report;
-    while (s->append->repo == NULL)
-        task_pause(1000);
-    int err = collect_run(s->append->repo, &s->sim.oracle.projects[0].id, &options, &report);
-    if (err != OK)
-        broken("script", "a collection: %s", err_name(err));
-    return report;
-}
-
-static void deleted_is(const struct collect_report *report, uint64_t n)
-{
-    if (report->deleted.n != n)
-        broken("script", "a collection deletes %lu objects, and must delete %lu",
-               (unsigned long)report->deleted.n, (unsigned long)n);
-}
-
-static const char large[] = "a content that is uploaded by itself";
-
-static int upload(struct script *s, struct process *front, struct content *out)
-{
-    const struct id16 *project = &s->sim.oracle.projects[0].id;
-    struct upload *upload = upload_open(front->repo, project);
-    int err = upload_write(upload, bytes_str(large));
-    if (err == OK)
-        err = upload_finish(upload, NULL, out);
-    upload_close(upload);
-    if (err == OK)
-        oracle_upload_told(&s->sim.oracle, project, &out->hash,
-                           oracle_upload_put_us(&s->sim.oracle, project, &out->hash));
-    return err;
-}
-
-static struct asked_request *names_upload(struct script *s, const struct content *content)
-{
-    struct asked_session *session = script_session(s, s->ann, script_position(s), true);
-    script_write(s, session, "q", large, "-");
-    session->records[session->n - 1].sent.operation.content = *content;
-    return script_series(s, &session, 1);
-}
-
-/* 1. A drain has put its tree object and is stopped; the project is quiet, and the grace time
- * passes. */
-static void stalled_lander_and_the_collector(struct script *s)
-{
-    (void)script_gate(s, &(struct gate){.process = s->drains[1], .lists = true, .again = true});
-    struct gate *head = script_gate(
-        s, &(struct gate){.process = s->drains[0], .verb = STORE_PUT, .kind = KEY_HEAD});
-    struct asked_session *session = script_session(s, s->ann, 0, true);
-    script_write(s, session, "p", "1", "-");
-    struct asked_request *r = script_series(s, &session, 1);
-    script_ask(s, r, s->fronts[0], false);
-    script_reached(s, head);
-    task_pause(2 * SCRIPT_GRACE_MS * 1000);
-    struct collect_report report = collect(s);
-    deleted_is(&report, 1);
-    head->open = true;
-    script_drained(s);
-    script_expect(s, r, 0, VERDICT_LANDED);
-    script_expect_text(s, "p", "1");
-}
-
-/* 2. A record in the queue names the upload, and nobody drains. */
-static void upload_in_flight(struct script *s)
-{
-    struct content content;
-    struct gate *lists =
-        script_gate(s, &(struct gate){.process = s->drains[0], .lists = true, .again = true});
-    struct gate *others =
-        script_gate(s, &(struct gate){.process = s->drains[1], .lists = true, .again = true});
-    if (upload(s, s->fronts[0], &content) != OK)
-        broken("script", "no upload");
-    struct asked_request *r = names_upload(s, &content);
-    script_ask(s, r, s->fronts[0], false);
-    task_pause(2 * SCRIPT_GRACE_MS * 1000);
-    struct collect_report report = collect(s);
-    deleted_is(&report, 0);
-    lists->open = true;
-    others->open = true;
-    script_drained(s);
-    script_expect(s, r, 0, VERDICT_LANDED);
-}
-
-/* 3. The collector's delete is lost on its way and comes late; meanwhile a front is asked to
- * put the upload again. */
-static void touch_against_delete(struct script *s)
-{
-    struct content content;
-    struct content again;
-    if (upload(s, s->fronts[0], &content) != OK)
-        broken("script", "no upload");
-    task_pause(2 * SCRIPT_GRACE_MS * 1000);
-    (void)script_gate(s, &(struct gate){.process = s->append,
-                                        .verb = STORE_DELETE,
-                                        .kind = KEY_BLOB,
-                                        .trouble = TROUBLE_LATE,
-                                        .open = true});
-    struct collect_report report = collect(s);
-    deleted_is(&report, 1);
-    if (report.end != COLLECT_COOLING || upload(s, s->fronts[1], &again) != ERR_CONFLICT)
-        broken("script", "a name whose delete may come is free");
-    task_pause(100000000); /* it has come */
-    if (upload(s, s->fronts[0], &again) != ERR_CONFLICT)
-        broken("script", "a name is free before its time");
-    task_pause(40000000);
-}
-
-/* And then it is put again, and lands. */
-static void touch_after_delete(struct script *s)
-{
-    struct content content;
-    touch_against_delete(s);
-    if (upload(s, s->fronts[1], &content) != OK)
-        broken("script", "no upload when all is over");
-    struct asked_request *r = names_upload(s, &content);
-    script_ask(s, r, s->fronts[0], true);
-    script_expect(s, r, 0, VERDICT_LANDED);
-}
-
-static const struct {
-    unsigned number;
-    void (*play)(struct script *);
-} schedules[] = {
-    {1, stalled_lander_and_the_collector},
-    {2, upload_in_flight},
-    {3, touch_after_delete},
+static const struct schedule schedules[] = {
     {5, retry_after_a_lost_answer},
     {6, two_copies},
     {7, late_operation},
@@ -501,33 +366,7 @@ static const struct {
     {38, late_duplicate_of_a_refused_request},
 };
 
-static void play(uint64_t number, struct verdict_of_seed *verdict)
-{
-    script_play(schedules[number].play, verdict);
-}
-
-START_TEST(test_schedule)
-{
-    struct counts counts = {0};
-    struct verdict_of_seed verdict;
-    if (getenv("MIC_SIM_TRACE") != NULL)
-        trace_on();
-    bool good = seed_run_with(play, (uint64_t)_i, &counts, &verdict);
-    ck_assert_msg(good, "schedule %u at %.3f s: %s: %s", schedules[_i].number,
-                  (double)verdict.virtual_ms / 1e3, verdict.broken, verdict.detail);
-}
-END_TEST
-
 int main(void)
 {
-    Suite *suite = suite_create("schedules");
-    TCase *tcase = tcase_create("schedules");
-    tcase_set_timeout(tcase, SEED_SECONDS_MAX + 10);
-    tcase_add_loop_test(tcase, test_schedule, 0, (int)ARRAY_LEN(schedules));
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return schedules_main("schedules", schedules, ARRAY_LEN(schedules));
 }

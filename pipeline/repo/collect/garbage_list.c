@@ -47,6 +47,9 @@ static void garbage_add(struct garbage_list *list, const struct gc_name *name,
         (struct garbage){.name = *name, .size = key->size, .put_ms = key->put_ms};
 }
 
+/* A young manifest keeps its chunks also where only some names are asked for: its put may have
+ * come between the first mark and the gc object, and then its client was told that it is there.
+ */
 static void key_take(struct listing *l, const struct store_key *key, const struct gc_name *name)
 {
     sum_add(&l->report->all, key->size);
@@ -56,9 +59,9 @@ static void key_take(struct listing *l, const struct store_key *key, const struc
         sum_add(&l->report->undated, key->size);
     } else if (key->put_ms >= l->before_ms) {
         sum_add(&l->report->young, key->size);
-        if (name->what == GC_BLOB && l->only == NULL)
+        if (name->what == GC_BLOB)
             wr_hash(&l->young, &name->hash);
-    } else {
+    } else if (l->only == NULL || gc_has(l->only, name)) {
         garbage_add(l->list, name, key);
     }
 }
@@ -73,7 +76,7 @@ static int prefix_list(struct listing *l, const struct key *prefix, enum gc_what
         struct gc_name name = {.what = what};
         int parsed = what == GC_TREE ? key_tree_parse(key->key, &name.hash)
                                      : key_blob_parse(key->key, &name.hash);
-        if (parsed == OK && (l->only == NULL || gc_has(l->only, &name)))
+        if (parsed == OK)
             key_take(l, key, &name);
     }
     return err == ERR_NOT_FOUND ? OK : err;

@@ -22,8 +22,10 @@ struct garbage_list {
 
 void garbage_list_release(struct garbage_list *);
 /* Lists tree objects and uploads, and keeps what is unmarked and was put before `before_ms`.
- * `only`, unless it is NULL: of the names in it. Adds to the sums of the report. Manifests that
- * are younger keep their chunks. Takes 32 bytes for each upload that is unmarked and young. */
+ * `only`, unless it is NULL: if it is among the names in it. Adds all that was listed to the
+ * sums of the report. Manifests that are younger keep their chunks, whatever `only` says; an
+ * upload that is unmarked and young takes 32 bytes, and one get of a few bytes when anything
+ * may go. */
 int garbage_list_make(struct garbage_list *, struct reach *, uint64_t before_ms,
                       const struct gc *only, const struct collect_options *,
                       struct collect_report *) MUST_USE;
