@@ -136,6 +136,11 @@ struct key key_rollup_prefix(const struct id16 *project, unsigned level)
     return spell("projects/%s/landing-log/bloom-index/level-%u/", folder_of(project).s, level);
 }
 
+struct key key_rollups_prefix(const struct id16 *project)
+{
+    return spell("projects/%s/landing-log/bloom-index/", id16_hex(project).s);
+}
+
 struct key key_session(const struct id16 *project, const struct id16 *session)
 {
     struct id16_hex sid = id16_hex(session);

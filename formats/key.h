@@ -46,6 +46,8 @@ struct key key_log_prefix(const struct id16 *project);
 struct key key_rollup(const struct id16 *project, unsigned level, uint64_t first, uint64_t end);
 /* projects/{pid}/landing-log/bloom-index/level-{level}/ */
 struct key key_rollup_prefix(const struct id16 *project, unsigned level);
+/* projects/{pid}/landing-log/bloom-index/ */
+struct key key_rollups_prefix(const struct id16 *project);
 /* projects/{pid}/sessions/{sid}.bin */
 struct key key_session(const struct id16 *project, const struct id16 *session);
 /* projects/{pid}/sessions/ */

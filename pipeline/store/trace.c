@@ -149,6 +149,7 @@ static int trace_many(struct store *store, struct store_op *ops, size_t n)
     struct trace_store *trace = trace_of(store);
     int err = trace->below->calls->many(trace->below, ops, n);
     (void)pthread_mutex_lock(&trace->lock);
+    trace->counts.rounds++;
     for (size_t i = 0; i < n; i++) {
         count_op(&trace->counts, &ops[i]);
     }
@@ -161,6 +162,7 @@ static int trace_one(struct store *store, struct store_op *op)
     struct trace_store *trace = trace_of(store);
     int err = trace->below->calls->one(trace->below, op);
     (void)pthread_mutex_lock(&trace->lock);
+    trace->counts.rounds++;
     count_op(&trace->counts, op);
     (void)pthread_mutex_unlock(&trace->lock);
     return err;
@@ -173,6 +175,7 @@ static int trace_list(struct store *store, struct arena *arena, const char *pref
     int err = trace->below->calls->list(trace->below, arena, prefix, after, max, out);
     (void)pthread_mutex_lock(&trace->lock);
     trace->counts.lists++;
+    trace->counts.rounds++;
     trace->counts.failed += err != OK;
     (void)pthread_mutex_unlock(&trace->lock);
     return err;

@@ -29,6 +29,7 @@ struct trace_counts {
     uint64_t puts[TRACE_KINDS];
     uint64_t deletes[TRACE_KINDS];
     uint64_t lists;
+    uint64_t rounds;    /* calls, however many requests one made side by side */
     uint64_t bytes_in;  /* of puts */
     uint64_t bytes_out; /* of gets */
     uint64_t failed;    /* requests that did not answer OK */

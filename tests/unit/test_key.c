@@ -38,6 +38,7 @@ START_TEST(names_are_spelled)
     is(key_rollup(&project, 2, 1, 10001),
        "projects/" PID "/landing-log/bloom-index/level-2/000000000001-000000010001.bloom");
     is(key_rollup_prefix(&project, 3), "projects/" PID "/landing-log/bloom-index/level-3/");
+    is(key_rollups_prefix(&project), "projects/" PID "/landing-log/bloom-index/");
     is(key_session(&project, &session), "projects/" PID "/sessions/" SID ".bin");
     is(key_session_prefix(&project), "projects/" PID "/sessions/");
     is(key_derive(&project, 0xabc, 10),

@@ -199,6 +199,13 @@ static void damage_some(struct log_maker *m, struct chance *chance, unsigned of_
     }
 }
 
+/* How far is read ahead changes no answer. */
+static void ahead_set(struct rollup_reader *reader, struct chance *chance)
+{
+    unsigned first = 1 + (unsigned)chance_below(chance, 5);
+    rollup_reader_ahead(reader, first, first + (unsigned)chance_below(chance, 20));
+}
+
 static void questions(struct log_maker *m, struct chance *chance, const struct index *index)
 {
     struct rollup_reader *reader = rollup_reader_open(&m->bc.repo, &m->bc.project);
@@ -206,6 +213,7 @@ static void questions(struct log_maker *m, struct chance *chance, const struct i
         uint64_t key = index->items[chance_below(chance, index->n)].key;
         uint64_t from = chance_below(chance, m->end);
         uint64_t end = from + 1 + chance_below(chance, m->end - from + 200);
+        ahead_set(reader, chance);
         if (i % 4 == 0)
             (void)ask(reader, index, key, 0, m->end + 100);
         (void)ask(reader, index, key, from, end);
@@ -295,6 +303,7 @@ static void many_questions(struct log_maker *m, struct chance *chance,
                                          : chance_u64(chance);
             many.asks[i].from = chance_below(chance, many.end);
         }
+        ahead_set(reader, chance);
         ask_many(reader, index, &many);
     }
     rollup_reader_close(reader);
@@ -593,15 +602,23 @@ START_TEST(what_cannot_be_read_may_contain)
     scene_open(&s);
     struct store *faulty = faulty_store_open(s.m.bc.mem);
     struct store *trace = s.m.bc.repo.store;
-    /* The lists of three levels, and then a sector. */
-    for (unsigned call = 1; call <= 4; call++) {
+    /* The list of all levels, and a sector; where that list fails, one list a level and the
+     * sector. */
+    static const struct {
+        unsigned calls[2];
+        uint64_t positions;
+    } cases[] = {{{1, 1}, 0}, {{2, 2}, 3201}, {{1, 2}, 0},
+                 {{1, 3}, 0}, {{1, 4}, 3201}, {{1, 5}, 3201}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         faulty_reset(faulty);
-        faulty_plan(faulty, call, FAULT_AGAIN);
+        faulty_plan(faulty, cases[i].calls[0], FAULT_AGAIN);
+        faulty_plan(faulty, cases[i].calls[1], FAULT_AGAIN);
         s.m.bc.repo.store = faulty;
         struct asked asked = ask_all(&s.m, NOWHERE, 0, 3201);
         s.m.bc.repo.store = trace;
-        ck_assert_uint_eq(asked.positions, call >= 3 ? 3201 : 0);
-        ck_assert_uint_eq(faulty_hits(faulty, FAULT_AGAIN), 1);
+        ck_assert_uint_eq(asked.positions, cases[i].positions);
+        ck_assert_uint_eq(faulty_hits(faulty, FAULT_AGAIN),
+                          cases[i].calls[0] == cases[i].calls[1] ? 1 : 2);
     }
     store_close(faulty);
     log_maker_release(&s.m);
@@ -639,15 +656,15 @@ START_TEST(a_question_costs_a_few_reads_whatever_is_asked)
         uint64_t gets;
         uint64_t lists;
     } cases[] = {
-        {0, 1000001, 1, 1},               /* the first million */
+        {0, 1000001, 1, 2},               /* the first million, far from the head */
         {1, 2000001, 2, 1},               /* both */
         {500123, 1499877, 2, 1},          /* the ends of both */
-        {123, 124, 1, 1},                 /* one landing */
-        {1636301, HISTORY, 1 + 6 + 6, 3}, /* a million, up to the end */
-        {HISTORY - 1, HISTORY, 1, 3},     /* the last */
-        {2630001, HISTORY, 6, 3},
-        {2000001, 2630001, 6, 2},
-        {0, HISTORY, 2 + 6 + 6, 3},
+        {123, 124, 1, 2},                 /* one landing */
+        {1636301, HISTORY, 1 + 6 + 6, 1}, /* a million, up to the end */
+        {HISTORY - 1, HISTORY, 1, 1},     /* the last */
+        {2630001, HISTORY, 6, 1},
+        {2000001, 2630001, 6, 1},
+        {0, HISTORY, 2 + 6 + 6, 1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
@@ -676,6 +693,56 @@ START_TEST(a_question_costs_a_few_reads_whatever_is_asked)
     (void)build_chain_counts(&bc);
     ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, 1500000, 2000001).ranges, 0);
     ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_ROLLUP], 1);
+    rollup_reader_close(reader);
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* The same reads in fewer rounds; and what the first ones leave behind is not read for nothing.
+ */
+START_TEST(objects_are_read_side_by_side)
+{
+    struct build_chain bc;
+    static const struct index nothing;
+    build_chain_init(&bc);
+    history_put(&bc);
+    static const struct {
+        unsigned first;
+        unsigned most;
+        uint64_t rounds;
+    } cases[] = {{1, 1, 14}, {1, 100, 4}, {2, 4, 4}, {8, 8, 2}, {16, 16, 1}, {99, 99, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
+        rollup_reader_ahead(reader, cases[i].first, cases[i].most);
+        (void)build_chain_counts(&bc);
+        ck_assert_uint_eq(ask(reader, &nothing, NOWHERE, 0, HISTORY).ranges, 0);
+        struct trace_counts counts = build_chain_counts(&bc);
+        ck_assert_uint_eq(counts.gets[TRACE_ROLLUP], 2 + 6 + 6);
+        ck_assert_uint_eq(counts.lists, 1);
+        ck_assert_msg(counts.rounds == 1 + cases[i].rounds, "case %zu: %llu rounds", i,
+                      (unsigned long long)counts.rounds);
+        rollup_reader_close(reader);
+    }
+    build_chain_release(&bc);
+}
+END_TEST
+
+/* An answer that is there is given before anything more is read. */
+START_TEST(an_answer_waits_for_no_read)
+{
+    struct build_chain bc;
+    struct rollup_range range;
+    build_chain_init(&bc);
+    history_put(&bc);
+    struct rollup_reader *reader = rollup_reader_open(&bc.repo, &bc.project);
+    rollup_reader_ahead(reader, 8, 8);
+    (void)build_chain_counts(&bc);
+    rollup_reader_ask(reader, NOWHERE, 0, HISTORY + 50);
+    ck_assert(rollup_reader_next(reader, &range));
+    ck_assert_uint_eq(range.from, HISTORY);
+    ck_assert_uint_eq(build_chain_counts(&bc).gets[TRACE_ROLLUP], 0);
+    ck_assert(!rollup_reader_next(reader, &range));
+    ck_assert_uint_eq(build_chain_counts(&bc).rounds, 2);
     rollup_reader_close(reader);
     build_chain_release(&bc);
 }
@@ -735,6 +802,8 @@ int main(void)
         names_are_listed_again_when_one_has_gone,
         what_cannot_be_read_may_contain,
         a_question_costs_a_few_reads_whatever_is_asked,
+        objects_are_read_side_by_side,
+        an_answer_waits_for_no_read,
         a_million_landings,
     };
     return suite_run("rollup_read", tests, ARRAY_LEN(tests));

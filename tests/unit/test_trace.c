@@ -51,6 +51,7 @@ START_TEST(requests_are_counted_by_verb_and_kind)
         }
         ck_assert_uint_eq(counts.bytes_in, 5);
         ck_assert_uint_eq(counts.bytes_out, 2);
+        ck_assert_uint_eq(counts.rounds, 4);
         ck_assert_uint_eq(counts.failed, 0);
     }
     store_close(trace);
@@ -78,6 +79,7 @@ START_TEST(each_of_many_counts_and_so_do_failures)
     ck_assert_uint_eq(counts.gets[TRACE_HEAD], 1);
     ck_assert_uint_eq(counts.deletes[TRACE_QUEUE], 1);
     ck_assert_uint_eq(counts.lists, 1);
+    ck_assert_uint_eq(counts.rounds, 2);
     ck_assert_uint_eq(counts.failed, 1);
     counts = trace_store_counts(trace, false);
     ck_assert_uint_eq(counts.lists + counts.failed + counts.bytes_in, 0);

@@ -3,10 +3,8 @@
 #include "formats/base/limits.h"
 #include "formats/key.h"
 #include "pipeline/repo/damage.h"
-#include "pipeline/repo/history/rollup_list.h"
+#include "pipeline/repo/history/rollup_names.h"
 
-/* Of each level: what is left of the run, and at most a hundred columns. */
-#define STEPS_MAX (1 + ROLLUP_LEVELS * (ROLLUP_COLUMNS_MAX + 1))
 /* Objects may go while they are asked for, when a larger one has taken their place: so often
  * the names are listed again. */
 #define RELISTS_MAX 3u
@@ -14,18 +12,11 @@
  * these costs no more bytes than this. */
 #define WHOLE_A_REQUEST (256u * KIB)
 #define WHOLE_MAX       (1u * MIB)
-
-/* The names of a hundred groups of a hundred columns: a million positions on the lowest level.
- */
-struct chunk {
-    unsigned level;
-    uint64_t first;
-    uint64_t end;
-    bool listed;
-    struct rollup_ref *refs;
-    size_t n;
-    struct chunk *next;
-};
+/* Parts of objects that are read side by side. */
+#define PARTS_MAX ROLLUP_ASKS_MAX
+/* With so many steps to come nothing is read ahead: they are enough to go on with, and what
+ * they become stays small. */
+#define STEPS_ENOUGH 512u
 
 /* The positions [from, end) are to be asked about at this level, for some of the asks; 0: they
  * are an answer. */
@@ -34,28 +25,48 @@ struct step {
     uint64_t from;
     uint64_t end;
     uint64_t asks;
+    const struct rollup_ref
+        *ref; /* the object that has all of them; NULL: not looked for yet */
 };
 
-/* What one object has said. */
-struct answers {
+/* One of the objects that are asked side by side. */
+struct object {
+    size_t above; /* steps above its own, which planning further ones leaves as they are */
+    size_t at;    /* its step, when all are planned */
     struct rollup_shape shape;
+    int err;
     uint64_t silent; /* asks that it says nothing about */
+    /* Of each ask: which of the parts has its sector, and where in the object that begins. */
+    unsigned part[ROLLUP_ASKS_MAX];
+    uint64_t sector_at[ROLLUP_ASKS_MAX];
     struct rollup_hits hits[ROLLUP_ASKS_MAX];
+};
+
+struct round {
+    struct object objects[ROLLUP_AHEAD_MAX];
+    struct key keys[ROLLUP_AHEAD_MAX];
+    unsigned n;
+    struct store_op ops[PARTS_MAX];
+    unsigned n_parts;
+    struct buf parts[PARTS_MAX];
 };
 
 struct rollup_reader {
     struct arena arena; /* holds the reader itself */
     struct repo *repo;
     struct id16 project;
-    struct chunk *chunks;
+    struct rollup_names names;
     unsigned relists;
     struct rollup_asked asks[ROLLUP_ASKS_MAX];
     size_t n_asks;
     uint64_t live; /* asks that have not been dropped */
-    struct answers answers;
-    struct buf parts[ROLLUP_ASKS_MAX]; /* of an object, as they are read */
-    struct step steps[STEPS_MAX];      /* the last one is next */
+    unsigned ahead_first;
+    unsigned ahead_most;
+    unsigned ahead; /* objects of the next round */
+    struct round round;
+    struct step *steps; /* the last one is next, and has the newest positions */
     size_t n_steps;
+    size_t cap_steps;
 };
 
 struct rollup_reader *rollup_reader_open(struct repo *repo, const struct id16 *project)
@@ -64,7 +75,9 @@ struct rollup_reader *rollup_reader_open(struct repo *repo, const struct id16 *p
     struct rollup_reader *reader = arena_new(&arena, struct rollup_reader);
     reader->repo = repo;
     reader->project = *project;
+    reader->ahead_first = reader->ahead_most = 1;
     reader->arena = arena;
+    rollup_names_init(&reader->names, repo, project, &reader->arena);
     return reader;
 }
 
@@ -72,15 +85,25 @@ void rollup_reader_close(struct rollup_reader *reader)
 {
     if (reader == NULL)
         return;
-    for (size_t i = 0; i < ROLLUP_ASKS_MAX; i++)
-        buf_release(&reader->parts[i]);
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        buf_release(&reader->round.parts[i]);
     struct arena arena = reader->arena;
     arena_release(&arena);
 }
 
-/* For those of the asks that still want to know about positions before `end`. */
-static void step_push(struct rollup_reader *reader, unsigned level, uint64_t from, uint64_t end,
-                      uint64_t asks)
+void rollup_reader_ahead(struct rollup_reader *reader, unsigned first, unsigned most)
+{
+    assert(first > 0 && first <= most);
+    reader->ahead_most = most < ROLLUP_AHEAD_MAX ? most : ROLLUP_AHEAD_MAX;
+    reader->ahead_first = first < reader->ahead_most ? first : reader->ahead_most;
+}
+
+/* ---- steps ---- */
+
+/* For those of the asks that still want to know about positions before `end`; false when there
+ * is nothing to ask. */
+static bool step_make(const struct rollup_reader *reader, unsigned level, uint64_t from,
+                      uint64_t end, uint64_t asks, struct step *out)
 {
     uint64_t wanted = 0;
     uint64_t least = end;
@@ -93,10 +116,65 @@ static void step_push(struct rollup_reader *reader, unsigned level, uint64_t fro
     }
     from = from > least ? from : least;
     if (from >= end)
+        return false;
+    *out = (struct step){.level = level, .from = from, .end = end, .asks = wanted};
+    return true;
+}
+
+static void steps_room(struct rollup_reader *reader, size_t n)
+{
+    if (n <= reader->cap_steps)
         return;
-    assert(reader->n_steps < STEPS_MAX);
-    reader->steps[reader->n_steps++] =
-        (struct step){.level = level, .from = from, .end = end, .asks = wanted};
+    size_t cap = 2 * n;
+    struct step *steps = arena_array(&reader->arena, cap, struct step);
+    if (reader->n_steps > 0)
+        memcpy(steps, reader->steps, reader->n_steps * sizeof(*steps));
+    reader->steps = steps;
+    reader->cap_steps = cap;
+}
+
+/* Some that are in order take the place of one. */
+static void steps_replace(struct rollup_reader *reader, size_t at, const struct step *steps,
+                          size_t n)
+{
+    size_t above = reader->n_steps - at - 1;
+    size_t all = at + n + above;
+    steps_room(reader, all);
+    memmove(reader->steps + at + n, reader->steps + at + 1, above * sizeof(*steps));
+    if (n > 0)
+        memcpy(reader->steps + at, steps, n * sizeof(*steps));
+    reader->n_steps = all;
+}
+
+/* Pushed again, a step asks only for those who have not been dropped. Gives how many steps it
+ * has become: none, or one. */
+static size_t step_renew(struct rollup_reader *reader, size_t at)
+{
+    struct step old = reader->steps[at];
+    struct step step;
+    size_t n = step_make(reader, old.level, old.from, old.end, old.asks, &step);
+    if (n > 0)
+        step.ref = old.ref;
+    steps_replace(reader, at, &step, n);
+    return n;
+}
+
+/* The newest part of the step becomes one that an object has, or one of the level below; the
+ * rest stays as it is. Gives how many steps it has become. */
+static size_t step_part(struct rollup_reader *reader, size_t at)
+{
+    struct step parts[2];
+    struct step step = reader->steps[at];
+    uint64_t low;
+    const struct rollup_ref *ref =
+        rollup_names_at(&reader->names, step.level, step.end > 1 ? step.end - 1 : 1, &low);
+    unsigned level = ref != NULL ? step.level : step.level - 1;
+    low = low > step.from ? low : step.from;
+    size_t n = step_make(reader, step.level, step.from, low, step.asks, &parts[0]);
+    if (step_make(reader, level, low, step.end, step.asks, &parts[n]))
+        parts[n++].ref = ref;
+    steps_replace(reader, at, parts, n);
+    return n;
 }
 
 void rollup_reader_ask_many(struct rollup_reader *reader, const struct rollup_asked *asks,
@@ -107,9 +185,11 @@ void rollup_reader_ask_many(struct rollup_reader *reader, const struct rollup_as
         reader->asks[i] = asks[i];
     reader->n_asks = n;
     reader->live = UINT64_MAX;
-    reader->n_steps = 0;
     reader->relists = 0;
-    step_push(reader, ROLLUP_LEVELS, 0, end, UINT64_MAX);
+    reader->ahead = reader->ahead_first;
+    reader->n_steps = 0;
+    steps_room(reader, 1);
+    reader->n_steps = step_make(reader, ROLLUP_LEVELS, 0, end, UINT64_MAX, &reader->steps[0]);
 }
 
 void rollup_reader_ask(struct rollup_reader *reader, uint64_t key, uint64_t from, uint64_t end)
@@ -124,234 +204,220 @@ void rollup_reader_drop(struct rollup_reader *reader, unsigned ask)
     reader->live &= ~(UINT64_C(1) << ask);
 }
 
-/* ---- which objects there are ---- */
-
-/* What cannot be listed is as if it were not there. */
-static const struct chunk *chunk_of(struct rollup_reader *reader, unsigned level,
-                                    uint64_t position)
-{
-    uint64_t len = rollup_span(level) * ROLLUP_COLUMNS_MAX * ROLLUP_COLUMNS_MAX;
-    uint64_t first = position - (position - 1) % len;
-    struct chunk *chunk = reader->chunks;
-    while (chunk != NULL && (chunk->level != level || chunk->first != first))
-        chunk = chunk->next;
-    if (chunk == NULL) {
-        chunk = arena_new(&reader->arena, struct chunk);
-        *chunk = (struct chunk){.level = level, .first = first, .end = first + len};
-        chunk->next = reader->chunks;
-        reader->chunks = chunk;
-    }
-    if (!chunk->listed) {
-        chunk->n = 0;
-        (void)!rollup_list(reader->repo, &reader->project, level, chunk->first, chunk->end,
-                           &reader->arena, &chunk->refs, &chunk->n);
-        chunk->listed = true;
-    }
-    return chunk;
-}
-
-/* The longest that has the position. */
-static const struct rollup_ref *ref_at(const struct chunk *chunk, uint64_t position)
-{
-    const struct rollup_ref *found = NULL;
-    for (size_t i = 0; i < chunk->n && chunk->refs[i].first <= position; i++) {
-        const struct rollup_ref *ref = &chunk->refs[i];
-        if (ref->end > position &&
-            (found == NULL || ref->end - ref->first > found->end - found->first))
-            found = ref;
-    }
-    return found;
-}
-
-/* The answers under position 0 are covered where position 1 is. */
-static uint64_t low_of(uint64_t first)
-{
-    return first == 1 ? 0 : first;
-}
-
-/* The first of the positions up to `position` that no object has. */
-static uint64_t bare_from(const struct chunk *chunk, uint64_t position)
-{
-    uint64_t from = low_of(chunk->first);
-    for (size_t i = 0; i < chunk->n && chunk->refs[i].first <= position; i++) {
-        if (chunk->refs[i].end <= position && chunk->refs[i].end > from)
-            from = chunk->refs[i].end;
-    }
-    return from;
-}
-
-static void relist(struct rollup_reader *reader)
-{
-    reader->relists++;
-    for (struct chunk *chunk = reader->chunks; chunk != NULL; chunk = chunk->next)
-        chunk->listed = false;
-}
-
-/* ---- asking one ---- */
-
-/* Which parts of an object are read, and which of them has the sector of each ask. */
-struct parts {
-    struct store_op ops[ROLLUP_ASKS_MAX];
-    unsigned n;
-    unsigned of_ask[ROLLUP_ASKS_MAX];
-    uint64_t sector_at[ROLLUP_ASKS_MAX];
-};
+/* ---- which objects are asked ---- */
 
 static bool step_asks(const struct step *step, unsigned ask)
 {
     return (step->asks >> ask & 1) != 0;
 }
 
-/* One sector for each ask, those that are alike once. */
-static void sectors_plan(const struct rollup_reader *reader, const struct step *step,
-                         const struct rollup_shape *shape, struct parts *parts)
+/* One sector for each ask, those that are alike once; or the whole object. */
+static void parts_plan(const struct rollup_reader *reader, const struct step *step,
+                       const char *key, struct object *object, struct round *round)
 {
-    parts->n = 0;
+    const struct rollup_shape *shape = &object->shape;
+    unsigned first = round->n_parts;
     for (unsigned i = 0; i < reader->n_asks; i++) {
         if (!step_asks(step, i))
             continue;
         uint64_t at = rollup_sector_at(shape, reader->asks[i].key);
-        unsigned part = 0;
-        while (part < parts->n && parts->ops[part].range.offset != at)
+        unsigned part = first;
+        while (part < round->n_parts && round->ops[part].range.offset != at)
             part++;
-        if (part == parts->n)
-            parts->ops[parts->n++].range = range_of(at, ROLLUP_SECTOR);
-        parts->of_ask[i] = part;
-        parts->sector_at[i] = at;
+        if (part == round->n_parts)
+            round->ops[round->n_parts++].range = range_of(at, ROLLUP_SECTOR);
+        object->part[i] = part;
+        object->sector_at[i] = at;
     }
     uint64_t all = (uint64_t)shape->sectors * ROLLUP_SECTOR;
-    if (all > WHOLE_MAX || all > (uint64_t)(parts->n - 1) * WHOLE_A_REQUEST)
-        return;
-    parts->n = 1;
-    parts->ops[0].range = range_of(ROLLUP_SECTOR, all);
-    memset(parts->of_ask, 0, sizeof(parts->of_ask));
-}
-
-static void parts_read(struct rollup_reader *reader, const char *key, struct parts *parts)
-{
-    for (unsigned i = 0; i < parts->n; i++) {
-        struct store_range range = parts->ops[i].range;
-        buf_clear(&reader->parts[i]);
-        parts->ops[i] = (struct store_op){.verb = STORE_GET,
+    if (all <= WHOLE_MAX && all <= (uint64_t)(round->n_parts - first - 1) * WHOLE_A_REQUEST) {
+        round->n_parts = first + 1;
+        round->ops[first].range = range_of(ROLLUP_SECTOR, all);
+        for (unsigned i = 0; i < reader->n_asks; i++)
+            object->part[i] = first;
+    }
+    for (unsigned i = first; i < round->n_parts; i++) {
+        buf_clear(&round->parts[i]);
+        round->ops[i] = (struct store_op){.verb = STORE_GET,
                                           .key = key,
                                           .want_etag = ETAG_NEVER,
-                                          .range = range,
-                                          .body = &reader->parts[i]};
+                                          .range = round->ops[i].range,
+                                          .body = &round->parts[i]};
     }
-    if (parts->n == 1)
-        (void)!store_one(reader->repo->store, &parts->ops[0]);
-    else
-        (void)!store_many(reader->repo->store, parts->ops, parts->n);
 }
 
-static int part_ask(struct rollup_reader *reader, const struct parts *parts, unsigned ask)
+/* What is wrong with its name or size makes it silent, and so does a filter that was too large
+ * to make. */
+static void object_plan(struct rollup_reader *reader, size_t at, struct round *round)
 {
-    unsigned part = parts->of_ask[ask];
-    struct bytes bytes = buf_bytes(&reader->parts[part]);
-    if (parts->ops[part].err != OK)
-        return parts->ops[part].err;
-    uint64_t skip = parts->sector_at[ask] - parts->ops[part].range.offset;
+    const struct step *step = &reader->steps[at];
+    const struct rollup_ref *ref = step->ref;
+    struct key *key = &round->keys[round->n];
+    struct object *object = &round->objects[round->n++];
+    object->above = reader->n_steps - 1 - at;
+    object->silent = step->asks;
+    *key = key_rollup(&reader->project, step->level, ref->first, ref->end);
+    object->err = rollup_shape_of(&reader->project, step->level, ref->first, ref->end,
+                                  ref->size, &object->shape);
+    if (object->err != OK) {
+        damage_log(reader->repo, key->s, object->err);
+        object->shape = (struct rollup_shape){0};
+    }
+    if (object->shape.sectors > 0)
+        parts_plan(reader, step, key->s, object, round);
+}
+
+static unsigned asks_of(const struct step *step)
+{
+    return (unsigned)__builtin_popcountll(step->asks);
+}
+
+/* The newest objects that are to be asked, from the last step on; none where an answer comes
+ * first. */
+static bool round_plan(struct rollup_reader *reader, struct round *round)
+{
+    round->n = round->n_parts = 0;
+    for (size_t at = reader->n_steps; at-- > 0 && round->n < reader->ahead;) {
+        bool ahead = at + 1 < reader->n_steps;
+        if (ahead && reader->n_steps > STEPS_ENOUGH)
+            break;
+        if (reader->steps[at].level == 0 && round->n == 0)
+            break;
+        if (reader->steps[at].level == 0 || step_renew(reader, at) == 0)
+            continue;
+        const struct step *step = &reader->steps[at];
+        if (step->ref == NULL) {
+            uint64_t last = step->end > 1 ? step->end - 1 : 1;
+            if (ahead && !rollup_names_known(&reader->names, step->level, last))
+                break;
+            at += step_part(reader, at);
+            continue;
+        }
+        if (round->n_parts + asks_of(step) > PARTS_MAX)
+            break;
+        object_plan(reader, at, round);
+    }
+    for (unsigned i = 0; i < round->n; i++)
+        round->objects[i].at = reader->n_steps - 1 - round->objects[i].above;
+    return round->n > 0;
+}
+
+/* ---- asking them ---- */
+
+static int part_ask(const struct round *round, struct object *object, uint64_t key,
+                    unsigned ask)
+{
+    unsigned part = object->part[ask];
+    const struct store_op *op = &round->ops[part];
+    struct bytes bytes = buf_bytes(&round->parts[part]);
+    if (op->err != OK)
+        return op->err;
+    uint64_t skip = object->sector_at[ask] - op->range.offset;
     if (skip + ROLLUP_SECTOR > bytes.len)
         return ERR_CORRUPT;
-    return rollup_ask(&reader->answers.shape, bytes_of(bytes.data + skip, ROLLUP_SECTOR),
-                      reader->asks[ask].key, &reader->answers.hits[ask]);
+    return rollup_ask(&object->shape, bytes_of(bytes.data + skip, ROLLUP_SECTOR), key,
+                      &object->hits[ask]);
 }
 
 /* ERR_NOT_FOUND when it has gone. What is wrong with it otherwise makes it silent about the
  * asks that it concerns. */
-static int object_ask(struct rollup_reader *reader, const struct step *step,
-                      const struct rollup_ref *ref)
+static int object_ask(struct rollup_reader *reader, const struct round *round,
+                      struct object *object, const char *key)
 {
-    struct answers *answers = &reader->answers;
-    struct rollup_shape *shape = &answers->shape;
-    struct key key = key_rollup(&reader->project, step->level, ref->first, ref->end);
-    answers->silent = step->asks;
-    int err =
-        rollup_shape_of(&reader->project, step->level, ref->first, ref->end, ref->size, shape);
-    if (err != OK || shape->sectors == 0) {
-        if (err != OK)
-            damage_log(reader->repo, key.s, err);
-        return OK;
-    }
-    struct parts parts = {0};
-    sectors_plan(reader, step, shape, &parts);
-    parts_read(reader, key.s, &parts);
+    const struct step *step = &reader->steps[object->at];
     int wrong = OK;
+    if (object->shape.sectors == 0)
+        return OK;
     for (unsigned i = 0; i < reader->n_asks; i++) {
         if (!step_asks(step, i))
             continue;
-        err = part_ask(reader, &parts, i);
+        int err = part_ask(round, object, reader->asks[i].key, i);
         if (err == ERR_NOT_FOUND)
             return err;
         if (err == OK)
-            answers->silent &= ~(UINT64_C(1) << i);
+            object->silent &= ~(UINT64_C(1) << i);
         else
             wrong = err;
     }
-    (void)!damage_of(reader->repo, key.s, wrong);
+    (void)!damage_of(reader->repo, key, wrong);
     return OK;
 }
 
-static void columns_push(struct rollup_reader *reader, const struct step *step, uint64_t low)
+/* The step becomes what is left of it on the level below. */
+static void object_expand(struct rollup_reader *reader, const struct object *object)
 {
-    const struct answers *answers = &reader->answers;
-    uint64_t span = rollup_span(step->level);
-    if (answers->silent == step->asks) {
-        step_push(reader, step->level - 1, low, step->end, step->asks);
+    struct step below[ROLLUP_COLUMNS_MAX];
+    struct step step = reader->steps[object->at];
+    size_t n = 0;
+    if (object->silent == step.asks) {
+        n += step_make(reader, step.level - 1, step.from, step.end, step.asks, &below[0]);
+        steps_replace(reader, object->at, below, n);
         return;
     }
-    for (unsigned c = 0; c < answers->shape.columns; c++) {
-        uint64_t asks = answers->silent;
+    uint64_t span = rollup_span(step.level);
+    for (unsigned c = 0; c < object->shape.columns; c++) {
+        uint64_t asks = object->silent;
         for (unsigned i = 0; i < reader->n_asks; i++) {
-            if (step_asks(step, i) && (answers->silent >> i & 1) == 0 &&
-                rollup_hit(&answers->hits[i], c))
+            if (step_asks(&step, i) && (object->silent >> i & 1) == 0 &&
+                rollup_hit(&object->hits[i], c))
                 asks |= UINT64_C(1) << i;
         }
-        uint64_t from = low_of(answers->shape.first + c * span);
-        uint64_t end = answers->shape.first + (c + 1) * span;
-        step_push(reader, step->level - 1, from > low ? from : low,
-                  end < step->end ? end : step->end, asks);
+        uint64_t from = rollup_low_of(object->shape.first + c * span);
+        uint64_t end = object->shape.first + (c + 1) * span;
+        n += step_make(reader, step.level - 1, from > step.from ? from : step.from,
+                       end < step.end ? end : step.end, asks, &below[n]);
     }
+    steps_replace(reader, object->at, below, n);
 }
 
-/* Asks about the newest part of the step, and leaves the rest for later. */
-static void step_take(struct rollup_reader *reader, const struct step *step)
+static void relist(struct rollup_reader *reader)
 {
-    uint64_t last = step->end > 1 ? step->end - 1 : 1;
-    const struct chunk *chunk = chunk_of(reader, step->level, last);
-    const struct rollup_ref *ref = ref_at(chunk, last);
-    uint64_t low = ref != NULL ? low_of(ref->first) : bare_from(chunk, last);
-    low = low > step->from ? low : step->from;
-    int err = OK;
-    reader->answers.silent = step->asks;
-    if (ref != NULL)
-        err = object_ask(reader, step, ref);
-    if (err == ERR_NOT_FOUND && reader->relists < RELISTS_MAX) {
-        relist(reader);
-        step_push(reader, step->level, step->from, step->end, step->asks);
-        return;
+    reader->relists++;
+    rollup_names_again(&reader->names);
+    for (size_t i = 0; i < reader->n_steps; i++)
+        reader->steps[i].ref = NULL;
+}
+
+/* The newest object stands first, and the steps of the others lie below its own. */
+static void round_run(struct rollup_reader *reader, struct round *round)
+{
+    bool gone = false;
+    if (round->n_parts == 1)
+        (void)!store_one(reader->repo->store, &round->ops[0]);
+    else if (round->n_parts > 1)
+        (void)!store_many(reader->repo->store, round->ops, round->n_parts);
+    for (unsigned i = 0; i < round->n; i++) {
+        struct object *object = &round->objects[i];
+        int err = object_ask(reader, round, object, round->keys[i].s);
+        if (err == ERR_NOT_FOUND && reader->relists < RELISTS_MAX) {
+            gone = true;
+            continue;
+        }
+        if (err != OK)
+            object->silent = reader->steps[object->at].asks;
+        object_expand(reader, object);
     }
-    if (err != OK)
-        reader->answers.silent = step->asks;
-    step_push(reader, step->level, step->from, low, step->asks);
-    columns_push(reader, step, low);
+    if (gone)
+        relist(reader);
+    reader->ahead =
+        2 * reader->ahead < reader->ahead_most ? 2 * reader->ahead : reader->ahead_most;
 }
 
 bool rollup_reader_next(struct rollup_reader *reader, struct rollup_range *out)
 {
     while (reader->n_steps > 0) {
-        /* Pushed again, it asks only for those who have not been dropped. */
-        struct step step = reader->steps[--reader->n_steps];
-        size_t below = reader->n_steps;
-        step_push(reader, step.level, step.from, step.end, step.asks);
-        if (reader->n_steps == below)
+        size_t last = reader->n_steps - 1;
+        if (reader->steps[last].level > 0) {
+            if (round_plan(reader, &reader->round))
+                round_run(reader, &reader->round);
             continue;
-        step = reader->steps[--reader->n_steps];
-        if (step.level == 0) {
-            *out = (struct rollup_range){.from = step.from, .end = step.end, .asks = step.asks};
-            return true;
         }
-        step_take(reader, &step);
+        if (step_renew(reader, last) == 0)
+            continue;
+        const struct step *step = &reader->steps[last];
+        *out = (struct rollup_range){.from = step->from, .end = step->end, .asks = step->asks};
+        reader->n_steps--;
+        return true;
     }
     return false;
 }

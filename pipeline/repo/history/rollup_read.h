@@ -8,12 +8,13 @@
  * damaged, about other positions than its name, or cannot be read now "may contain": it comes
  * as a range like any other, which costs the caller reads of the log, and no answer.
  *
- * What a question costs, where nothing is found: a list a level, and for each level one read
- * for each object at the ends of the run that is asked about (at most two where all are full;
- * while the newest group of a hundred fills up, it is in at most six parts). Of several keys
- * asked at once each may want a sector of its own, and these are read side by side; of a small
- * object all of it is read for all of them. Names and sizes are listed when they are needed
- * first and kept for as long as the reader is open. */
+ * What a question costs, where nothing is found: a list (up to one more a level far behind the
+ * head), and for each level one read for each object at the ends of the run that is asked about
+ * (at most two where all are full; while the newest group of a hundred fills up, it is in at
+ * most six parts). Of several keys asked at once each may want a sector of its own, and these
+ * are read side by side; of a small object all of it is read for all of them. Who will most
+ * likely go through all of the ranges lets several objects be read side by side, too. Names and
+ * sizes are listed when they are needed first and kept for as long as the reader is open. */
 #ifndef PIPELINE_REPO_HISTORY_ROLLUP_READ_H
 #define PIPELINE_REPO_HISTORY_ROLLUP_READ_H
 
@@ -26,7 +27,8 @@ struct rollup_range {
     uint64_t asks; /* bit i: it is about ask i; bit 0 where one key was asked for */
 };
 
-#define ROLLUP_ASKS_MAX 64u /* keys that are asked for at once */
+#define ROLLUP_ASKS_MAX  64u /* keys that are asked for at once */
+#define ROLLUP_AHEAD_MAX 16u /* objects that are */
 
 struct rollup_asked {
     uint64_t key;
@@ -47,6 +49,11 @@ void rollup_reader_ask(struct rollup_reader *, uint64_t key, uint64_t from, uint
  * about several of them begins where the least `from` of these lets it. */
 void rollup_reader_ask_many(struct rollup_reader *, const struct rollup_asked *asks, size_t n,
                             uint64_t end);
+/* In the questions to come `first` objects are read side by side, then twice as many each time,
+ * up to `most` and to ROLLUP_AHEAD_MAX: those that the next ranges are asked of, and further
+ * ones that are asked if the caller goes on. 1 and 1 unless told: nothing is read that may not
+ * be needed. */
+void rollup_reader_ahead(struct rollup_reader *, unsigned first, unsigned most);
 /* Of the question at hand, ask number `ask` has found what it was for: nothing more is read for
  * it. */
 void rollup_reader_drop(struct rollup_reader *, unsigned ask);
