@@ -114,6 +114,27 @@ START_TEST(projects_are_put_side_by_side)
 }
 END_TEST
 
+/* After an object of several the next one waits a little for as many, and no longer. */
+START_TEST(an_object_waits_until_all_are_here)
+{
+    struct derive_outcome outcomes[6] = {0};
+    open_with(MIB, MIB);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(derive_node_tell(&node, 1, i, &outcomes[i]), OK);
+        ck_assert_uint_eq(derive_log_wait_us(node.log), 0);
+    }
+    ck_assert_int_eq(derive_log_step(node.log), 3);
+    for (unsigned i = 3; i < 6; i++) {
+        ck_assert_int_eq(derive_node_tell(&node, 1, i, &outcomes[i]), OK);
+        ck_assert_int_eq(derive_log_wait_us(node.log) > 0, i < 5);
+    }
+    ck_assert_int_eq(derive_log_step(node.log), 3);
+    ck_assert_int_eq(derive_node_tell(&node, 1, 7, &outcomes[0]), OK);
+    ck_assert_uint_eq(derive_log_wait_us(node.log), 500);
+    close_all();
+}
+END_TEST
+
 /* --- durable before the answer --- */
 
 struct order {
@@ -491,6 +512,7 @@ int main(void)
         many_tells_become_one_object,
         items_of_one_tell_stay_together,
         projects_are_put_side_by_side,
+        an_object_waits_until_all_are_here,
         it_is_durable_before_the_answer_and_what_comes_meanwhile_goes_next,
         a_full_log_refuses_before_it_accepts,
         what_no_object_can_hold_or_no_reader_takes_is_refused,

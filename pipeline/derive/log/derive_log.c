@@ -29,9 +29,11 @@ struct derive_log {
     size_t items;
     size_t tells;      /* that are not answered */
     size_t n_unknown;  /* projects with a put of which nothing is known */
+    size_t gathered;   /* tells that no step has taken yet */
+    size_t crowd;      /* tells that the last step which told anybody has answered */
     bool waiting;      /* there is something that no step has taken yet */
     uint64_t first_us; /* when the oldest of it came */
-    bool full;         /* an object is full: no more waiting for others */
+    bool full;         /* no more waiting for others: an object is full, or all are here */
     bool stopping;
     struct intake_window window;
 
@@ -119,7 +121,10 @@ static bool take_in(struct derive_log *log, struct derive_project *project, stru
     log->bytes += items.len;
     log->items += n;
     log->tells++;
-    log->full = log->full || batch->items.len >= log->options.batch_max;
+    log->gathered++;
+    /* Those whom the last put answered come again right after it, and then it is time. */
+    log->full =
+        log->full || batch->items.len >= log->options.batch_max || log->gathered >= log->crowd;
     derive_projects_busy(&log->projects, project);
     return first || log->full != full;
 }
@@ -182,6 +187,7 @@ static void round_take(struct round *round, uint64_t now_us)
     size_t n = log->projects.n_busy;
     log->waiting = false;
     log->full = false;
+    log->gathered = 0;
     for (size_t i = 0; i < n; i++) {
         struct derive_project *project = derive_projects_next(&log->projects);
         if (round->n == PUTS_AT_ONCE || (project->unknown && project->again_us > now_us)) {
@@ -360,6 +366,7 @@ static void round_end(struct round *round)
     struct derive_log *log = round->log;
     (void)pthread_mutex_lock(&log->lock);
     log->window.crowd = round->crowd;
+    log->crowd = round->told > 0 ? round->told : log->crowd;
     for (size_t i = 0; i < round->n; i++) {
         struct derive_project *project = round->projects[i];
         if (!derive_project_has(project))
