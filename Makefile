@@ -92,8 +92,8 @@ pkg_cflags = $(call once,pkg_cflags,--cflags $(lib_pkgs))
 core_libs  = $(call once,core_libs,--libs $(core_pkgs))
 pkg_libs   = $(call once,pkg_libs,--libs $(lib_pkgs))
 check_libs = $(call once,check_libs,--libs check)
-# libcsv has no file for pkg-config.
-lib_libs   = $(pkg_libs) -lcsv
+# libcsv has no file for pkg-config, and neither has the library of mathematics.
+lib_libs   = $(pkg_libs) -lcsv -lm
 test_libs  = $(check_libs) $(lib_libs)
 
 CC       = $(cc_$(V))
