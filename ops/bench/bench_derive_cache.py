@@ -1,4 +1,4 @@
-"""Part o: computing time that the cache of results saves, beside least recently used."""
+"""Part p: computing time that the cache of results saves, beside least recently used."""
 
 import json
 

@@ -1,5 +1,5 @@
 /* How much computing time a cache of a part of the bytes saves, beside least recently used. For
- * `make bench` part o.
+ * `make bench` part p.
  *
  *   zipf_cache SEED RECIPES EXPONENT REQUESTS SIGMA PERCENT
  *
