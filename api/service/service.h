@@ -9,6 +9,7 @@
 #define API_SERVICE_SERVICE_H
 
 #include "formats/landing.h"
+#include "pipeline/derive/refs/refs_snapshot.h"
 #include "pipeline/repo/content/blob_store.h"
 #include "pipeline/repo/content/content_read.h"
 #include "pipeline/repo/history/landlog.h"
@@ -27,6 +28,7 @@ struct service_options {
     uint64_t wait_max_ms;
     uint64_t poll_ms; /* how often the heads that somebody waits for are read */
     uint64_t waiters_max;
+    struct refs_source refs; /* where recipes and trees are found that refs are bound to */
     struct store *pulse; /* a layer of pulse.h under the repo's store; NULL: the store is taken
                             to be well */
 };

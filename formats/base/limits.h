@@ -68,6 +68,9 @@
 #define FUNCTION_WHOLE_MAX    (256u * MIB) /* an input that a function needs in one piece */
 
 #define FUNCTION_EXTENSIONS_MAX 10000u /* that tree.stat tells apart */
+/* References: what is looked at before one is bound. */
+#define REF_WALK_MAX  (4u * MIB) /* recipes and leaves below the address */
+#define REF_READS_MAX 10000u     /* refs among them */
 
 /* Time. */
 #define CLOCK_SKEW_MAX_MS 30000u

@@ -3,6 +3,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/chain_cache.h"
 #include "pipeline/repo/damage.h"
 #include "pipeline/repo/known.h"
@@ -95,7 +96,12 @@ int chain_head(struct repo *repo, const struct id16 *project, struct head *out,
     if (err == ERR_NOT_FOUND) {
         struct key info = key_project(project);
         err = store_get(repo->store, info.s, range_none(), NULL, NULL, NULL);
-        return err == OK ? damage_of(repo, key.s, ERR_NOT_FOUND) : err;
+        if (err != OK)
+            return err;
+        /* A tree of references may have been made since: its head comes first. */
+        err = project_id_is_refs(project)
+                  ? store_get(repo->store, key.s, range_all(), &bytes, &version, NULL)
+                  : ERR_NOT_FOUND;
     }
     if (err != OK)
         return damage_of(repo, key.s, err);

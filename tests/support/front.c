@@ -7,11 +7,18 @@
 
 void front_open(struct front *front, struct forge *forge)
 {
-    static const struct service_options options = {
+    static const struct refs_source none;
+    front_open_refs(front, forge, &none);
+}
+
+void front_open_refs(struct front *front, struct forge *forge, const struct refs_source *source)
+{
+    const struct service_options options = {
         .intake = {.batch_max = 8 * MIB, .queue_max = 64 * MIB},
         .wait_max_ms = 60000,
         .poll_ms = 50,
-        .waiters_max = 1000};
+        .waiters_max = 1000,
+        .refs = *source};
     *front = (struct front){.forge = forge, .project = forge->project};
     ck_assert_int_eq(service_open(&forge->repo, &options, &front->service), OK);
 }

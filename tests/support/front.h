@@ -14,6 +14,8 @@ struct front {
 };
 
 void front_open(struct front *, struct forge *);
+/* The same with a place where recipes and trees are found. */
+void front_open_refs(struct front *, struct forge *, const struct refs_source *);
 void front_close(struct front *);
 /* Service and drain, until neither has anything to do. */
 void front_settle(struct front *);

@@ -7,7 +7,7 @@
 #include "pipeline/repo/content/content_read.h"
 #include "pipeline/repo/tree/snapshot.h"
 #include "tests/support/chance.h"
-#include "tests/support/forge.h"
+#include "tests/support/drain_rig.h"
 #include "tests/support/suite.h"
 
 static struct forge f;
@@ -83,7 +83,8 @@ START_TEST(an_open_session_lands)
     setup();
     struct draft draft = draft_open(&f, "ann", "open", 0);
     draft_write(&draft, "a", "1", NULL);
-    struct id16 records[2] = {draft.session.records[0].id, draft.session.records[1].id};
+    struct id16 records[2];
+    ck_assert_uint_eq(draft_ids(&draft, records), 2);
     forge_write(&f, &draft);
     f.clock.ms += f.land_options.fold_after_ms + 1;
     (void)forge_drain(&f);

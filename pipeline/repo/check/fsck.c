@@ -142,7 +142,7 @@ static int parts_check(struct fsck_project *p)
     return err;
 }
 
-static int project_check(struct fsck *fsck, const struct id16 *id)
+static int tree_check(struct fsck *fsck, const struct id16 *id, bool *has_refs)
 {
     size_t ids_max = fsck->options->ids_max > 0 ? fsck->options->ids_max : FSCK_IDS_MAX;
     struct fsck_project p = {.fsck = fsck, .id = *id, .damages_from = fsck->counts.damages};
@@ -162,20 +162,17 @@ static int project_check(struct fsck *fsck, const struct id16 *id)
     fsck_blobs_close(p.blobs);
     fsck_log_close(p.log);
     fsck_rollups_close(p.rollups);
+    *has_refs = p.has_refs;
     return err;
 }
 
 /* The project, and the tree of its references. */
-static int project_check_all(struct fsck *fsck, const struct id16 *id)
+static int project_check(struct fsck *fsck, const struct id16 *id)
 {
-    struct id16 refs;
-    int err = project_check(fsck, id);
-    if (err != OK)
-        return err;
-    err = fsck_refs_find(fsck, id, &refs);
-    if (err == ERR_NOT_FOUND)
-        return OK;
-    return err == OK ? project_check(fsck, &refs) : err;
+    struct id16 refs = project_id_refs(id);
+    bool has_refs = false;
+    int err = tree_check(fsck, id, &has_refs);
+    return err == OK && has_refs ? tree_check(fsck, &refs, &has_refs) : err;
 }
 
 /* --- the bucket --- */
@@ -221,7 +218,7 @@ static int projects_check(struct fsck *fsck, const struct id16 *only)
 {
     struct fsck_projects projects = {.fsck = fsck};
     if (only != NULL)
-        return project_check_all(fsck, only);
+        return project_check(fsck, only);
     int err = fsck_top_check(fsck);
     if (err == OK)
         err = fsck_handles_check(fsck);
@@ -233,7 +230,7 @@ static int projects_check(struct fsck *fsck, const struct id16 *only)
         if (err == ERR_NOT_FOUND)
             return OK;
         if (err == OK)
-            err = project_check_all(fsck, &id);
+            err = project_check(fsck, &id);
     }
     return err;
 }

@@ -39,6 +39,7 @@ struct fsck_project {
     struct hash tip;       /* of the chain; zero: there is none to walk */
     uint64_t tip_batch;    /* its number */
     uint64_t tip_position; /* the project's */
+    bool has_refs;         /* something lies where a tree of references does */
     bool chain_whole;      /* every batch could be read */
     uint64_t companions;   /* tree objects that were put along with batches, and are there */
     uint64_t damages_from; /* fsck->counts.damages when this project began */

@@ -174,18 +174,6 @@ int fsck_projects_next(struct fsck_projects *projects, struct id16 *out)
     }
 }
 
-int fsck_refs_find(struct fsck *fsck, const struct id16 *project, struct id16 *out)
-{
-    AUTO(arena_release) struct arena arena = {0};
-    struct store_list list;
-    struct id16 refs = project_id_refs(project);
-    struct key prefix = key_project_prefix(&refs);
-    int err = store_list(fsck->store, &arena, prefix.s, "", 1, &list);
-    if (err == OK)
-        *out = refs;
-    return err == OK && list.n == 0 ? ERR_NOT_FOUND : err;
-}
-
 int fsck_project_find(struct fsck *fsck, const char *name, struct id16 *out)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -394,8 +382,10 @@ int fsck_project_keys(struct fsck_project *p, uint64_t *trees)
     if (err != OK)
         return err;
     while ((err = fsck_keys_next(&keys, &key)) == OK) {
-        if (is_of_refs(p, key->key))
+        if (is_of_refs(p, key->key)) {
+            p->has_refs = true;
             continue;
+        }
         p->fsck->counts.keys++;
         if (!fsck_rollups_add(p->rollups, key->key) && !key_known(p, key->key, trees))
             unknown(p->fsck, key->key);

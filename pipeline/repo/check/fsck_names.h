@@ -17,16 +17,13 @@ struct fsck_projects {
 };
 int fsck_projects_next(struct fsck_projects *, struct id16 *out) MUST_USE;
 
-/* The tree of the project's references. ERR_NOT_FOUND when nothing lies there. */
-int fsck_refs_find(struct fsck *, const struct id16 *project, struct id16 *out) MUST_USE;
-
 /* The project that a handle or an id means. ERR_NOT_FOUND. */
 int fsck_project_find(struct fsck *, const char *name, struct id16 *out) MUST_USE;
 /* Its `project` object, and that its handle names it. One without a head is damaged, unless no
  * handle names it, either: then its making was not finished, which is noted. */
 int fsck_project_names(struct fsck_project *, bool has_head) MUST_USE;
-/* Notes keys below it that the forge does not know, counts tree objects, and tells the rollups'
- * check of its keys. */
+/* Notes keys below it that the forge does not know, counts tree objects, tells the rollups'
+ * check of its keys, and says whether it has references. */
 int fsck_project_keys(struct fsck_project *, uint64_t *trees) MUST_USE;
 
 #endif
