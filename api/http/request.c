@@ -334,3 +334,10 @@ void request_resume(struct request *r)
 {
     MHD_resume_connection(r->connection);
 }
+
+void request_again(struct request *r, void (*run)(void *arg), void *arg)
+{
+    r->again = run;
+    r->again_arg = arg;
+    MHD_resume_connection(r->connection);
+}

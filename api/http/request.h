@@ -55,7 +55,9 @@ struct request {
     bool unframed; /* where the body ends is not known: no other request may follow */
     bool begun;
     bool dispatched;
-    bool suspended; /* the answer comes from elsewhere */
+    bool suspended;           /* the answer comes from elsewhere */
+    void (*again)(void *arg); /* what goes on with it; NULL: nothing */
+    void *again_arg;
     /* The answer. */
     unsigned status; /* 0: none yet */
     struct buf out;
@@ -124,5 +126,8 @@ unsigned problem_status(const struct problem *);
  * is filled in. */
 void request_suspend(struct request *);
 void request_resume(struct request *);
+/* The same without an answer: `run` goes on with the request, on its connection's own thread,
+ * and answers or suspends it again. */
+void request_again(struct request *, void (*run)(void *arg), void *arg);
 
 #endif

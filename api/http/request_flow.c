@@ -116,8 +116,8 @@ static bool body_fits(struct request *r, const char *method)
 {
     unsigned flags = r->route->flags;
     bool none = !r->chunked && request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH) == NULL;
-    if (strcmp(method, "POST") == 0 && none &&
-        (flags & (ROUTE_NO_BODY | ROUTE_EMPTY_OK)) == 0) {
+    bool sends = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
+    if (sends && none && (flags & (ROUTE_NO_BODY | ROUTE_EMPTY_OK)) == 0) {
         respond_error(r, 411, "length_required", NULL, "a body needs a length, or chunks");
         return false;
     }
@@ -338,6 +338,13 @@ enum MHD_Result request_piece(void *arg, struct MHD_Connection *connection, cons
             r->route->handle(r);
         /* Who has suspended does not look at the answer any more: another thread may be writing
          * it. It comes here again when the answer is whole. */
+        if (r->suspended)
+            return MHD_YES;
+    } else if (r->again != NULL) {
+        void (*run)(void *arg) = r->again;
+        r->again = NULL;
+        r->suspended = false;
+        run(r->again_arg);
         if (r->suspended)
             return MHD_YES;
     }

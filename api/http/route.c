@@ -35,6 +35,11 @@ const struct route routes[] = {
     {"GET", "/projects/:id/blobs/:hash", handle_blob, ROUTE_NO_BODY},
     {"GET", "/projects/:id/trees/:hash", handle_tree_object, ROUTE_NO_BODY},
     {"GET", "/projects/:id/raw-blobs/:hash", handle_raw_blob, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/refs", handle_ref_list, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/refs/*path/log", handle_ref_log, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/refs/*path", handle_ref, ROUTE_NO_BODY},
+    {"PUT", "/projects/:id/refs/*path", handle_ref_put, ROUTE_WRITES},
+    {"DELETE", "/projects/:id/refs/*path", handle_ref_delete, ROUTE_WRITES | ROUTE_NO_BODY},
 };
 const size_t routes_n = ARRAY_LEN(routes);
 
@@ -50,6 +55,19 @@ static bool component(const char **at, struct bytes *out)
     return true;
 }
 
+/* Takes what follows "*path" in the pattern off the rest, which must have something before it.
+ */
+static bool rest_ends(struct bytes *rest, struct bytes ending)
+{
+    if (ending.len == 0)
+        return true;
+    if (rest->len <= ending.len ||
+        memcmp(rest->data + rest->len - ending.len, ending.data, ending.len) != 0)
+        return false;
+    rest->len -= ending.len;
+    return true;
+}
+
 static bool pattern_match(const char *pattern, const char *path, struct route_match *match)
 {
     struct bytes want;
@@ -58,7 +76,7 @@ static bool pattern_match(const char *pattern, const char *path, struct route_ma
         if (bytes_equal(want, bytes_str("*path"))) {
             /* "tree" and "tree/" are the root. */
             match->rest = bytes_str(*path == '/' ? path + 1 : path);
-            return true;
+            return rest_ends(&match->rest, bytes_str(pattern));
         }
         if (!component(&path, &have) || have.len == 0)
             return false;
@@ -70,6 +88,21 @@ static bool pattern_match(const char *pattern, const char *path, struct route_ma
             return false;
     }
     return *path == '\0';
+}
+
+static const struct {
+    const char *name;
+    enum route_method bit;
+} methods_known[] = {
+    {"GET", ROUTE_GET}, {"POST", ROUTE_POST}, {"PUT", ROUTE_PUT}, {"DELETE", ROUTE_DELETE}};
+
+static unsigned method_bit(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(methods_known); i++) {
+        if (strcmp(methods_known[i].name, name) == 0)
+            return methods_known[i].bit;
+    }
+    return 0;
 }
 
 struct route_match route_find(const char *method, const char *path)
@@ -86,13 +119,15 @@ struct route_match route_find(const char *method, const char *path)
             found.route = &routes[i];
             return found;
         }
-        match.methods |= routes[i].method[0] == 'G' ? ROUTE_GET : ROUTE_POST;
+        match.methods |= method_bit(routes[i].method);
     }
     return match;
 }
 
 const char *route_methods(unsigned methods)
 {
+    if ((methods & (ROUTE_PUT | ROUTE_DELETE)) != 0)
+        return "GET, HEAD, PUT, DELETE";
     if (methods == ROUTE_POST)
         return "POST";
     return (methods & ROUTE_POST) != 0 ? "GET, HEAD, POST" : "GET, HEAD";

@@ -1,5 +1,6 @@
 /* Which handler a method and path mean. Patterns lie under /api/mic; ":id" is a project,
- * ":sid", ":hash" one component, "*path" all that is left. */
+ * ":sid", ":hash" one component, "*path" all that is left, before
+ * what may follow it in the pattern. */
 #ifndef API_HTTP_ROUTE_H
 #define API_HTTP_ROUTE_H
 
@@ -23,11 +24,11 @@ struct route {
 extern const struct route routes[];
 extern const size_t routes_n;
 
-enum route_method { ROUTE_GET = 1, ROUTE_POST = 2 };
+enum route_method { ROUTE_GET = 1, ROUTE_POST = 2, ROUTE_PUT = 4, ROUTE_DELETE = 8 };
 
 struct route_match {
     const struct route *route; /* NULL: none */
-    unsigned methods;          /* what there is for this path: ROUTE_GET, ROUTE_POST */
+    unsigned methods;          /* what there is for this path: ROUTE_GET, … */
     struct bytes project;      /* points into `path` */
     struct bytes rest;
 };
@@ -65,5 +66,10 @@ void handle_blob(struct request *);
 void handle_blobs_missing(struct request *);
 void handle_tree_object(struct request *);
 void handle_raw_blob(struct request *);
+void handle_ref_list(struct request *);
+void handle_ref(struct request *);
+void handle_ref_log(struct request *);
+void handle_ref_put(struct request *);
+void handle_ref_delete(struct request *);
 
 #endif

@@ -64,7 +64,7 @@ def object_complaint(value, schema, place):
 def operation_of(method, path):
     """The description of what a request asks for; None when there is none. A literal goes before a parameter."""
     path = path.split("?")[0]
-    for pattern in sorted(SPEC["paths"], key=lambda p: (p.count("{"), p)):
+    for pattern in sorted(SPEC["paths"], key=lambda p: (p.count("{"), -p.count("/"), p)):
         shape = re.sub(r"\\{(\w+)\\}", lambda m: "(/.*)?" if m[1] == "path" else "[^/]+", re.escape(pattern))
         if re.fullmatch(shape.replace("/(/.*)?", "(/.*)?"), path, re.S):
             return SPEC["paths"][pattern].get("get" if method == "HEAD" else method.lower())

@@ -77,6 +77,20 @@ START_TEST(test_routes_are_found)
     ck_assert_ptr_null(route_find("GET", "/api/mic/projects//head").route);
     ck_assert_ptr_null(route_find("GET", "/elsewhere").route);
     ck_assert_ptr_nonnull(route_find("GET", "/api/mic/projects/demo/tree/").route);
+    m = route_find("GET", "/api/mic/projects/demo/refs/a/b/log");
+    ck_assert_ptr_eq((const void *)m.route,
+                     (const void *)route_of("/projects/:id/refs/*path/log", "GET"));
+    ck_assert(bytes_equal(m.rest, bytes_str("a/b")));
+    m = route_find("GET", "/api/mic/projects/demo/refs/log");
+    ck_assert_ptr_eq((const void *)m.route,
+                     (const void *)route_of("/projects/:id/refs/*path", "GET"));
+    ck_assert(bytes_equal(m.rest, bytes_str("log")));
+    m = route_find("GET", "/api/mic/projects/demo/refs");
+    ck_assert_ptr_eq((const void *)m.route,
+                     (const void *)route_of("/projects/:id/refs", "GET"));
+    m = route_find("POST", "/api/mic/projects/demo/refs/a");
+    ck_assert_ptr_null(m.route);
+    ck_assert_str_eq(route_methods(m.methods), "GET, HEAD, PUT, DELETE");
 }
 END_TEST
 

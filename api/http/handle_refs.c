@@ -1,0 +1,235 @@
+/* References: names that addresses are bound to. */
+#include "api/http/route.h"
+#include "api/service/service_refs.h"
+#include "formats/base/hex.h"
+
+#define LIST_DEFAULT 100u
+#define LIST_MOST    1000u
+/* A bind that others got in the way of is made again so often before the client is told. */
+#define TRIES_MAX 32u
+
+/* ---- reading ---- */
+
+static const char *kind_word(enum kind kind)
+{
+    switch (kind) {
+    case KIND_NONE:
+        return "address";
+    case KIND_FILE:
+        return "file";
+    case KIND_LINK:
+        return "link";
+    case KIND_DIR:
+        return "dir";
+    }
+    return "address";
+}
+
+void handle_ref(struct request *r)
+{
+    struct bytes path;
+    struct ref_value value;
+    const char *below = request_query(r, "path");
+    if (!request_path(r, bytes_str(below == NULL ? "" : below), &path))
+        return;
+    struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->project);
+    int err = refs_snapshot_ref(snap, r->rest, path, &value);
+    refs_snapshot_close(snap);
+    if (err != OK) {
+        respond_failure(r, err, "the ref");
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 200, &w);
+    jwr_text(&w, "name", r->rest);
+    if (path.len > 0)
+        jwr_text(&w, "path", path);
+    jwr_hash(&w, "address", &value.address);
+    jwr_str(&w, "kind", kind_word(value.kind));
+    jwr_u64(&w, "position", value.stamp);
+    jwr_object_end(&w);
+}
+
+void handle_ref_list(struct request *r)
+{
+    struct bytes prefix;
+    uint64_t limit;
+    struct refs_listing list;
+    const char *below = request_query(r, "prefix");
+    const char *after = request_query(r, "after");
+    if (!request_path(r, bytes_str(below == NULL ? "" : below), &prefix) ||
+        !request_limit(r, LIST_MOST, LIST_DEFAULT, &limit))
+        return;
+    struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->project);
+    int err = refs_snapshot_list(snap, prefix, bytes_str(after == NULL ? "" : after),
+                                 (size_t)limit, &r->arena, &list);
+    refs_snapshot_close(snap);
+    if (err != OK) {
+        respond_failure(r, err, "the references");
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 200, &w);
+    jwr_array(&w, "refs");
+    for (size_t i = 0; i < list.n; i++) {
+        jwr_object(&w, NULL);
+        jwr_text(&w, "name", list.refs[i].name);
+        jwr_hash(&w, "address", &list.refs[i].address);
+        jwr_u64(&w, "position", list.refs[i].stamp);
+        jwr_object_end(&w);
+    }
+    jwr_array_end(&w);
+    if (list.more)
+        jwr_text(&w, "next", list.refs[list.n - 1].name);
+    jwr_object_end(&w);
+}
+
+void handle_ref_log(struct request *r)
+{
+    uint64_t limit;
+    uint64_t before;
+    struct refs_history history;
+    if (!request_limit(r, LIST_MOST, LIST_DEFAULT, &limit) ||
+        !request_u64(r, "before", UINT64_MAX - 1, UINT64_MAX, &before))
+        return;
+    int err =
+        refs_history(r->repo, &r->project, r->rest, before, (size_t)limit, &r->arena, &history);
+    if (err != OK) {
+        respond_failure(r, err, "the ref");
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 200, &w);
+    jwr_text(&w, "name", r->rest);
+    jwr_array(&w, "entries");
+    for (size_t i = 0; i < history.n; i++) {
+        const struct ref_change *change = &history.changes[i];
+        jwr_object(&w, NULL);
+        jwr_u64(&w, "position", change->position);
+        jwr_decimal(&w, "hlc", change->hlc);
+        jwr_text(&w, "author", change->author);
+        if (change->bound)
+            jwr_hash(&w, "address", &change->address);
+        else
+            jwr_null(&w, "address");
+        jwr_object_end(&w);
+    }
+    jwr_array_end(&w);
+    if (history.more)
+        jwr_u64(&w, "next", history.next);
+    jwr_object_end(&w);
+}
+
+/* ---- binding ---- */
+
+struct asked {
+    struct request *r;
+    bool binds; /* else it deletes */
+    struct hash address;
+    struct ref_expected expected;
+    uint64_t wait_ms;
+    unsigned tries;
+};
+
+static void asked_send(void *arg);
+
+static void on_done(void *arg, const struct ref_done *done)
+{
+    struct asked *asked = arg;
+    struct request *r = asked->r;
+    if (done->err == ERR_AGAIN && strcmp(done->problem.code, "ref_moved") == 0 &&
+        asked->tries < TRIES_MAX) {
+        request_again(r, asked_send, asked);
+        return;
+    }
+    if (done->err != OK) {
+        respond_problem(r, &done->problem);
+        request_resume(r);
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, done->pending ? 202 : 200, &w);
+    jwr_text(&w, "name", r->rest);
+    if (asked->binds)
+        jwr_hash(&w, "address", &asked->address);
+    else
+        jwr_null(&w, "address");
+    jwr_str(&w, "state", done->pending ? "pending" : "decided");
+    if (!done->pending)
+        jwr_u64(&w, "position", done->position);
+    jwr_decimal(&w, "hlc", done->hlc);
+    jwr_object_end(&w);
+    request_resume(r);
+}
+
+/* On the connection's own thread, for it reads. */
+static void asked_send(void *arg)
+{
+    struct asked *asked = arg;
+    struct request *r = asked->r;
+    struct problem problem;
+    asked->tries++;
+    request_suspend(r);
+    int err = asked->binds ? service_ref_bind(r->service, &r->caller, &r->project, r->rest,
+                                              &asked->address, &asked->expected, &r->arena,
+                                              asked->wait_ms, on_done, asked, &problem)
+                           : service_ref_delete(r->service, &r->caller, &r->project, r->rest,
+                                                &asked->expected, &r->arena, asked->wait_ms,
+                                                on_done, asked, &problem);
+    if (err == OK)
+        return;
+    respond_problem(r, &problem);
+    request_resume(r);
+}
+
+/* Whoever asks for compare and set wants to know: without ?wait= it is the server's longest. */
+static bool wait_of(struct request *r, uint64_t *out)
+{
+    uint64_t most = http_server_options(r->server)->wait_max_ms;
+    *out = most;
+    if (request_query(r, "wait") == NULL)
+        return true;
+    if (!request_wait_ms(r, out))
+        return false;
+    *out = *out < most ? *out : most;
+    return true;
+}
+
+void handle_ref_put(struct request *r)
+{
+    static const char *const names[] = {"address", "expected"};
+    struct json_problem wrong = {0};
+    struct json_at top;
+    struct asked *asked = arena_new(&r->arena, struct asked);
+    *asked = (struct asked){.r = r, .binds = true};
+    if (!wait_of(r, &asked->wait_ms) || !request_json(r, false, &wrong, &top))
+        return;
+    jrd_only(&top, names, ARRAY_LEN(names));
+    asked->address = jrd_hash(&top, "address", JSON_REQUIRED);
+    if (jrd_null(&top, "expected"))
+        asked->expected.what = REF_UNBOUND;
+    else if (jrd_has(&top, "expected"))
+        asked->expected = (struct ref_expected){
+            .what = REF_BOUND, .address = jrd_hash(&top, "expected", JSON_REQUIRED)};
+    if (jrd_ok(&top))
+        asked_send(asked);
+    else
+        respond_json_problem(r, &wrong);
+}
+
+void handle_ref_delete(struct request *r)
+{
+    struct asked *asked = arena_new(&r->arena, struct asked);
+    *asked = (struct asked){.r = r};
+    const char *expected = request_query(r, "expected");
+    if (!wait_of(r, &asked->wait_ms))
+        return;
+    if (expected != NULL) {
+        asked->expected.what = REF_BOUND;
+        if (hash_parse(bytes_str(expected), &asked->expected.address) != OK) {
+            respond_error(r, 400, "bad_query", "expected", "an address has 64 hex digits");
+            return;
+        }
+    }
+    asked_send(asked);
+}
