@@ -66,14 +66,28 @@ void result_file_unkept(struct result_cache *cache, int err)
                                 "served and not kept"));
 }
 
+static void make_room(struct result_cache *cache, uint64_t bytes)
+{
+    result_lock(cache);
+    result_free_disk(cache, bytes);
+    result_unlock(cache);
+}
+
+int result_file_create(struct result_cache *cache, char fresh[FILE_AREA_NAME_MAX], int *fd)
+{
+    int err = cache->files->create(cache->files, fresh, fd);
+    if (err != ERR_AGAIN)
+        return err;
+    make_room(cache, 1);
+    return cache->files->create(cache->files, fresh, fd);
+}
+
 int result_file_write(struct result_cache *cache, int fd, uint64_t offset, struct bytes data)
 {
     int err = cache->files->write(cache->files, fd, offset, data);
     if (err != ERR_AGAIN)
         return err;
-    result_lock(cache);
-    result_free_disk(cache, data.len);
-    result_unlock(cache);
+    make_room(cache, data.len);
     return cache->files->write(cache->files, fd, offset, data);
 }
 
@@ -110,7 +124,7 @@ static int write_fresh(struct result_cache *cache, const struct result_entry *e,
 {
     struct file_area *files = cache->files;
     int fd;
-    int err = files->create(files, fresh, &fd);
+    int err = result_file_create(cache, fresh, &fd);
     if (err != OK)
         return err;
     err = write_slabs(cache, e, fd);

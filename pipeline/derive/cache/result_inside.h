@@ -204,7 +204,10 @@ void result_touch(struct result_cache *, struct result_entry *);
 bool result_file_is_due(const struct result_entry *);
 /* Brings the file of a held entry to where it should be; leaves the lock meanwhile. */
 void result_file_work(struct result_cache *, struct result_entry *);
-/* Writes to a file; makes room for it once when the disk is full. Not under the lock. */
+/* A new file, and a write to one; they make room once when the disk is full. Not under the
+ * lock.
+ */
+int result_file_create(struct result_cache *, char fresh[FILE_AREA_NAME_MAX], int *fd) MUST_USE;
 int result_file_write(struct result_cache *, int fd, uint64_t offset, struct bytes) MUST_USE;
 /* Reads chunk `chunk` of an entry that is read, checked: ERR_CORRUPT when it is damaged or
  * gone. Not under the lock. */

@@ -105,7 +105,9 @@ void result_free_disk(struct result_cache *cache, uint64_t bytes)
 {
     while (bytes > 0) {
         struct result_entry *e = evict_file(cache, NULL);
-        if (e == NULL)
+        /* One that has no file yet is what the room is for, or as good: it is worth the least.
+         */
+        if (e == NULL || !e->there)
             return;
         uint64_t len = e->result.size;
         bytes -= len < bytes ? len : bytes;

@@ -100,9 +100,8 @@ static void chunk_let_go(struct result_writer *w, uint32_t i)
 /* All chunks that are in memory go into the file. */
 static int chunks_file(struct result_writer *w)
 {
-    struct file_area *files = w->cache->files;
     if (w->full == OK && w->fd < 0) {
-        w->full = files->create(files, w->fresh, &w->fd);
+        w->full = result_file_create(w->cache, w->fresh, &w->fd);
         if (w->full != OK)
             w->fd = -1;
     }
