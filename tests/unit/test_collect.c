@@ -3,6 +3,8 @@
 
 #include <check.h>
 
+#include "formats/derive_object.h"
+#include "formats/derive_segment.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/collect/fence.h"
 #include "pipeline/repo/collect/gc_put.h"
@@ -135,8 +137,42 @@ static void root_open(const struct content *content)
     ck_assert_uint_eq(forge_count(&rig.f, "queue/"), 0);
 }
 
+static void told_object(const struct content *content, uint64_t seq, struct buf *out)
+{
+    struct derive_item item = {
+        .kind = DERIVE_UPLOAD, .address = content->hash, .size = content->size};
+    derive_object_begin(out, &rig.f.project, 7, seq, 1);
+    derive_item_write(out, &item);
+    derive_object_finish(out, 1);
+}
+
+/* A leaf of derivation. */
+static void root_told(const struct content *content)
+{
+    AUTO_BUF bytes = {0};
+    struct key key = key_derive(&rig.f.project, 7, 1);
+    told_object(content, 1, &bytes);
+    ck_assert_int_eq(store_put(rig.f.store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL), OK);
+}
+
+static void root_merged(const struct content *content)
+{
+    AUTO_BUF object = {0};
+    AUTO_BUF bytes = {0};
+    struct key key = key_derive_segment(&rig.f.project, 1);
+    told_object(content, 3, &object);
+    uint32_t len = (uint32_t)object.len;
+    struct derive_run run = {.agent = 7, .first = 3, .n = 1, .lens = &len};
+    struct derive_segment segment = {
+        .project = rig.f.project, .number = 1, .runs = &run, .n = 1};
+    derive_segment_encode(&segment, &bytes);
+    buf_append_bytes(&bytes, buf_bytes(&object));
+    ck_assert_int_eq(store_put(rig.f.store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL), OK);
+}
+
 static void (*const roots[])(const struct content *) = {
-    root_landed, root_landed_and_deleted, root_queued, root_dead, root_open,
+    root_landed, root_landed_and_deleted, root_queued, root_dead, root_open, root_told,
+    root_merged,
 };
 
 /* Each root, a blob and a manifest with its chunks. */
@@ -268,9 +304,21 @@ static void damage_manifest(void)
     ck_assert_int_eq(store_put(rig.f.store, key.s, bytes_str("MMAN?"), PUT_ANY, NULL), OK);
 }
 
+static void damage_told(void)
+{
+    struct key key = key_derive(&rig.f.project, 7, 1);
+    ck_assert_int_eq(store_put(rig.f.store, key.s, bytes_str("?"), PUT_ANY, NULL), OK);
+}
+
+static void damage_merged(void)
+{
+    struct key key = key_derive_segment(&rig.f.project, 1);
+    ck_assert_int_eq(store_put(rig.f.store, key.s, bytes_str("?"), PUT_ANY, NULL), OK);
+}
+
 static void (*const damages[])(void) = {
-    damage_session, damage_queue, damage_dead,     damage_head,
-    damage_chain,   damage_gc,    damage_manifest,
+    damage_session, damage_queue,    damage_dead, damage_head,   damage_chain,
+    damage_gc,      damage_manifest, damage_told, damage_merged,
 };
 
 /* Nobody knows what it names. */

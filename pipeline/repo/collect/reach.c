@@ -21,6 +21,7 @@ void reach_release(struct reach *reach)
 {
     name_set_release(&reach->marked);
     buf_release(&reach->manifests);
+    buf_release(&reach->derive_agents);
 }
 
 int reach_damaged(struct reach *reach, const char *key)
@@ -38,7 +39,7 @@ void reach_tree(struct reach *reach, const struct hash *tree)
     (void)name_set_add(&reach->marked, &name);
 }
 
-static void blob_mark(struct reach *reach, const struct hash *hash, bool manifest)
+void reach_blob(struct reach *reach, const struct hash *hash, bool manifest)
 {
     const struct gc_name name = {.what = GC_BLOB, .hash = *hash};
     if (name_set_add(&reach->marked, &name) && manifest)
@@ -53,7 +54,7 @@ void reach_records(struct reach *reach, const struct record *records, size_t n)
             continue;
         const struct content *content = &record->operation.content;
         if (content->carrier == CARRIER_BLOB || content->carrier == CARRIER_MANIFEST)
-            blob_mark(reach, &content->hash, content->carrier == CARRIER_MANIFEST);
+            reach_blob(reach, &content->hash, content->carrier == CARRIER_MANIFEST);
     }
 }
 
@@ -137,7 +138,7 @@ static int manifest_take(struct reach *reach, const struct hash *hash, struct st
         return err;
     reach->counts.manifests++;
     for (uint32_t i = 0; i < manifest.n; i++)
-        blob_mark(reach, &manifest.chunks[i], false);
+        reach_blob(reach, &manifest.chunks[i], false);
     return OK;
 }
 
@@ -188,6 +189,8 @@ int reach_mark(struct reach *reach)
     int err = reach_queue(reach);
     if (err == OK)
         err = reach_sessions(reach);
+    if (err == OK)
+        err = reach_derive(reach);
     if (err == OK)
         err = reach_chain(reach);
     return err == OK ? reach_manifests(reach, true) : err;
