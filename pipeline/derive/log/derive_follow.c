@@ -71,6 +71,7 @@ static int fetches_run(struct look *look)
         (void)!store_many(look->repo->store, ops, look->n); /* each has its own outcome */
     for (size_t i = 0; i < look->n; i++) {
         struct look_fetch *fetch = &look->fetches[i];
+        look->gone = look->gone || ops[i].err == ERR_NOT_FOUND;
         if (err == OK)
             err =
                 look_take(look, fetch->agent, fetch->seq, buf_bytes(&fetch->body), ops[i].err);
@@ -158,9 +159,8 @@ static struct key after_of(const struct look *look, const char *last)
     return after;
 }
 
-static int lists_run(struct look *look)
+static int lists_run(struct look *look, struct key prefix)
 {
-    struct key prefix = key_derive_prefix(&look->project);
     struct key after = {.s = ""};
     size_t max = LIST_LOOKS;
     int err = OK;
@@ -261,7 +261,10 @@ int derive_follow(struct repo *repo, const struct id16 *project, struct derive_c
     struct look look = {
         .repo = repo, .project = *project, .cursor = cursor, .take = take, .arg = arg};
     held_clear(cursor);
-    int err = lists_run(&look);
+    int err = lists_run(&look, key_derive_prefix(project));
+    /* Its segment is newer than the list. */
+    if (err == OK && look.gone)
+        err = lists_run(&look, key_derive_segment_prefix(project));
     if (err == OK)
         err = holes_run(&look);
     look_end(&look);

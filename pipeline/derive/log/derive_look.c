@@ -42,6 +42,20 @@ static int run_take(struct look *look, const struct derive_segment *segment,
     return err;
 }
 
+/* Whether all that it has is read. */
+static bool segment_done(const struct look *look, const struct derive_segment *segment)
+{
+    for (uint32_t i = 0; i < segment->n; i++) {
+        const struct derive_run *run = &segment->runs[i];
+        const struct derive_at *at = derive_cursor_get(look->cursor, run->agent);
+        for (uint32_t k = 0; k < run->n; k++) {
+            if (derive_at_wants(at, run->first + k))
+                return false;
+        }
+    }
+    return true;
+}
+
 int look_segment(struct look *look, uint64_t number)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -51,15 +65,20 @@ int look_segment(struct look *look, uint64_t number)
     if (at->held)
         return OK;
     int err = derive_segment_read(look->repo, &look->project, number, &arena, &segment);
-    if (look_is_damage(err)) {
-        damage_log(look->repo, key.s, err);
-        if (number > at->seq)
-            at->held = derive_at_missed(at, number, err) != OK;
+    bool damaged = look_is_damage(err);
+    if (err != OK && !damaged)
+        return err;
+    for (uint32_t i = 0; !damaged && i < segment.n; i++) {
+        err = run_take(look, &segment, &segment.runs[i]);
+        if (err != OK)
+            return err;
+    }
+    if (!damaged && segment_done(look, &segment)) {
+        derive_at_took(at, number);
         return OK;
     }
-    for (uint32_t i = 0; i < segment.n && err == OK; i++)
-        err = run_take(look, &segment, &segment.runs[i]);
-    if (err == OK)
-        derive_at_took(at, number);
-    return err;
+    damage_log(look->repo, key.s, ERR_CORRUPT);
+    if (number > at->seq)
+        at->held = derive_at_missed(at, number, ERR_CORRUPT) != OK;
+    return OK;
 }

@@ -25,6 +25,7 @@ struct look {
     struct look_fetch fetches[LOOK_AT_ONCE];
     size_t n;
     uint64_t bytes; /* that they bring, as far as it is known */
+    bool gone;      /* one that was listed, which has been merged since */
 };
 
 /* What is wrong with an object itself, and not with the store. */
@@ -42,8 +43,9 @@ int look_take(struct look *, uint64_t agent, uint64_t seq, struct bytes encoded,
 /* The agent's objects up to `last` are not read now: a hole. */
 int look_miss(struct look *, uint64_t agent, uint64_t last, int err) MUST_USE;
 
-/* Reads the new segment of that number, and takes in what it has and the cursor has not. The
- * segments before it are known, or holes. */
+/* Reads the new segment of that number, or one out of a hole, and takes in what it has and the
+ * cursor has not. The segments before it are known, or holes. It is a hole itself while one of
+ * its objects cannot be read. */
 int look_segment(struct look *, uint64_t number) MUST_USE;
 
 #endif
