@@ -37,12 +37,6 @@ static int hash_order(const void *a, const void *b)
     return hash_compare(left, right);
 }
 
-static bool in_tree(const struct log_effect *effect)
-{
-    return effect->kind == EFFECT_WRITE &&
-           (effect->where.place == PLACE_RAW || effect->where.place == PLACE_ZSTD);
-}
-
 struct hash_list {
     struct hash *items;
     size_t n;
@@ -67,7 +61,7 @@ static struct tree_table table_make(const struct log_segment *segment, struct ar
         const struct log_entry *entry = &segment->entries[i];
         hash_list_add(&list, arena, &entry->tree);
         for (uint32_t j = 0; j < entry->n_effects; j++) {
-            if (in_tree(&entry->effects[j]))
+            if (log_effect_in_tree(&entry->effects[j]))
                 hash_list_add(&list, arena, &entry->effects[j].where.tree);
         }
     }

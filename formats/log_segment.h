@@ -43,6 +43,13 @@ struct log_effect {
     struct location where;
 };
 
+/* Whether it has written content that lies in a tree object: `where.tree` says in which. */
+static inline bool log_effect_in_tree(const struct log_effect *effect)
+{
+    return effect->kind == EFFECT_WRITE &&
+           (effect->where.place == PLACE_RAW || effect->where.place == PLACE_ZSTD);
+}
+
 struct log_entry {
     enum verdict verdict;
     bool closes;

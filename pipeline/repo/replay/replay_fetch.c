@@ -94,12 +94,6 @@ struct extent {
     uint64_t end;
 };
 
-static bool in_tree(const struct log_effect *effect)
-{
-    return effect->kind == EFFECT_WRITE &&
-           (effect->where.place == PLACE_RAW || effect->where.place == PLACE_ZSTD);
-}
-
 static int extent_of(const struct replay_batch *batch, struct replay_fault *fault,
                      struct extent *out)
 {
@@ -108,7 +102,7 @@ static int extent_of(const struct replay_batch *batch, struct replay_fault *faul
         const struct log_entry *entry = &batch->entries[i];
         for (uint32_t j = 0; j < entry->n_effects; j++) {
             const struct log_effect *effect = &entry->effects[j];
-            if (!in_tree(effect))
+            if (!log_effect_in_tree(effect))
                 continue;
             uint64_t from = effect->where.offset;
             uint64_t end = from + effect->where.len;
@@ -134,7 +128,7 @@ static int batch_check(struct replay_block *block, const struct replay_batch *ba
         const struct log_entry *entry = &batch->entries[i];
         for (uint32_t j = 0; j < entry->n_effects; j++) {
             const struct log_effect *effect = &entry->effects[j];
-            if (!in_tree(effect))
+            if (!log_effect_in_tree(effect))
                 continue;
             uint64_t at = effect->where.offset - extent.from;
             struct bytes plain;
