@@ -167,6 +167,15 @@ int footer_decode(struct bytes in, struct arena *arena, struct footer *out)
     return 0;
 }
 
+struct location footer_root(const struct footer *f, const struct hash *tree)
+{
+    return (struct location){.place = PLACE_PAGE,
+                             .tree = *tree,
+                             .offset = f->root.offset,
+                             .len = f->root.len,
+                             .check = f->root.hash};
+}
+
 void footer_follow(struct footer *f, const struct footer *prev, const struct hash *prev_hash)
 {
     f->batch = prev->batch + 1;

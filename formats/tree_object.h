@@ -94,6 +94,8 @@ struct tree_id {
  * refuse (ancestors, counts and sections that do not agree) is a bug of the caller. */
 void footer_encode(const struct footer *, struct buf *out);
 int footer_decode(struct bytes in, struct arena *, struct footer *out) MUST_USE;
+/* Where its root page lies; `tree` is the hash of the tree object. */
+struct location footer_root(const struct footer *, const struct hash *tree);
 /* Fills in `f`'s batch, first, prev and ancestors as the successor of `prev`, whose tree hash
  * is `prev_hash`. */
 void footer_follow(struct footer *f, const struct footer *prev, const struct hash *prev_hash);

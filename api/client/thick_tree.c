@@ -359,11 +359,7 @@ static void root_side(struct walk *walk, struct side *side, const struct thick_t
     side->leaves = arena_new(walk->arena, struct leaf);
     side->n = 1;
     side->leaves[0] = (struct leaf){
-        .where = {.place = PLACE_PAGE,
-                  .tree = tree->tree,
-                  .offset = tree->footer.root.offset,
-                  .len = tree->footer.root.len,
-                  .check = tree->footer.root.hash},
+        .where = footer_root(&tree->footer, &tree->tree),
         .content = tree->footer.root_content,
     };
 }
@@ -446,11 +442,7 @@ int thick_tree_find(struct range_source *source, const struct thick_tree *tree,
         .size = tree->footer.bytes,
         .files = tree->footer.files,
         .hash = tree->footer.root_content,
-        .where = {.place = PLACE_PAGE,
-                  .tree = tree->tree,
-                  .offset = tree->footer.root.offset,
-                  .len = tree->footer.root.len,
-                  .check = tree->footer.root.hash},
+        .where = footer_root(&tree->footer, &tree->tree),
     };
     struct bytes rest = path;
     while (rest.len > 0) {

@@ -197,17 +197,6 @@ static int footer_read(struct repo *repo, const struct key *key, struct tail *ta
     return OK;
 }
 
-static struct location root_location(const struct batch *batch)
-{
-    return (struct location){
-        .place = PLACE_PAGE,
-        .tree = batch->tree_hash,
-        .offset = batch->footer.root.offset,
-        .len = batch->footer.root.len,
-        .check = batch->footer.root.hash,
-    };
-}
-
 static int batch_fill(struct repo *repo, const struct id16 *project, const struct key *key,
                       struct batch *batch)
 {
@@ -229,7 +218,7 @@ static int batch_fill(struct repo *repo, const struct id16 *project, const struc
     if (err != OK)
         return ERR_CORRUPT;
 
-    struct location root = root_location(batch);
+    struct location root = footer_root(f, &batch->tree_hash);
     const struct page_held *page;
     err = page_cache_add(repo->pages, project, &root,
                          tail_part(&tail, f->root.offset, f->root.len), &page);
@@ -392,14 +381,20 @@ int chain_find(struct repo *repo, const struct id16 *project, const struct head 
 
 struct tree chain_tree(struct repo *repo, const struct id16 *project, const struct batch *batch)
 {
+    return chain_tree_of(repo, project, &batch->footer, &batch->tree_hash);
+}
+
+struct tree chain_tree_of(struct repo *repo, const struct id16 *project, const struct footer *f,
+                          const struct hash *tree)
+{
     return (struct tree){
         .repo = repo,
         .project = *project,
-        .root = root_location(batch),
-        .content = batch->footer.root_content,
-        .position = batch->footer.position,
-        .files = batch->footer.files,
-        .bytes = batch->footer.bytes,
+        .root = footer_root(f, tree),
+        .content = f->root_content,
+        .position = f->position,
+        .files = f->files,
+        .bytes = f->bytes,
     };
 }
 

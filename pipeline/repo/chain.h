@@ -72,6 +72,9 @@ int chain_find_from(struct repo *, const struct id16 *project, const struct batc
 
 /* The tree after a batch. */
 struct tree chain_tree(struct repo *, const struct id16 *project, const struct batch *);
+/* The same of whom knows its footer and its tree object's hash. */
+struct tree chain_tree_of(struct repo *, const struct id16 *project, const struct footer *,
+                          const struct hash *tree);
 
 /* The landing records of a batch, in their order: one range read, where they are not at
  * hand. */

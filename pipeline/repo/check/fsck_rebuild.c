@@ -248,11 +248,7 @@ static int pair_compare(struct rebuild *r, const struct pair *pair)
 static int trees_compare(struct rebuild *r)
 {
     const struct footer *f = &r->batch->footer;
-    const struct location root = {.place = PLACE_PAGE,
-                                  .tree = r->batch->tree,
-                                  .offset = f->root.offset,
-                                  .len = f->root.len,
-                                  .check = f->root.hash};
+    const struct location root = footer_root(f, &r->batch->tree);
     int err = OK;
     r->done = page_memo_open(fsck_batch_pages(r->batch));
     pair_push(r, &root, &r->made.root, bytes_str(""), f->files);

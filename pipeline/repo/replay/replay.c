@@ -19,20 +19,7 @@ struct verifying {
 /* The batch's own tree, which has been found to be the one in memory. */
 static void edit_again(struct verifying *v, const struct replay_batch *batch)
 {
-    const struct footer *f = &batch->footer;
-    struct tree tree = {
-        .repo = v->repo,
-        .project = *v->project,
-        .root = {.place = PLACE_PAGE,
-                 .tree = batch->tree,
-                 .offset = f->root.offset,
-                 .len = f->root.len,
-                 .check = f->root.hash},
-        .content = f->root_content,
-        .position = f->position,
-        .files = f->files,
-        .bytes = f->bytes,
-    };
+    struct tree tree = chain_tree_of(v->repo, v->project, &batch->footer, &batch->tree);
     tree_edit_close(v->edit);
     v->edit = tree_edit_open(&tree);
 }

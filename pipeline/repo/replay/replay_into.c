@@ -45,20 +45,7 @@ static void edit_open(struct into *in, const struct tree *tree)
 
 static void tip_open(struct into *in)
 {
-    const struct footer *f = &in->tip;
-    struct tree tree = {
-        .repo = in->repo,
-        .project = in->info.id,
-        .root = {.place = PLACE_PAGE,
-                 .tree = in->head.tree_hash,
-                 .offset = f->root.offset,
-                 .len = f->root.len,
-                 .check = f->root.hash},
-        .content = f->root_content,
-        .position = f->position,
-        .files = f->files,
-        .bytes = f->bytes,
-    };
+    struct tree tree = chain_tree_of(in->repo, &in->info.id, &in->tip, &in->head.tree_hash);
     edit_open(in, &tree);
 }
 
