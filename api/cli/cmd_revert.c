@@ -33,37 +33,10 @@ static int to_buf(void *arg, struct bytes data)
     return OK;
 }
 
-struct memory_source {
-    struct bytes data;
-    size_t at;
-};
-
-static long memory_read(void *arg, uint8_t *out, size_t len)
-{
-    struct memory_source *source = arg;
-    size_t left = source->data.len - source->at;
-    size_t n = left < len ? left : len;
-    if (n > 0)
-        memcpy(out, source->data.data + source->at, n);
-    source->at += n;
-    return (long)n;
-}
-
-static int memory_rewind(void *arg)
-{
-    ((struct memory_source *)arg)->at = 0;
-    return OK;
-}
-
 /* Small content that the request has no room for goes up by itself. */
 static int content_upload(struct revert *r, struct bytes plain, const struct hash *hash)
 {
-    struct memory_source memory = {.data = plain};
-    struct http_source source = {.read = memory_read,
-                                 .rewind = memory_rewind,
-                                 .arg = &memory,
-                                 .size = (int64_t)plain.len};
-    return client_blob_put(&r->cli->client, r->project, &source, hash);
+    return client_blob_put_bytes(&r->cli->client, r->project, plain, hash);
 }
 
 /* The content that the path had before. Large content lies in the forge under its hash, for

@@ -250,6 +250,9 @@ int client_blob(struct client *, struct bytes project, const struct hash *,
 /* Sends content up, which must come to `hash`. */
 int client_blob_put(struct client *, struct bytes project, const struct http_source *,
                     const struct hash *hash) MUST_USE;
+/* The same of bytes at hand. */
+int client_blob_put_bytes(struct client *, struct bytes project, struct bytes,
+                          const struct hash *hash) MUST_USE;
 /* Sets missing[i] for the contents that the forge lacks. */
 int client_blobs_missing(struct client *, struct bytes project, const struct hash *hashes,
                          size_t n, bool *missing) MUST_USE;

@@ -30,6 +30,40 @@ int client_blob_put(struct client *client, struct bytes project,
     return call_run(&call);
 }
 
+struct memory_source {
+    struct bytes data;
+    size_t at;
+};
+
+static long memory_read(void *arg, uint8_t *out, size_t len)
+{
+    struct memory_source *source = arg;
+    size_t left = source->data.len - source->at;
+    len = len < left ? len : left;
+    if (len > 0)
+        memcpy(out, source->data.data + source->at, len);
+    source->at += len;
+    return (long)len;
+}
+
+static int memory_rewind(void *arg)
+{
+    struct memory_source *source = arg;
+    source->at = 0;
+    return OK;
+}
+
+int client_blob_put_bytes(struct client *client, struct bytes project, struct bytes bytes,
+                          const struct hash *hash)
+{
+    struct memory_source memory = {.data = bytes};
+    struct http_source source = {.read = memory_read,
+                                 .rewind = memory_rewind,
+                                 .arg = &memory,
+                                 .size = (int64_t)bytes.len};
+    return client_blob_put(client, project, &source, hash);
+}
+
 static int order(const struct hash *hashes, size_t n, const struct hash *hash)
 {
     for (size_t i = 0; i < n; i++) {

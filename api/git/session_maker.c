@@ -117,29 +117,6 @@ static int name_of(struct making *m, const git_oid *oid, struct content_name *ou
     return OK;
 }
 
-struct memory_source {
-    struct bytes data;
-    size_t at;
-};
-
-static long memory_read(void *arg, uint8_t *out, size_t len)
-{
-    struct memory_source *source = arg;
-    size_t left = source->data.len - source->at;
-    len = len < left ? len : left;
-    if (len > 0)
-        memcpy(out, source->data.data + source->at, len);
-    source->at += len;
-    return (long)len;
-}
-
-static int memory_rewind(void *arg)
-{
-    struct memory_source *source = arg;
-    source->at = 0;
-    return OK;
-}
-
 static int upload(struct making *m, struct bytes plain, const struct hash *hash)
 {
     struct session_maker *maker = m->maker;
@@ -151,14 +128,9 @@ static int upload(struct making *m, struct bytes plain, const struct hash *hash)
         err = client_open(&maker->client, &options);
         maker->has_client = err == OK;
     }
-    struct memory_source memory = {.data = plain};
-    struct http_source source = {.read = memory_read,
-                                 .rewind = memory_rewind,
-                                 .arg = &memory,
-                                 .size = (int64_t)plain.len};
     struct id16_hex project = id16_hex(&terms->project);
     if (err == OK)
-        err = client_blob_put(&maker->client, bytes_str(project.s), &source, hash);
+        err = client_blob_put_bytes(&maker->client, bytes_str(project.s), plain, hash);
     if (err == OK)
         return OK;
     return git_client_fail(maker->report, &maker->client, err, "uploading a large content");
