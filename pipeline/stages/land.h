@@ -51,10 +51,10 @@ struct group {
 };
 
 /* What is to be done about a session's object. */
-enum todo {
-    TODO_NOTHING,
-    TODO_FOLD,   /* the queue's records go into it */
-    TODO_RETIRE, /* it becomes a tombstone */
+enum settle_step {
+    SETTLE_NOTHING,
+    SETTLE_FOLD,   /* the queue's records go into it */
+    SETTLE_RETIRE, /* it becomes a tombstone */
 };
 
 /* Everything in the queue about one session. One that a land names, and of which nothing else
@@ -80,7 +80,7 @@ struct work {
     bool closed;  /* answered for good: its records need nothing more */
     bool closing; /* by the batch under way */
     bool fold;    /* its records go into its object now */
-    enum todo todo;
+    enum settle_step step;
     int err; /* what became of that */
     unsigned puts;
     bool folded;  /* its records are in its object, since this round or longer */
@@ -202,7 +202,7 @@ int land_object_read(struct land *, struct work *) MUST_USE;
 void land_objects_read(struct land *, struct work *const *works, size_t n);
 /* That for all that the round's requests need. */
 void land_objects_prefetch(struct land *, struct project_round *);
-/* Does what `todo` says, for all side by side; `err` says what became of it. Another drain may
+/* Does what `step` says, for all side by side; `err` says what became of it. Another drain may
  * do the same at the same time. The array is used up. */
 void land_objects_settle(struct land *, struct work **works, size_t n);
 

@@ -167,7 +167,7 @@ void land_objects_prefetch(struct land *land, struct project_round *round)
 static bool object_needed(const struct work *work)
 {
     bool leave = work->asked && work->owned;
-    return work->todo == TODO_FOLD || !leave || work->puts > 0;
+    return work->step == SETTLE_FOLD || !leave || work->puts > 0;
 }
 
 /* The session with all that the queue has of it. ERR_NOT_FOUND: whose session it is has not
@@ -215,7 +215,7 @@ static bool object_prepare(struct wave *wave, struct work *work)
     bool put = false;
     int err = object_needed(work) ? work->object_err : OK;
     if (err == OK)
-        err = work->todo == TODO_FOLD ? fold_prepare(work, &put) : retire_prepare(work, &put);
+        err = work->step == SETTLE_FOLD ? fold_prepare(work, &put) : retire_prepare(work, &put);
     AUTO_BUF bytes = {0};
     if (put) {
         work->session.version++;
@@ -257,7 +257,7 @@ static size_t wave_put(struct wave *wave, struct work **left)
             land_pace_note(&wave->land->pace, wave->keys[i].s);
         work->err = err;
         work->puts++;
-        work->folded = work->folded || work->todo == TODO_FOLD;
+        work->folded = work->folded || work->step == SETTLE_FOLD;
         work->object_read = false; /* it is another one now */
         work->has_object = false;
         if (err == ERR_CONFLICT || err == ERR_UNKNOWN)

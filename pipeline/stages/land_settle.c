@@ -78,11 +78,11 @@ static void work_choose(struct land *land, struct work *work)
     if (!work->closed && fold && !closed_find(land, work))
         return;
     if (work->closed)
-        work->todo = TODO_RETIRE;
+        work->step = SETTLE_RETIRE;
     else if (fold)
-        work->todo = TODO_FOLD;
+        work->step = SETTLE_FOLD;
     if (work->closed && work->whole && !work->object_read) {
-        work->todo = TODO_NOTHING;
+        work->step = SETTLE_NOTHING;
         work->settled = true;
     }
 }
@@ -91,7 +91,7 @@ static void work_choose(struct land *land, struct work *work)
 static int work_settle(struct land *land, struct work *work)
 {
     int err = work->err;
-    bool fold = work->todo == TODO_FOLD;
+    bool fold = work->step == SETTLE_FOLD;
     if (fold && (err == ERR_CORRUPT || err == ERR_LIMIT)) {
         land_work_lose(work, "object", err);
         return OK;
@@ -117,14 +117,14 @@ static int works_settle(struct land *land, struct project_round *round)
     size_t n = 0;
     for (size_t i = 0; i < round->n_works; i++) {
         work_choose(land, &round->works[i]);
-        if (round->works[i].todo != TODO_NOTHING)
+        if (round->works[i].step != SETTLE_NOTHING)
             works[n++] = &round->works[i];
     }
     land_objects_settle(land, works, n);
     int first = OK;
     for (size_t i = 0; i < round->n_works; i++) {
         struct work *work = &round->works[i];
-        int err = work->todo != TODO_NOTHING ? work_settle(land, work) : OK;
+        int err = work->step != SETTLE_NOTHING ? work_settle(land, work) : OK;
         first = first == OK ? err : first;
     }
     return first;
@@ -163,7 +163,7 @@ static int folded_check(struct land *land, struct project_round *round)
         if (!closed_find(land, folded[i]))
             err = ERR_AGAIN;
         if (err == OK && folded[i]->closed) {
-            folded[i]->todo = TODO_RETIRE;
+            folded[i]->step = SETTLE_RETIRE;
             closed[n_closed++] = folded[i];
         }
     }
