@@ -44,22 +44,33 @@ static int base_use(struct seen_fill *fill, uint64_t position, struct problem *p
     return OK;
 }
 
+/* What earlier sessions of the series did to `path`. Where they have not changed it, the base
+ * is open after this. */
+static int look_earlier(struct seen_fill *fill, uint64_t position, struct bytes path,
+                        const struct path_item **out, struct problem *problem)
+{
+    static const struct path_item nothing;
+    const struct path_item *item =
+        fill->earlier == NULL ? NULL : path_map_find(fill->earlier, path);
+    *out = item != NULL ? item : &nothing;
+    return (*out)->changed ? OK : base_use(fill, position, problem);
+}
+
 /* What the client saw at `path`: the base, and what earlier sessions of the series did.
  * `below`: they changed something below it, so that a directory's hash is not known. Absent is
  * OK and KIND_NONE. */
 static int look(struct seen_fill *fill, uint64_t position, struct bytes path, struct entry *out,
                 bool *below, struct problem *problem)
 {
-    const struct path_item *item =
-        fill->earlier == NULL ? NULL : path_map_find(fill->earlier, path);
-    *below = item != NULL && item->below;
-    if (item != NULL && item->changed) {
+    const struct path_item *item;
+    int err = look_earlier(fill, position, path, &item, problem);
+    if (err != OK)
+        return err;
+    *below = item->below;
+    if (item->changed) {
         *out = item->there;
         return OK;
     }
-    int err = base_use(fill, position, problem);
-    if (err != OK)
-        return err;
     err = base_find(fill->base, path, out);
     if (err == ERR_NOT_FOUND) {
         *out = (struct entry){.kind = KIND_NONE};
@@ -72,15 +83,14 @@ static int look(struct seen_fill *fill, uint64_t position, struct bytes path, st
 static int look_kind(struct seen_fill *fill, uint64_t position, struct bytes path,
                      enum kind *out, struct problem *problem)
 {
-    const struct path_item *item =
-        fill->earlier == NULL ? NULL : path_map_find(fill->earlier, path);
-    if (item != NULL && item->changed) {
+    const struct path_item *item;
+    int err = look_earlier(fill, position, path, &item, problem);
+    if (err != OK)
+        return err;
+    if (item->changed) {
         *out = item->there.kind;
         return OK;
     }
-    int err = base_use(fill, position, problem);
-    if (err != OK)
-        return err;
     err = base_kind(fill->base, path, out);
     return err == OK ? OK : service_problem(problem, err, "the tree at the base");
 }
