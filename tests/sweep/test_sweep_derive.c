@@ -19,6 +19,7 @@
 #define STEPS_MAX 200u
 #define OLD       7u /* objects of an agent that is gone */
 #define TELLS     6u
+#define SEEDS     500u
 
 struct scene {
     struct derive_rig rig;
@@ -139,14 +140,19 @@ static void node_runs(struct scene *s)
     derive_cursor_release(&found.cursor);
 }
 
-/* Gives how many calls there were, until the fault or in all. */
-static uint64_t scene_run(uint64_t call, enum fault fault)
+/* One call fails, or by chance many do. Gives how many calls there were, until the fault or in
+ * all. */
+static uint64_t scene_run(uint64_t call, enum fault fault, uint64_t seed)
 {
+    static const unsigned odds[FAULTS] = {[FAULT_AGAIN] = 100,
+                                          [FAULT_UNKNOWN_DONE] = 100,
+                                          [FAULT_UNKNOWN_LOST] = 100,
+                                          [FAULT_UNKNOWN_LATE] = 100};
     struct scene s = {.project = derive_project(1)};
     struct derive_node old;
     struct derive_node after;
-    (void)snprintf(s.name, sizeof(s.name), "call %llu: %s", (unsigned long long)call,
-                   fault_name(fault));
+    (void)snprintf(s.name, sizeof(s.name), "call %llu: %s, seed %llu", (unsigned long long)call,
+                   fault_name(fault), (unsigned long long)seed);
     derive_rig_open(&s.rig);
     mem_store_date(s.rig.mem, &s.rig.clock.clock);
     derive_node_open(&old, &s.rig, NULL, MIB, MIB);
@@ -155,7 +161,10 @@ static uint64_t scene_run(uint64_t call, enum fault fault)
     s.rig.clock.ms += GONE_MS + 1;
     derive_node_open(&s.node, &s.rig, NULL, MIB, MIB);
     faulty_watch(s.node.faulty, watch, &s);
-    faulty_plan(s.node.faulty, call, fault);
+    if (seed == 0)
+        faulty_plan(s.node.faulty, call, fault);
+    else
+        faulty_chance(s.node.faulty, seed, odds);
     node_runs(&s);
     uint64_t calls = faulty_calls(s.node.faulty);
     derive_node_open(&after, &s.rig, NULL, MIB, MIB);
@@ -176,24 +185,38 @@ static uint64_t scene_run(uint64_t call, enum fault fault)
     return calls;
 }
 
-START_TEST(nothing_is_lost_doubled_or_out_of_order)
+static void quiet(void)
 {
     int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     ck_assert_int_ge(fd, 0);
     log_to_fd(fd);
-    uint64_t calls = scene_run(CALLS_MAX + 1, FAULT_NONE);
+}
+
+START_TEST(nothing_is_lost_doubled_or_out_of_order)
+{
+    quiet();
+    uint64_t calls = scene_run(CALLS_MAX + 1, FAULT_NONE, 0);
     ck_assert_uint_gt(calls, 20);
     ck_assert_uint_lt(calls, CALLS_MAX);
     for (unsigned fault = FAULT_NONE + 1; fault < FAULTS; fault++) {
         for (uint64_t call = 1; call <= calls; call++)
-            (void)scene_run(call, (enum fault)fault);
+            (void)scene_run(call, (enum fault)fault, 0);
     }
     printf("sweep: %llu calls, each in %u ways\n", (unsigned long long)calls, FAULTS - 1);
 }
 END_TEST
 
+START_TEST(nor_when_many_calls_fail)
+{
+    quiet();
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        (void)scene_run(0, FAULT_NONE, seed);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {nothing_is_lost_doubled_or_out_of_order};
+    const TTest *const tests[] = {nothing_is_lost_doubled_or_out_of_order,
+                                  nor_when_many_calls_fail};
     return suite_run("sweep_derive", tests, ARRAY_LEN(tests));
 }
