@@ -197,8 +197,22 @@ static int footer_read(struct repo *repo, const struct key *key, struct tail *ta
     return OK;
 }
 
+/* They are small mostly, and then lie in the tail. If they are damaged, who wants them finds
+ * that out. */
+static void records_take(const struct batch *batch, const struct tail *tail, struct buf *out)
+{
+    const struct section *section = &batch->footer.records;
+    if (section->offset < tail->at)
+        return;
+    struct bytes bytes = tail_part(tail, section->offset, section->len);
+    struct hash hash = sha256(bytes);
+    if (hash_equal(&hash, &section->hash))
+        buf_append_bytes(out, bytes);
+}
+
+/* `records` gets them where they have been read, too. */
 static int batch_fill(struct repo *repo, const struct id16 *project, const struct key *key,
-                      struct batch *batch)
+                      struct batch *batch, struct buf *records)
 {
     AUTO(tail_release) struct tail tail = {0};
     int err = tail_open(repo, key, &tail);
@@ -217,6 +231,7 @@ static int batch_fill(struct repo *repo, const struct id16 *project, const struc
     err = tree_ids_decode(ids, f->n_records, &batch->arena, &batch->ids);
     if (err != OK)
         return ERR_CORRUPT;
+    records_take(batch, &tail, records);
 
     struct location root = footer_root(f, &batch->tree_hash);
     const struct page_held *page;
@@ -227,10 +242,11 @@ static int batch_fill(struct repo *repo, const struct id16 *project, const struc
     return err;
 }
 
-static int batch_read(struct repo *repo, const struct id16 *project, struct batch *batch)
+static int batch_read(struct repo *repo, const struct id16 *project, struct batch *batch,
+                      struct buf *records)
 {
     struct key key = key_tree(project, &batch->tree_hash);
-    return damage_unless_absent(repo, key.s, batch_fill(repo, project, &key, batch));
+    return damage_unless_absent(repo, key.s, batch_fill(repo, project, &key, batch, records));
 }
 
 /* ERR_NOT_FOUND when there is no such tree object. */
@@ -242,13 +258,16 @@ static int batch_get(struct repo *repo, const struct id16 *project,
         *out = cached;
         return OK;
     }
+    AUTO_BUF records = {0};
     struct batch *batch = chain_cache_new(tree_hash);
-    int err = batch_read(repo, project, batch);
+    int err = batch_read(repo, project, batch, &records);
     if (err != OK) {
         chain_cache_forget(batch);
         return err;
     }
     *out = chain_cache_add(repo->chain, project, batch);
+    if (records.len > 0)
+        chain_cache_keep(repo->chain, *out, buf_bytes(&records));
     return OK;
 }
 
@@ -304,8 +323,9 @@ static int head_check(struct repo *repo, const struct id16 *project, const struc
 
 int chain_verify(struct repo *repo, const struct id16 *project, const struct head *head)
 {
+    AUTO_BUF records = {0};
     struct batch *batch = chain_cache_new(&head->tree_hash);
-    int err = batch_read(repo, project, batch);
+    int err = batch_read(repo, project, batch, &records);
     err = head_check(repo, project, head, err, batch);
     chain_cache_forget(batch);
     return err;

@@ -43,7 +43,8 @@ int chain_head_lately(struct repo *, const struct id16 *project, uint64_t hlc,
 void chain_head_told(struct repo *, const struct id16 *project, const struct head *);
 
 /* The batch that `tree_hash` names. One suffix read when it is not cached, which brings its
- * root page into the page cache; a second for a long tail. A missing object is ERR_CORRUPT. */
+ * root page into the page cache, and its records, where that is no longer; a second for a long
+ * tail. A missing object is ERR_CORRUPT. */
 int chain_batch(struct repo *, const struct id16 *project, const struct hash *tree_hash,
                 const struct batch **out) MUST_USE;
 void chain_drop(struct repo *, const struct batch *);

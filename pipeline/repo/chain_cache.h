@@ -1,7 +1,7 @@
 /* The batches that this process has read, bounded by their number and by the ids in them; the
- * least recently used go first. Of those that it has made, the newest keep their records. One
- * that is held stays in memory until it is dropped, though it may leave the cache before. Any
- * thread. chain.h is what others use. */
+ * least recently used go first. Those that came last keep their records, where these were at
+ * hand. One that is held stays in memory until it is dropped, though it may leave the cache
+ * before. Any thread. chain.h is what others use. */
 #ifndef PIPELINE_REPO_CHAIN_CACHE_H
 #define PIPELINE_REPO_CHAIN_CACHE_H
 

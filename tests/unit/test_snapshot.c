@@ -381,6 +381,7 @@ START_TEST(damaged_batch_is_corrupt)
     struct hash prev = batch->footer.prev;
     long at = (long)batch->footer.records.offset + 30;
     chain_drop(&bc.repo, batch);
+    build_chain_cold(&bc);
     struct snapshot *snapshot;
     ck_assert_int_eq(snapshot_open(&bc.repo, &bc.project, 2, &snapshot), ERR_CORRUPT);
     build_chain_flip(&bc, key.s, at);
