@@ -258,8 +258,8 @@ static void effects_read(struct reader *r, struct tree_table *table, struct aren
     entry->n_effects = (uint32_t)count;
 }
 
-static struct log_entry entry_read(struct reader *r, struct tree_table *table,
-                                   struct arena *arena)
+/* All but its effects, which come next. */
+static struct log_entry entry_head_read(struct reader *r, struct tree_table *table)
 {
     struct log_entry entry = {0};
     uint8_t verdict = rd_u8(r);
@@ -277,6 +277,13 @@ static struct log_entry entry_read(struct reader *r, struct tree_table *table,
     if (!verdict_known(entry.verdict) || !utf8_ok(entry.author) || !utf8_ok(entry.goal) ||
         !utf8_ok(entry.reason))
         rd_fail(r, ERR_CORRUPT);
+    return entry;
+}
+
+static struct log_entry entry_read(struct reader *r, struct tree_table *table,
+                                   struct arena *arena)
+{
+    struct log_entry entry = entry_head_read(r, table);
     effects_read(r, table, arena, &entry);
     return entry;
 }
@@ -310,9 +317,70 @@ static void entries_read(struct reader *r, struct tree_table *table, struct aren
 #define TABLE_AT (ENVELOPE_LEN + 32u)
 /* Verdict, position and index of an entry, before its ids. */
 #define BEFORE_IDS 13u
+/* Kind and length of an effect, before its path. */
+#define BEFORE_PATH 3u
 
-int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct arena *arena,
-                           struct log_segment *out)
+static struct bytes rest_from(struct bytes in, const uint8_t *at)
+{
+    return bytes_of(at, (size_t)(in.data + in.len - at));
+}
+
+/* The effects of the entry that are asked for. `*touches`: one of them is on the path or below
+ * it. */
+static int effects_pick(struct log_scan *scan, const struct log_scan_entry *at, struct bytes in,
+                        struct bytes path, struct tree_table *table, struct arena *arena,
+                        struct log_entry *out, bool *touches)
+{
+    void *items = NULL;
+    size_t n = 0;
+    size_t cap = 0;
+    *touches = false;
+    for (uint32_t i = 0; i < at->n_effects; i++) {
+        struct log_scan_effect found;
+        int err = log_scan_effect(scan, &found);
+        if (err != OK)
+            return err;
+        bool on_path = bytes_equal(found.path, path) || path_below(found.path, path);
+        *touches = *touches || on_path;
+        if (!on_path && found.kind == EFFECT_WRITE)
+            continue;
+        struct reader r;
+        rd_init(&r, rest_from(in, found.path.data - BEFORE_PATH));
+        struct log_effect effect = effect_read(&r, table);
+        if (rd_error(&r) != OK)
+            return rd_error(&r);
+        struct log_effect *item = arena_push(arena, &items, &n, &cap, sizeof(*item));
+        *item = effect;
+    }
+    out->effects = items;
+    out->n_effects = (uint32_t)n;
+    return OK;
+}
+
+/* One entry; false in `*wanted` when it does not touch the path. */
+static int entry_pick(struct log_scan *scan, const struct log_scan_entry *at, struct bytes in,
+                      struct bytes path, struct tree_table *table, struct arena *arena,
+                      struct log_entry *out, bool *wanted)
+{
+    struct reader r;
+    rd_init(&r, rest_from(in, at->ids.data - BEFORE_IDS));
+    *wanted = true;
+    if (path.len == 0) {
+        *out = entry_read(&r, table, arena);
+        return rd_error(&r);
+    }
+    struct log_entry effects = {0};
+    int err = effects_pick(scan, at, in, path, table, arena, &effects, wanted);
+    if (err != OK || !*wanted)
+        return err;
+    *out = entry_head_read(&r, table);
+    out->effects = effects.effects;
+    out->n_effects = effects.n_effects;
+    return rd_error(&r);
+}
+
+int log_segment_decode_below(struct bytes in, uint64_t from, uint64_t end, struct bytes path,
+                             struct arena *arena, struct log_segment *out)
 {
     struct log_scan scan;
     if (in.len > LOG_SEGMENT_MAX)
@@ -323,19 +391,23 @@ int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct 
     struct log_segment segment = {
         .project = scan.project, .first = scan.first, .end = scan.end};
     struct reader r;
-    rd_init(&r, bytes_of(in.data + TABLE_AT, in.len - TABLE_AT));
+    rd_init(&r, rest_from(in, in.data + TABLE_AT));
     struct tree_table table = table_read(&r, arena);
     void *entries = NULL;
     size_t n = 0;
     size_t cap = 0;
     struct log_scan_entry at;
-    while ((err = rd_error(&r)) == OK && (err = log_scan_entry(&scan, &at)) == OK) {
+    err = rd_error(&r);
+    while (err == OK && (err = log_scan_entry(&scan, &at)) == OK) {
+        struct log_entry entry;
+        bool wanted;
         if (at.position < from || at.position >= end)
             continue;
-        const uint8_t *begin = at.ids.data - BEFORE_IDS;
-        struct log_entry *entry = arena_push(arena, &entries, &n, &cap, sizeof(*entry));
-        rd_init(&r, bytes_of(begin, (size_t)(in.data + in.len - begin)));
-        *entry = entry_read(&r, &table, arena);
+        err = entry_pick(&scan, &at, in, path, &table, arena, &entry, &wanted);
+        if (err != OK || !wanted)
+            continue;
+        struct log_entry *item = arena_push(arena, &entries, &n, &cap, sizeof(*item));
+        *item = entry;
     }
     if (err != ERR_NOT_FOUND)
         return err;
@@ -343,6 +415,12 @@ int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct 
     segment.n = (uint32_t)n;
     *out = segment;
     return OK;
+}
+
+int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct arena *arena,
+                           struct log_segment *out)
+{
+    return log_segment_decode_below(in, from, end, bytes_of(NULL, 0), arena, out);
 }
 
 int log_segment_decode(struct bytes in, struct arena *arena, struct log_segment *out)

@@ -84,6 +84,11 @@ int log_segment_decode(struct bytes in, struct arena *, struct log_segment *out)
  * checked. */
 int log_segment_decode_run(struct bytes in, uint64_t from, uint64_t end, struct arena *,
                            struct log_segment *out) MUST_USE;
+/* Of these only the entries with an effect on `path` or below it, with these effects and those
+ * that are no writes: of a landing of many files the others are passed over, too. "" is the
+ * root: all of them. */
+int log_segment_decode_below(struct bytes in, uint64_t from, uint64_t end, struct bytes path,
+                             struct arena *, struct log_segment *out) MUST_USE;
 
 /* The log entry of a landing record that lies in tree object `tree`: its effects are those of
  * session_view. A write that kept its source has place PLACE_NONE: its hash names it. Strings

@@ -212,7 +212,12 @@ static int path_log_write(struct request *r, struct log_page *page, uint64_t bef
     if (upto == 0)
         return OK;
     struct path_log *log;
-    err = path_log_open(r->repo, &r->project, page->path, page->next + 1, upto, &log);
+    const struct path_asked asked = {.path = page->path,
+                                     .from = page->next + 1,
+                                     .before = upto,
+                                     .wanted = page->limit,
+                                     .head = &head};
+    err = path_log_open(r->repo, &r->project, &asked, &log);
     if (err != OK)
         return err;
     uint64_t written = 0;

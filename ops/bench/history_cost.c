@@ -23,8 +23,9 @@
 #include "pipeline/store/fs.h"
 #include "pipeline/store/trace.h"
 
-#define LIST_MAX 1000u
-#define WRITES   3u
+#define LIST_MAX   1000u
+#define LOG_WANTED 100u /* what the server gives in one answer */
+#define WRITES     3u
 
 struct asking {
     struct store *trace;
@@ -49,8 +50,9 @@ static uint64_t ask_log(struct asking *a)
     const struct log_entry *entry;
     uint64_t n = 0;
     int err;
-    must(path_log_open(&a->repo, &a->project, bytes_str(a->args[0]), 1, UINT64_MAX, &log),
-         "the log");
+    const struct path_asked asked = {
+        .path = bytes_str(a->args[0]), .from = 1, .before = UINT64_MAX, .wanted = LOG_WANTED};
+    must(path_log_open(&a->repo, &a->project, &asked, &log), "the log");
     while ((err = path_log_next(log, &entry)) == OK)
         n++;
     must(err == ERR_NOT_FOUND ? OK : err, "the log");
@@ -228,11 +230,12 @@ static void counts_print(const char *when, struct trace_counts *c, uint64_t foun
     uint64_t requests = c->lists;
     for (unsigned kind = 0; kind < TRACE_KINDS; kind++)
         requests += c->gets[kind] + c->puts[kind] + c->deletes[kind];
-    printf("\"%s\": {\"found\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"lists\": %" PRIu64
-           ", \"log_gets\": %" PRIu64 ", \"rollup_gets\": %" PRIu64 ", \"tree_gets\": %" PRIu64
-           ", \"bytes_read\": %" PRIu64 ", \"cpu_us\": %" PRIu64 ", \"us\": %" PRIu64 "}",
-           when, found, requests, c->lists, c->gets[TRACE_LOG], c->gets[TRACE_ROLLUP],
-           c->gets[TRACE_TREE], c->bytes_out, cpu, wall);
+    printf("\"%s\": {\"found\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"rounds\": %" PRIu64
+           ", \"lists\": %" PRIu64 ", \"log_gets\": %" PRIu64 ", \"rollup_gets\": %" PRIu64
+           ", \"tree_gets\": %" PRIu64 ", \"bytes_read\": %" PRIu64 ", \"cpu_us\": %" PRIu64
+           ", \"us\": %" PRIu64 "}",
+           when, found, requests, c->rounds, c->lists, c->gets[TRACE_LOG],
+           c->gets[TRACE_ROLLUP], c->gets[TRACE_TREE], c->bytes_out, cpu, wall);
 }
 
 static void ask_and_print(struct asking *a, const struct question *question, const char *when)

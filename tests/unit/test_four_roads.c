@@ -105,8 +105,9 @@ static void path_log_check(struct bytes path, uint64_t base, uint64_t head,
 {
     struct path_log *log;
     const struct log_entry *entry;
-    ck_assert_int_eq(path_log_open(&h.forge.repo, &h.forge.project, path, base + 1, head, &log),
-                     OK);
+    const struct path_asked asked = {
+        .path = path, .from = base + 1, .before = head, .wanted = 1 + base % 20};
+    ck_assert_int_eq(path_log_open(&h.forge.repo, &h.forge.project, &asked, &log), OK);
     for (size_t i = 0; i < n; i++) {
         ck_assert_int_eq(path_log_next(log, &entry), OK);
         ck_assert_uint_eq(entry->position, want[i]);

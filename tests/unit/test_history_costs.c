@@ -61,19 +61,27 @@ static uint64_t requests(void)
     return n;
 }
 
-static uint64_t path_requests(void)
+/* The newest `wanted` of the landings that touched a path, which are five. */
+static void path_ask(uint64_t wanted)
 {
     struct path_log *log;
     const struct log_entry *entry;
-    struct bytes path = bytes_str(LOG_MAKER_TOUCHED);
-    unsigned n = 0;
+    const struct path_asked asked = {.path = bytes_str(LOG_MAKER_TOUCHED),
+                                     .from = 1,
+                                     .before = UINT64_MAX,
+                                     .wanted = wanted};
+    uint64_t n = 0;
     build_chain_cold(&maker.bc);
-    ck_assert_int_eq(
-        path_log_open(&maker.bc.repo, &maker.bc.project, path, 1, UINT64_MAX, &log), OK);
-    while (path_log_next(log, &entry) == OK)
+    ck_assert_int_eq(path_log_open(&maker.bc.repo, &maker.bc.project, &asked, &log), OK);
+    while (n < wanted && path_log_next(log, &entry) == OK)
         n++;
-    ck_assert_uint_eq(n, 5);
+    ck_assert_uint_eq(n, wanted < 5 ? wanted : 5);
     path_log_close(log);
+}
+
+static uint64_t path_requests(void)
+{
+    path_ask(100);
     return requests();
 }
 
@@ -145,6 +153,30 @@ START_TEST(requests_grow_by_a_constant_for_a_factor_of_ten)
 }
 END_TEST
 
+/* In a far store a question takes the time of its rounds: requests that do not wait for each
+ * other are made side by side. */
+START_TEST(a_path_log_waits_a_few_times)
+{
+    history_make(100000);
+    path_ask(100);
+    struct trace_counts c = build_chain_counts(&maker.bc);
+    ck_assert_uint_ge(c.gets[TRACE_LOG], 5);
+    ck_assert_uint_ge(c.gets[TRACE_ROLLUP], 6);
+    /* Head, list, the batches that the log does not have, list of rollups, two levels of these,
+     * and the segments twice. */
+    ck_assert_uint_eq(c.rounds, 1 + 1 + c.gets[TRACE_TREE] + 1 + 3 + 2);
+    ck_assert_uint_le(c.gets[TRACE_TREE], 4);
+    /* Who wants one reads nothing ahead. */
+    uint64_t rollups = c.gets[TRACE_ROLLUP];
+    path_ask(1);
+    c = build_chain_counts(&maker.bc);
+    ck_assert_uint_eq(c.gets[TRACE_LOG], 1);
+    ck_assert_uint_lt(c.gets[TRACE_ROLLUP], rollups);
+    ck_assert_uint_eq(c.rounds, 1 + 1 + c.gets[TRACE_TREE] + 1 + c.gets[TRACE_ROLLUP] + 1);
+    log_maker_release(&maker);
+}
+END_TEST
+
 static void stage_finish(struct stage *stage)
 {
     while (stage->run(stage) > 0)
@@ -198,6 +230,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         requests_grow_by_a_constant_for_a_factor_of_ten,
+        a_path_log_waits_a_few_times,
         rollups_tell_where_an_answer_lies,
     };
     return suite_run("history_costs", tests, ARRAY_LEN(tests));

@@ -1,6 +1,7 @@
 #include "formats/log_segment.h"
 
 #include "formats/base/limits.h"
+#include "formats/path.h"
 #include "tests/support/golden.h"
 #include "tests/support/object.h"
 #include "tests/support/sample_session.h"
@@ -163,7 +164,6 @@ START_TEST(a_landing_must_have_its_session_in_the_tree)
 }
 END_TEST
 
-/* A hole must not pass for a quiet time. */
 /* Of any run of positions what the whole has of them. */
 START_TEST(a_run_is_a_part_of_the_whole)
 {
@@ -195,6 +195,83 @@ START_TEST(a_run_is_a_part_of_the_whole)
 }
 END_TEST
 
+static bool effect_same(const struct log_effect *a, const struct log_effect *b)
+{
+    return a->kind == b->kind && bytes_equal(a->path, b->path) && a->size == b->size &&
+           a->mode == b->mode && hash_equal(&a->hash, &b->hash) &&
+           a->where.place == b->where.place && a->where.len == b->where.len;
+}
+
+/* Of `whole` what is asked for of an entry that touches the path; false when it does not. */
+static bool below_same(const struct log_entry *whole, const struct log_entry *part,
+                       struct bytes path)
+{
+    bool touches = false;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < whole->n_effects; i++) {
+        const struct log_effect *effect = &whole->effects[i];
+        bool on_path = bytes_equal(effect->path, path) || path_below(effect->path, path);
+        touches = touches || on_path;
+        if (part == NULL || (!on_path && effect->kind == EFFECT_WRITE))
+            continue;
+        ck_assert_uint_lt(n, part->n_effects);
+        ck_assert(effect_same(&part->effects[n++], effect));
+    }
+    if (part != NULL)
+        ck_assert_uint_eq(part->n_effects, n);
+    return touches;
+}
+
+/* Entries that touch a path, with what they did there and what they have made go away. */
+START_TEST(below_a_path_only_what_touches_it)
+{
+    static const char *const paths[] = {"src",     "src/parser.c", "src/p", "docs/old.md",
+                                        "big.bin", "nothing/here", "junk",  "latest"};
+    struct log_segment segment = sample();
+    AUTO_BUF out = {0};
+    encode(&segment, &out);
+    unsigned found = 0;
+    for (size_t k = 0; k < ARRAY_LEN(paths); k++) {
+        struct bytes path = bytes_str(paths[k]);
+        struct log_segment part;
+        uint32_t n = 0;
+        ck_assert_int_eq(log_segment_decode_below(buf_bytes(&out), 45, 47, path, &arena, &part),
+                         OK);
+        ck_assert_uint_eq(part.first, segment.first);
+        for (uint32_t i = 0; i < segment.n; i++) {
+            const struct log_entry *whole = &segment.entries[i];
+            if (whole->position < 45 || !below_same(whole, NULL, path))
+                continue;
+            ck_assert_uint_lt(n, part.n);
+            const struct log_entry *entry = &part.entries[n++];
+            ck_assert(below_same(whole, entry, path));
+            ck_assert(id16_equal(&entry->request, &whole->request));
+            ck_assert(bytes_equal(entry->goal, whole->goal));
+            ck_assert(hash_equal(&entry->tree, &whole->tree));
+            ck_assert_uint_eq(entry->hlc, whole->hlc);
+        }
+        ck_assert_uint_eq(n, part.n);
+        found += n;
+    }
+    ck_assert_uint_gt(found, 0);
+}
+END_TEST
+
+static int decode_below(struct bytes in)
+{
+    struct log_segment part;
+    return log_segment_decode_below(in, 45, 46, bytes_str("src"), &arena, &part);
+}
+
+START_TEST(damage_beside_a_path_is_refused)
+{
+    struct log_segment segment = sample();
+    AUTO_BUF out = {0};
+    encode(&segment, &out);
+    object_refuses_damage(buf_bytes(&out), decode_below);
+}
+END_TEST
+
 static int decode_run(struct bytes in)
 {
     struct log_segment run;
@@ -210,6 +287,7 @@ START_TEST(damage_beside_a_run_is_refused)
 }
 END_TEST
 
+/* A hole must not pass for a quiet time. */
 START_TEST(positions_are_without_holes)
 {
     struct log_segment whole = sample();
@@ -362,6 +440,8 @@ int main(void)
         damage_is_refused,
         a_run_is_a_part_of_the_whole,
         damage_beside_a_run_is_refused,
+        below_a_path_only_what_touches_it,
+        damage_beside_a_path_is_refused,
         an_entry_says_what_a_landing_did,
         an_entry_of_an_answer_that_landed_nothing,
         a_landing_must_have_its_session_in_the_tree,

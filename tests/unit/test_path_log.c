@@ -54,13 +54,21 @@ static struct touches touches_of(struct log_maker *m, struct bytes path, uint64_
     return touches;
 }
 
+/* Of what is read ahead, too, more or less. */
+static int log_open(struct build_chain *bc, const char *path, uint64_t from, uint64_t before,
+                    struct path_log **out)
+{
+    const struct path_asked asked = {
+        .path = bytes_str(path), .from = from, .before = before, .wanted = before % 40};
+    return path_log_open(&bc->repo, &bc->project, &asked, out);
+}
+
 static void path_check(struct log_maker *m, const char *path, uint64_t from, uint64_t before)
 {
     struct touches want = touches_of(m, bytes_str(path), from, before);
     struct path_log *log;
     const struct log_entry *entry;
-    ck_assert_int_eq(
-        path_log_open(&m->bc.repo, &m->bc.project, bytes_str(path), from, before, &log), OK);
+    ck_assert_int_eq(log_open(&m->bc, path, from, before, &log), OK);
     for (size_t i = 0; i < want.n; i++) {
         ck_assert_int_eq(path_log_next(log, &entry), OK);
         ck_assert_uint_eq(entry->position, want.positions[i]);
@@ -140,12 +148,10 @@ START_TEST(a_hole_where_it_is_read_is_corrupt)
     ck_assert_uint_gt(touches.n, 0);
     struct key key = key_log(&m.bc.project, 1, 1001);
     ck_assert_int_eq(store_delete(m.bc.mem, key.s), OK);
-    ck_assert_int_eq(
-        path_log_open(&m.bc.repo, &m.bc.project, bytes_str("d1/e1"), 1, 1000, &log), OK);
+    ck_assert_int_eq(log_open(&m.bc, "d1/e1", 1, 1000, &log), OK);
     ck_assert_int_eq(path_log_next(log, &entry), ERR_CORRUPT);
     path_log_close(log);
-    ck_assert_int_eq(
-        path_log_open(&m.bc.repo, &m.bc.project, bytes_str("never/was"), 1, 1000, &log), OK);
+    ck_assert_int_eq(log_open(&m.bc, "never/was", 1, 1000, &log), OK);
     ck_assert_int_eq(path_log_next(log, &entry), ERR_NOT_FOUND);
     path_log_close(log);
     log_maker_release(&m);
@@ -172,8 +178,7 @@ START_TEST(the_newest_come_from_the_chain)
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         struct path_log *log;
         const struct log_entry *entry;
-        ck_assert_int_eq(
-            path_log_open(&bc.repo, &bc.project, bytes_str("now/and"), 1, before, &log), OK);
+        ck_assert_int_eq(log_open(&bc, "now/and", 1, before, &log), OK);
         for (size_t j = i; j < ARRAY_LEN(want); j++) {
             ck_assert_int_eq(path_log_next(log, &entry), OK);
             ck_assert_uint_eq(entry->position, want[j]);

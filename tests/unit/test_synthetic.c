@@ -117,8 +117,9 @@ START_TEST(so_many_landings_write_the_file_in_the_middle)
         .fan = 10, .files = 40, .landings = 300, .batch = 16, .writes = 3, .rare = 4};
     make(&f, &options, &made);
     ck_assert_str_eq(made.rare, "dir-02/file-00.txt");
-    ck_assert_int_eq(
-        path_log_open(&f.repo, &f.project, bytes_str(made.rare), 1, UINT64_MAX, &log), OK);
+    const struct path_asked asked = {
+        .path = bytes_str(made.rare), .from = 1, .before = UINT64_MAX, .wanted = 100};
+    ck_assert_int_eq(path_log_open(&f.repo, &f.project, &asked, &log), OK);
     unsigned n = 0;
     while (path_log_next(log, &entry) == OK)
         n++;

@@ -1,5 +1,6 @@
 #include "formats/key.h"
 #include "pipeline/repo/damage.h"
+#include "pipeline/repo/history/landlog_ahead.h"
 #include "pipeline/repo/history/landlog_segment.h"
 #include "pipeline/repo/history/rollup_read.h"
 
@@ -15,11 +16,11 @@ struct landlog {
     uint64_t upto;       /* the greatest position whose entries are still to be given */
     bool done;
 
-    const struct batch *batch; /* of the chain; NULL: go on with the segments */
-    struct buf bytes;          /* of the segment `at`, if any */
-    struct landlog_segment_ref at;
-    struct arena block; /* holds the entries of the batch, or of a run of the segment */
-    bool loaded;        /* there is a block */
+    const struct batch *batch;  /* of the chain; NULL: go on with the segments */
+    struct landlog_ahead ahead; /* the segments */
+    struct bytes below;         /* entries that touch nothing there may be left out */
+    struct arena block;         /* holds the entries of the batch, or of a run of the segment */
+    bool loaded;                /* there is a block */
     struct log_entry *entries;
     size_t left;
     uint64_t block_low;   /* nothing in the block is filed under an earlier position, and */
@@ -33,8 +34,8 @@ static struct landlog *landlog_new(struct repo *repo, const struct id16 *project
     struct arena arena = {0};
     struct landlog *log = arena_new(&arena, struct landlog);
     log->arena = arena;
-    log->repo = repo;
-    log->project = *project;
+    log->repo = log->ahead.repo = repo;
+    log->project = log->ahead.project = *project;
     return log;
 }
 
@@ -44,7 +45,7 @@ void landlog_close(struct landlog *log)
         return;
     chain_drop(log->repo, log->batch);
     arena_release(&log->block);
-    buf_release(&log->bytes);
+    landlog_ahead_release(&log->ahead);
     struct arena arena = log->arena;
     arena_release(&arena);
 }
@@ -59,14 +60,22 @@ uint64_t landlog_end(const struct landlog *log)
     return log->chain_from;
 }
 
-/* The newest segment reaches over the head. A damaged head says of itself that it is. */
-static int segments_over(struct landlog *log)
+/* A damaged head says of itself that it is. */
+static int head_verify(struct landlog *log)
 {
     const struct batch *tip;
     int err = chain_tip(log->repo, &log->project, &log->head, &tip);
+    if (err == OK)
+        chain_drop(log->repo, tip);
+    return err;
+}
+
+/* The newest segment reaches over the head. */
+static int segments_over(struct landlog *log)
+{
+    int err = head_verify(log);
     if (err != OK)
         return err;
-    chain_drop(log->repo, tip);
     const struct landlog_segment_ref *last = &log->newest[log->n_newest - 1];
     struct key key = key_log(&log->project, last->first, last->end);
     return damage_of(log->repo, key.s, ERR_CORRUPT);
@@ -77,6 +86,8 @@ static int segments_list(struct landlog *log)
     int err = landlog_newest(log->repo, &log->project, log->head.position, &log->arena,
                              &log->newest, &log->n_newest);
     log->chain_from = err == OK && log->n_newest > 0 ? log->newest[log->n_newest - 1].end : 0;
+    log->ahead.listed = log->newest;
+    log->ahead.n_listed = log->n_newest;
     return err;
 }
 
@@ -126,6 +137,9 @@ int landlog_open_at(struct repo *repo, const struct id16 *project, const struct 
     log->head = *head;
     log->upto = before < head->position ? before : head->position;
     int err = segments_list(log);
+    /* What was appended after the head was read, or the head is damaged. */
+    if (err == OK && log->chain_from > head->position)
+        err = head_verify(log);
     if (err == OK)
         err = chain_start(log);
     if (err != OK) {
@@ -189,44 +203,24 @@ static int batch_load(struct landlog *log)
     return OK;
 }
 
-/* One that was listed, or the one whose name follows from the position. */
-static int segment_get(struct landlog *log, uint64_t position)
-{
-    int err = ERR_NOT_FOUND;
-    const struct landlog_segment_ref *ref = NULL;
-    if (position >= log->at.first && position < log->at.end)
-        return OK;
-    if (log->n_newest > 0 && position >= log->newest[0].first)
-        ref = landlog_segment_at(log->newest, log->n_newest, position);
-    if (ref != NULL && ref->end > position) {
-        log->at = *ref;
-        err = landlog_bytes_get(log->repo, &log->project, ref, &log->bytes);
-    }
-    if (err == ERR_NOT_FOUND)
-        err = landlog_bytes_find(log->repo, &log->project, position, &log->at, &log->bytes);
-    if (err != OK)
-        log->at = (struct landlog_segment_ref){0};
-    if (err != ERR_NOT_FOUND)
-        return err;
-    struct key key = key_log_prefix(&log->project);
-    return damage_of(log->repo, key.s, err);
-}
-
 /* Of a segment only what belongs to the run. */
 static int segment_load(struct landlog *log)
 {
     struct log_segment segment;
-    int err = segment_get(log, log->upto > 0 ? log->upto : 1);
-    if (err != OK)
-        return err;
-    uint64_t low = log->from > log->at.first ? log->from : log->at.first;
+    struct landlog_slot *slot;
+    int err = landlog_ahead_get(&log->ahead, log->upto > 0 ? log->upto : 1, &slot);
+    if (err != OK) {
+        struct key key = key_log_prefix(&log->project);
+        return err == ERR_NOT_FOUND ? damage_of(log->repo, key.s, err) : err;
+    }
+    uint64_t low = log->from > slot->ref.first ? log->from : slot->ref.first;
     /* The answers under position 0 are filed in the first segment. */
     if (low == 1)
         low = 0;
-    err = landlog_bytes_decode(log->repo, &log->project, &log->at, buf_bytes(&log->bytes), low,
-                               log->upto + 1, &log->block, &segment);
+    err = landlog_bytes_decode(log->repo, &log->project, &slot->ref, buf_bytes(&slot->bytes),
+                               low, log->upto + 1, log->below, &log->block, &segment);
     if (err != OK) {
-        log->at = (struct landlog_segment_ref){0};
+        landlog_ahead_drop(slot);
         return err;
     }
     log->entries = segment.entries;
@@ -325,6 +319,21 @@ int landlog_run(struct landlog *log, uint64_t from, uint64_t end)
         return OK;
     log->upto = end - 1;
     return log->batch != NULL ? batch_seek(log) : OK;
+}
+
+void landlog_expect(struct landlog *log, const struct landlog_range *ranges, size_t n,
+                    unsigned segments)
+{
+    assert(n <= LANDLOG_EXPECT_MAX);
+    for (size_t i = 0; i < n; i++)
+        log->ahead.ranges[i] = ranges[i];
+    log->ahead.n_ranges = n;
+    log->ahead.most = segments;
+}
+
+void landlog_below(struct landlog *log, struct bytes path)
+{
+    log->below = path;
 }
 
 /* ---- single answers ---- */

@@ -8,6 +8,15 @@
 #include "formats/log_segment.h"
 #include "pipeline/repo/chain.h"
 
+#define LANDLOG_AHEAD_MAX  8u
+#define LANDLOG_EXPECT_MAX 64u
+
+/* Positions [from, end). */
+struct landlog_range {
+    uint64_t from;
+    uint64_t end;
+};
+
 /* Entries newest first. */
 struct landlog;
 
@@ -20,6 +29,17 @@ int landlog_open_at(struct repo *, const struct id16 *project, const struct head
 /* From now on only what is filed under positions [from, end), of what has not been given yet.
  * What lies between is passed over without reading it. Runs come newest first. */
 int landlog_run(struct landlog *, uint64_t from, uint64_t end) MUST_USE;
+/* Which runs most likely come next, newest first, so that up to `segments` segments that have
+ * them (at most LANDLOG_AHEAD_MAX) are read side by side when the first one is wanted. What is
+ * not foreseen costs a read of its own, and what is foreseen and not wanted a read for nothing.
+ * At most LANDLOG_EXPECT_MAX ranges; they are copied. */
+void landlog_expect(struct landlog *, const struct landlog_range *, size_t n,
+                    unsigned segments);
+/* From now on entries that have no effect on `path` or below it may be left out, and so may
+ * effects of the others that write elsewhere: what a landing has made go away is always told,
+ * for it may be where the path's content was before. The path stays the caller's. "" is the
+ * root: nothing is left out. */
+void landlog_below(struct landlog *, struct bytes path);
 /* 0 and the next older entry (valid until the next call), ERR_NOT_FOUND at the end of the log
  * or of the run. */
 int landlog_next(struct landlog *, const struct log_entry **out) MUST_USE;

@@ -206,12 +206,12 @@ int landlog_bytes_find(struct repo *repo, const struct id16 *project, uint64_t p
 
 int landlog_bytes_decode(struct repo *repo, const struct id16 *project,
                          const struct landlog_segment_ref *ref, struct bytes bytes,
-                         uint64_t from, uint64_t end, struct arena *arena,
+                         uint64_t from, uint64_t end, struct bytes below, struct arena *arena,
                          struct log_segment *out)
 {
     struct log_segment segment;
     struct key key = key_log(project, ref->first, ref->end);
-    int err = log_segment_decode_run(bytes, from, end, arena, &segment);
+    int err = log_segment_decode_below(bytes, from, end, below, arena, &segment);
     if (err == OK && (!id16_equal(&segment.project, project) || segment.first != ref->first ||
                       segment.end != ref->end))
         err = ERR_CORRUPT;

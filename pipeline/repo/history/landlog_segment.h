@@ -36,11 +36,12 @@ int landlog_bytes_get(struct repo *, const struct id16 *project,
  * is: a thousand positions long, or a hundred. ERR_NOT_FOUND when there is neither. */
 int landlog_bytes_find(struct repo *, const struct id16 *project, uint64_t position,
                        struct landlog_segment_ref *ref, struct buf *out) MUST_USE;
-/* Out of these bytes the entries filed under [from, end), which point into them. ERR_CORRUPT
- * when they are not what the name says. */
+/* Out of these bytes the entries filed under [from, end), which point into them, as
+ * log_segment_decode_below gives them. ERR_CORRUPT when they are not what the name says. */
 int landlog_bytes_decode(struct repo *, const struct id16 *project,
                          const struct landlog_segment_ref *, struct bytes, uint64_t from,
-                         uint64_t end, struct arena *, struct log_segment *out) MUST_USE;
+                         uint64_t end, struct bytes below, struct arena *,
+                         struct log_segment *out) MUST_USE;
 /* One segment, whole. ERR_NOT_FOUND when it is gone; ERR_CORRUPT when it is not what its name
  * says. */
 int landlog_segment_get(struct repo *, const struct id16 *project,

@@ -3,14 +3,28 @@
 #include "formats/path.h"
 #include "pipeline/repo/history/rollup_read.h"
 
+/* Objects of the rollups that are asked side by side at first: a few sectors cost less than
+ * another round. */
+#define ROLLUPS_FIRST 4u
+/* Segments that are read side by side at first. One is much longer than a sector, and where a
+ * path changes often one has all that is wanted. */
+#define SEGMENTS_FIRST 2u
+
 struct path_log {
     struct arena arena; /* holds the reader itself */
     struct landlog *log;
     struct rollup_reader *rollups; /* NULL: of the root nobody asks them */
-    bool in_run;                   /* of the log, which is read through */
     struct bytes path;
     uint64_t from;
     uint64_t end; /* for the root: where its one run ends */
+    /* The ranges that come next; the one at `at` is a run of the log that is being read through
+     * where `in_run` says so. */
+    struct landlog_range ranges[LANDLOG_EXPECT_MAX];
+    size_t n;
+    size_t at;
+    bool in_run;
+    unsigned segments; /* of the next ranges */
+    unsigned segments_most;
 };
 
 bool path_log_touches(const struct log_entry *entry, struct bytes path)
@@ -23,49 +37,115 @@ bool path_log_touches(const struct log_entry *entry, struct bytes path)
     return false;
 }
 
-int path_log_open(struct repo *repo, const struct id16 *project, struct bytes path,
-                  uint64_t from, uint64_t before, struct path_log **out)
+static unsigned at_most(unsigned n, uint64_t most)
 {
-    struct landlog *landlog;
-    int err = landlog_open(repo, project, before, &landlog);
-    if (err != OK)
-        return err;
-    struct arena arena = {0};
-    struct path_log *log = arena_new(&arena, struct path_log);
-    log->log = landlog;
-    log->path = arena_copy(&arena, path);
-    log->from = from;
-    uint64_t head = landlog_head(landlog)->position;
-    log->end = (before < head ? before : head) + 1;
-    if (path.len > 0) {
-        log->rollups = rollup_reader_open(repo, project);
-        rollup_reader_ask(log->rollups, rollup_key_path(path), from, log->end);
-    }
-    log->arena = arena;
-    *out = log;
-    return OK;
+    return n < most ? n : (unsigned)most;
 }
 
-/* False when there is none left. */
-static bool range_next(struct path_log *log, struct rollup_range *out)
+static struct path_log *path_log_new(struct repo *repo, const struct id16 *project,
+                                     struct landlog *landlog, const struct path_asked *asked)
 {
-    if (log->rollups != NULL)
-        return rollup_reader_next(log->rollups, out);
-    *out = (struct rollup_range){.from = log->from, .end = log->end};
-    log->end = log->from;
-    return out->from < out->end;
+    struct arena arena = {0};
+    struct path_log *log = arena_new(&arena, struct path_log);
+    uint64_t head = landlog_head(landlog)->position;
+    uint64_t wanted = asked->wanted > 0 ? asked->wanted : 1;
+    log->log = landlog;
+    log->path = arena_copy(&arena, asked->path);
+    log->from = asked->from;
+    log->end = (asked->before < head ? asked->before : head) + 1;
+    log->segments = at_most(SEGMENTS_FIRST, wanted);
+    log->segments_most = at_most(LANDLOG_AHEAD_MAX, wanted);
+    landlog_below(landlog, log->path);
+    if (asked->path.len > 0) {
+        log->rollups = rollup_reader_open(repo, project);
+        rollup_reader_ahead(log->rollups, at_most(ROLLUPS_FIRST, wanted),
+                            at_most(ROLLUP_AHEAD_MAX, wanted));
+        rollup_reader_ask(log->rollups, rollup_key_path(asked->path), log->from, log->end);
+    }
+    log->arena = arena;
+    return log;
+}
+
+int path_log_open(struct repo *repo, const struct id16 *project, const struct path_asked *asked,
+                  struct path_log **out)
+{
+    struct landlog *landlog;
+    int err = asked->head != NULL
+                  ? landlog_open_at(repo, project, asked->head, asked->before, &landlog)
+                  : landlog_open(repo, project, asked->before, &landlog);
+    if (err == OK)
+        *out = path_log_new(repo, project, landlog, asked);
+    return err;
+}
+
+/* ---- ranges ---- */
+
+/* False when there is none left. */
+static bool range_next(struct path_log *log, struct landlog_range *out)
+{
+    struct rollup_range range;
+    if (log->rollups == NULL) {
+        *out = (struct landlog_range){.from = log->from, .end = log->end};
+        log->end = log->from;
+        return out->from < out->end;
+    }
+    if (!rollup_reader_next(log->rollups, &range))
+        return false;
+    *out = (struct landlog_range){.from = range.from, .end = range.end};
+    return true;
+}
+
+/* Which of the long segments has a position, by the place of its first one. */
+static uint64_t block_of(uint64_t position)
+{
+    uint64_t at = position > 0 ? position - 1 : 0;
+    return at - at % LOG_SPAN_LARGE;
+}
+
+/* Whether both are best read through at once: they touch, or lie in one long segment, where
+ * what lies between costs no request. */
+static bool ranges_join(const struct path_log *log, const struct landlog_range *newer,
+                        const struct landlog_range *older)
+{
+    uint64_t block = block_of(newer->from);
+    if (block_of(older->end - 1) != block)
+        return false;
+    return older->end == newer->from || block + LOG_SPAN_LARGE < landlog_end(log->log);
+}
+
+/* The next ranges, as many as lie in `segments` segments: these are read side by side. */
+static bool ranges_fill(struct path_log *log)
+{
+    unsigned segments = 0;
+    log->n = log->at = 0;
+    while (log->n < LANDLOG_EXPECT_MAX && segments < log->segments) {
+        struct landlog_range *newer = log->n > 0 ? &log->ranges[log->n - 1] : NULL;
+        struct landlog_range range;
+        if (!range_next(log, &range))
+            break;
+        if (newer != NULL && ranges_join(log, newer, &range)) {
+            newer->from = range.from;
+            continue;
+        }
+        bool another = newer == NULL || block_of(newer->from) != block_of(range.end - 1);
+        segments += another && range.from < landlog_end(log->log);
+        log->ranges[log->n++] = range;
+    }
+    landlog_expect(log->log, log->ranges, log->n, log->segments);
+    log->segments = at_most(2 * log->segments, log->segments_most);
+    return log->n > 0;
 }
 
 int path_log_next(struct path_log *log, const struct log_entry **out)
 {
     for (;;) {
-        struct rollup_range range;
         const struct log_entry *entry;
         int err = OK;
-        if (!log->in_run && !range_next(log, &range))
+        if (log->at == log->n && !ranges_fill(log))
             return ERR_NOT_FOUND;
+        const struct landlog_range *range = &log->ranges[log->at];
         if (!log->in_run)
-            err = landlog_run(log->log, range.from, range.end);
+            err = landlog_run(log->log, range->from, range->end);
         log->in_run = true;
         while (err == OK && (err = landlog_next(log->log, &entry)) == OK) {
             if (entry->verdict == VERDICT_LANDED && path_log_touches(entry, log->path)) {
@@ -76,6 +156,7 @@ int path_log_next(struct path_log *log, const struct log_entry **out)
         if (err != ERR_NOT_FOUND)
             return err;
         log->in_run = false;
+        log->at++;
     }
 }
 
