@@ -4,13 +4,16 @@
 
 #define LOG_MAGIC      "MLOG"
 #define LOG_VERSION    1u
-#define HASH_LEN       32u
+#define HASH_LEN       32
 #define ENTRY_LEN_MIN  79u
 #define EFFECT_LEN_MIN 4u
 #define IDS_LEN        56u
 #define SESSION_AT     16u /* in the ids */
-#define WRITE_LEN      11u /* file kind, mode, size: before the hash */
-#define TREE_PLACE_LEN 12u
+/* Of an effect: */
+#define BEFORE_PATH    3  /* kind, length */
+#define WRITE_LEN      11 /* file kind, mode, size: before the hash */
+#define BEFORE_PLACE   (WRITE_LEN + HASH_LEN)
+#define TREE_PLACE_LEN 12
 
 int log_scan_open(struct bytes in, struct log_scan *out)
 {
@@ -50,15 +53,70 @@ static int scan_end(struct log_scan *scan)
     return ERR_NOT_FOUND;
 }
 
+/* How many bytes follow a place; -1 for one that no effect has. */
+static int place_len(uint8_t place)
+{
+    switch ((enum place)place) {
+    case PLACE_RAW:
+    case PLACE_ZSTD:
+        return TREE_PLACE_LEN;
+    case PLACE_MANIFEST:
+        return HASH_LEN;
+    case PLACE_NONE:
+    case PLACE_BLOB:
+        return 0;
+    case PLACE_PAGE:
+        break;
+    }
+    return -1;
+}
+
+/* The effect at `at`: its path, where its hash lies (of a write), and where it ends; NULL when
+ * it is none. This is most of what reading through a log takes, so the lengths are looked at
+ * here, and not one by one in the reader, and nothing is copied. */
+static const uint8_t *effect_find(const uint8_t *at, const uint8_t *end, struct bytes *path,
+                                  const uint8_t **hash)
+{
+    if (end - at < BEFORE_PATH)
+        return NULL;
+    uint8_t kind = at[0];
+    unsigned len = (unsigned)at[1] << 8 | at[2];
+    at += BEFORE_PATH;
+    if (len > PATH_LEN_MAX || end - at < len)
+        return NULL;
+    *path = bytes_of(at, len);
+    at += len;
+    if (kind == EFFECT_DELETE || kind == EFFECT_MOVED)
+        return at;
+    if (kind != EFFECT_WRITE || end - at <= BEFORE_PLACE)
+        return NULL;
+    *hash = at + WRITE_LEN;
+    int more = place_len(at[BEFORE_PLACE]);
+    at += BEFORE_PLACE + 1;
+    return more < 0 || end - at < more ? NULL : at + more;
+}
+
+static int effects_skip(struct log_scan *scan)
+{
+    struct reader *r = &scan->r;
+    struct bytes path;
+    const uint8_t *hash;
+    const uint8_t *at = r->at;
+    for (; scan->effects_left > 0 && at != NULL; scan->effects_left--)
+        at = effect_find(at, r->end, &path, &hash);
+    if (at == NULL)
+        rd_fail(r, ERR_CORRUPT);
+    else
+        (void)rd_bytes(r, (size_t)(at - r->at));
+    return at == NULL ? ERR_CORRUPT : OK;
+}
+
 int log_scan_entry(struct log_scan *scan, struct log_scan_entry *out)
 {
     struct reader *r = &scan->r;
-    struct log_scan_effect skipped;
-    while (scan->effects_left > 0) {
-        int err = log_scan_effect(scan, &skipped);
-        if (err != OK)
-            return err;
-    }
+    int err = effects_skip(scan);
+    if (err != OK)
+        return err;
     if (scan->entries_left == 0)
         return scan_end(scan);
     struct log_scan_entry entry = {0};
@@ -80,43 +138,23 @@ int log_scan_entry(struct log_scan *scan, struct log_scan_entry *out)
     return OK;
 }
 
-static void place_skip(struct reader *r)
-{
-    switch ((enum place)rd_u8(r)) {
-    case PLACE_RAW:
-    case PLACE_ZSTD:
-        (void)rd_bytes(r, TREE_PLACE_LEN);
-        return;
-    case PLACE_MANIFEST:
-        (void)rd_bytes(r, HASH_LEN);
-        return;
-    case PLACE_NONE:
-    case PLACE_BLOB:
-        return;
-    case PLACE_PAGE:
-        break;
-    }
-    rd_fail(r, ERR_CORRUPT);
-}
-
 int log_scan_effect(struct log_scan *scan, struct log_scan_effect *out)
 {
     struct reader *r = &scan->r;
+    struct log_scan_effect effect = {0};
+    const uint8_t *begin = r->at;
+    const uint8_t *hash = NULL;
     assert(scan->effects_left > 0);
-    out->kind = (enum effect_kind)rd_u8(r);
-    out->path = rd_run16(r, PATH_LEN_MAX);
-    switch (out->kind) {
-    case EFFECT_WRITE:
-        (void)rd_bytes(r, WRITE_LEN);
-        out->hash = rd_hash(r);
-        place_skip(r);
-        break;
-    case EFFECT_DELETE:
-    case EFFECT_MOVED:
-        break;
-    }
-    if (out->kind != EFFECT_WRITE && out->kind != EFFECT_DELETE && out->kind != EFFECT_MOVED)
-        rd_fail(r, ERR_CORRUPT);
+    const uint8_t *end = effect_find(begin, r->end, &effect.path, &hash);
     scan->effects_left--;
-    return rd_error(r) == OK ? OK : ERR_CORRUPT;
+    if (end == NULL) {
+        rd_fail(r, ERR_CORRUPT);
+        return ERR_CORRUPT;
+    }
+    effect.kind = (enum effect_kind)begin[0];
+    if (hash != NULL)
+        memcpy(effect.hash.b, hash, sizeof(effect.hash.b));
+    (void)rd_bytes(r, (size_t)(end - begin));
+    *out = effect;
+    return OK;
 }
