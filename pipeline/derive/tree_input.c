@@ -17,6 +17,7 @@ struct tree_input {
     struct id16 project;
     struct entry top;
     struct page_ahead pages;
+    struct object_ahead contents;
 };
 
 struct input_dir {
@@ -125,8 +126,8 @@ static int input_open_file(struct fn_tree *tree, const struct fn_entry *entry,
     const struct entry *e = entry->where;
     struct content_reader *reader = NULL;
     if (e->where.place != PLACE_NONE) {
-        int err =
-            content_open(input->repo, &input->project, &e->where, e->size, &e->hash, &reader);
+        int err = content_open_ahead(input->repo, &input->project, &e->where, e->size, &e->hash,
+                                     &input->contents, &reader);
         if (err != OK)
             return err;
     }
@@ -208,5 +209,6 @@ void tree_input_close(struct tree_input *input)
     if (input == NULL)
         return;
     page_ahead_release(&input->pages);
+    object_ahead_release(&input->contents);
     free(input);
 }

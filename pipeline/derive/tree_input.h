@@ -1,7 +1,8 @@
 /* A project's tree as an input of functions. Every page and content is checked against the hash
- * that its parent holds; pages that lie beside each other are read in longer and longer ranges.
- * In memory are, besides the repo's caches, the pages on which places stand, one read ahead,
- * and two chunks of each file that is open. One thread. */
+ * that its parent holds; pages, and small contents, that lie beside each other are read in
+ * longer and longer ranges. In memory are, besides the repo's caches, the pages on which places
+ * stand, what was read ahead (a few MiB of pages, and of contents), and two chunks of each file
+ * that is open. One thread. */
 #ifndef PIPELINE_DERIVE_TREE_INPUT_H
 #define PIPELINE_DERIVE_TREE_INPUT_H
 

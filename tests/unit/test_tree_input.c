@@ -242,8 +242,9 @@ START_TEST(equal_parts_are_not_read)
         OK);
     buf_append(&out, "", 1);
     ck_assert_str_eq((const char *)out.data, "changed many/file-011111\nchanged src/run\n");
-    /* On each side the top, the top of `many`, one page of it, and `src`. */
-    ck_assert_uint_eq(tree_reads(&f), 8);
+    /* On each side the top, the top of `many`, one page of it, and `src`, if not some of them
+     * come in one. */
+    ck_assert_uint_le(tree_reads(&f), 8);
     /* The same tree: not even its top is read again. */
     tree_input_close(inputs[1]);
     inputs[1] = input_of(&cold, &a);
@@ -296,7 +297,10 @@ START_TEST(directories_are_read_ahead)
     join_cold(&walker, &f);
     ck_assert_uint_eq(walk_all(&walker, &tree), 10 + 150 + 3000 + 3000);
     ck_assert_uint_eq(reads, tree_reads(&f));
-    ck_assert_uint_lt(reads, 3160 / 5);
+    ck_assert_uint_le(reads, 10);
+    /* And so do many small contents. */
+    ck_assert_int_eq(run_on("tree.stat", NONE, tree_input_tree(input), NULL, &out), OK);
+    ck_assert_uint_le(tree_reads(&f), 5);
     tree_input_close(input);
     forge_release(&walker);
     forge_release(&cold);

@@ -61,9 +61,25 @@ static void set_manifest(struct content_reader *reader, const struct manifest *m
     reader->chunks = manifest->chunks;
 }
 
+/* The bytes as they lie in the tree object, in `own` or in what was read ahead. */
+static int stored_read(const struct content_reader *reader, const struct key *key,
+                       const struct location *where, struct object_ahead *ahead,
+                       struct buf *own, struct bytes *out)
+{
+    int err = OK;
+    *out = (struct bytes){0};
+    if (where->len > 0 && ahead != NULL)
+        return object_ahead_get(ahead, reader->repo->store, key->s, where, out);
+    if (where->len > 0)
+        err = store_get(reader->repo->store, key->s, range_of(where->offset, where->len), own,
+                        NULL, NULL);
+    *out = buf_bytes(own);
+    return err == OK && out->len != where->len ? ERR_CORRUPT : err;
+}
+
 /* Small content in a tree object: all of it is read at once. */
 static int open_in_tree(struct content_reader *reader, const struct location *where,
-                        uint64_t size, const struct hash *hash)
+                        uint64_t size, const struct hash *hash, struct object_ahead *ahead)
 {
     if (size > INLINE_CONTENT_MAX || where->len > blob_frame_max(size))
         return ERR_CORRUPT;
@@ -72,18 +88,14 @@ static int open_in_tree(struct content_reader *reader, const struct location *wh
         set_single(reader);
         return reader->size == size ? OK : ERR_CORRUPT;
     }
-    AUTO_BUF stored = {0};
+    AUTO_BUF own = {0};
+    struct bytes stored;
     struct key key = key_tree(&reader->project, &where->tree);
-    int err = OK;
-    if (where->len > 0)
-        err = store_get(reader->repo->store, key.s, range_of(where->offset, where->len),
-                        &stored, NULL, NULL);
-    if (err == OK && stored.len != where->len)
-        err = ERR_CORRUPT;
+    int err = stored_read(reader, &key, where, ahead, &own, &stored);
     if (err == OK && where->place == PLACE_ZSTD)
-        err = zstd_unpack(buf_bytes(&stored), size, &reader->piece);
+        err = zstd_unpack(stored, size, &reader->piece);
     else if (err == OK)
-        buf_append_bytes(&reader->piece, buf_bytes(&stored));
+        buf_append_bytes(&reader->piece, stored);
     struct hash found = sha256(buf_bytes(&reader->piece));
     if (err == OK && (reader->piece.len != size || !hash_equal(&found, hash)))
         err = ERR_CORRUPT;
@@ -128,12 +140,19 @@ static int open_manifest(struct content_reader *reader, const struct location *w
 int content_open(struct repo *repo, const struct id16 *project, const struct location *where,
                  uint64_t size, const struct hash *hash, struct content_reader **out)
 {
+    return content_open_ahead(repo, project, where, size, hash, NULL, out);
+}
+
+int content_open_ahead(struct repo *repo, const struct id16 *project,
+                       const struct location *where, uint64_t size, const struct hash *hash,
+                       struct object_ahead *ahead, struct content_reader **out)
+{
     struct content_reader *reader = reader_new(repo, project);
     int err = ERR_CORRUPT;
     switch (where->place) {
     case PLACE_RAW:
     case PLACE_ZSTD:
-        err = open_in_tree(reader, where, size, hash);
+        err = open_in_tree(reader, where, size, hash, ahead);
         break;
     case PLACE_BLOB:
         err = open_blob(reader, size, hash);

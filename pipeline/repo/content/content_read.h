@@ -4,6 +4,7 @@
 
 #include "formats/blob.h"
 #include "formats/entry.h"
+#include "pipeline/repo/object_ahead.h"
 #include "pipeline/repo/repo.h"
 
 /* A reader of one content, in pieces of at most the chunk size; memory is bounded by two
@@ -13,6 +14,11 @@ struct content_reader;
 /* `where` says PLACE_RAW, ZSTD, BLOB or MANIFEST; `size` and `hash` are the plain content's. */
 int content_open(struct repo *, const struct id16 *project, const struct location *where,
                  uint64_t size, const struct hash *hash, struct content_reader **out) MUST_USE;
+/* The same for who opens many contents one after the other: those that lie beside each other in
+ * a tree object come in longer and longer reads. `ahead` is only used in this call. */
+int content_open_ahead(struct repo *, const struct id16 *project, const struct location *where,
+                       uint64_t size, const struct hash *hash, struct object_ahead *ahead,
+                       struct content_reader **out) MUST_USE;
 /* Content that was uploaded, by its hash alone: a blob or a manifest, whichever lies there.
  * ERR_NOT_FOUND. */
 int content_open_blob(struct repo *, const struct id16 *project, const struct hash *,
