@@ -19,6 +19,11 @@
         "guard", 'g', "PATH" \
     }
 
+#define EXPECT                 \
+    {                          \
+        "expect", 0, "ADDRESS" \
+    }
+
 const struct cli_command cli_commands[] = {
     {"login",
      "URL [--author NAME]",
@@ -195,6 +200,42 @@ const struct cli_command cli_commands[] = {
      1,
      1,
      {{0}}},
+    {"ref bind",
+     "NAME ADDRESS [--expect ADDRESS|none]",
+     "bind a name to an address",
+     "An address is that of bytes, of a recipe, or the content hash of a directory: 64 hex\n"
+     "digits. With --expect only if the name is bound to that, or to nothing. Exit 3: it is\n"
+     "not, or the address would be computed from itself.",
+     cmd_ref_bind,
+     2,
+     2,
+     {EXPECT, PROJECT}},
+    {"ref get",
+     "NAME [PATH]",
+     "the address that a name is bound to",
+     "The name `head` is the project's own tree. With a path what lies below it: the content\n"
+     "hash of a directory, or the SHA-256 of a file.",
+     cmd_ref_get,
+     1,
+     2,
+     {PROJECT}},
+    {"ref ls", "[PREFIX]", "list the names that are bound", NULL, cmd_ref_ls, 0, 1, {PROJECT}},
+    {"ref rm",
+     "NAME [--expect ADDRESS]",
+     "delete a name",
+     NULL,
+     cmd_ref_rm,
+     1,
+     1,
+     {EXPECT, PROJECT}},
+    {"ref log",
+     "NAME [--limit N]",
+     "what a name was bound to, newest first",
+     NULL,
+     cmd_ref_log,
+     1,
+     1,
+     {{"limit", 'n', "N"}, PROJECT}},
     {"import dir",
      "DIR PROJECT -m GOAL [--delete]",
      "land a directory's files",

@@ -240,6 +240,56 @@ int client_diff(struct client *, struct bytes project, uint64_t from, uint64_t t
                 struct bytes path, struct bytes after, struct arena *,
                 struct client_changes *out) MUST_USE;
 
+/* --- references --- */
+struct client_ref {
+    struct bytes name;
+    struct hash address;
+    struct bytes
+        kind; /* "address", or what lies in a tree: "dir", "file", "link"; not of a list */
+    uint64_t position;
+};
+struct client_refs {
+    struct client_ref *refs;
+    size_t n;
+    struct bytes next; /* empty at the end; else `after` for more */
+};
+struct client_ref_entry {
+    uint64_t position;
+    uint64_t hlc;
+    struct bytes author;
+    bool bound; /* false: it was deleted */
+    struct hash address;
+};
+struct client_ref_log {
+    struct client_ref_entry *entries; /* newest first */
+    size_t n;
+    uint64_t next; /* 0 at the end; else `before` for more */
+};
+/* What a ref is to be bound to when it is changed. */
+struct client_expected {
+    bool said;  /* false: it does not matter */
+    bool bound; /* false: to nothing */
+    struct hash address;
+};
+struct client_ref_done {
+    bool pending; /* it will be decided */
+    uint64_t position;
+};
+/* `path` below the directory that it means; empty: itself. */
+int client_ref(struct client *, struct bytes project, struct bytes name, struct bytes path,
+               struct arena *, struct client_ref *out) MUST_USE;
+int client_refs(struct client *, struct bytes project, struct bytes prefix, struct bytes after,
+                struct arena *, struct client_refs *out) MUST_USE;
+/* From position `before` back (0: all), `limit` at most. */
+int client_ref_log(struct client *, struct bytes project, struct bytes name, uint64_t before,
+                   size_t limit, struct arena *, struct client_ref_log *out) MUST_USE;
+/* ERR_CONFLICT: ref_conflict or ref_cycle. */
+int client_ref_bind(struct client *, struct bytes project, struct bytes name,
+                    const struct hash *address, const struct client_expected *,
+                    struct client_ref_done *out) MUST_USE;
+int client_ref_delete(struct client *, struct bytes project, struct bytes name,
+                      const struct client_expected *, struct client_ref_done *out) MUST_USE;
+
 /* --- bytes --- */
 /* A file's bytes as they come; not checked. */
 int client_file(struct client *, struct bytes project, struct bytes path, uint64_t at,

@@ -5,8 +5,6 @@
 
 #define LIST_DEFAULT 100u
 #define LIST_MOST    1000u
-/* A bind that others got in the way of is made again so often before the client is told. */
-#define TRIES_MAX 32u
 
 /* ---- reading ---- */
 
@@ -128,17 +126,26 @@ struct asked {
     struct hash address;
     struct ref_expected expected;
     uint64_t wait_ms;
-    unsigned tries;
+    uint64_t begun_us;
 };
 
 static void asked_send(void *arg);
+
+/* How much of the wait is left. */
+static uint64_t left_ms(const struct asked *asked)
+{
+    struct clock *clock = http_server_options(asked->r->server)->clock;
+    uint64_t gone_ms = (clock->mono_us(clock) - asked->begun_us) / 1000;
+    return gone_ms < asked->wait_ms ? asked->wait_ms - gone_ms : 0;
+}
 
 static void on_done(void *arg, const struct ref_done *done)
 {
     struct asked *asked = arg;
     struct request *r = asked->r;
+    /* Others got in the way: as long as there is time it is tried again. */
     if (done->err == ERR_AGAIN && strcmp(done->problem.code, "ref_moved") == 0 &&
-        asked->tries < TRIES_MAX) {
+        left_ms(asked) > 0) {
         request_again(r, asked_send, asked);
         return;
     }
@@ -168,14 +175,14 @@ static void asked_send(void *arg)
     struct asked *asked = arg;
     struct request *r = asked->r;
     struct problem problem;
-    asked->tries++;
+    uint64_t wait_ms = left_ms(asked);
     request_suspend(r);
-    int err = asked->binds ? service_ref_bind(r->service, &r->caller, &r->project, r->rest,
-                                              &asked->address, &asked->expected, &r->arena,
-                                              asked->wait_ms, on_done, asked, &problem)
-                           : service_ref_delete(r->service, &r->caller, &r->project, r->rest,
-                                                &asked->expected, &r->arena, asked->wait_ms,
-                                                on_done, asked, &problem);
+    int err =
+        asked->binds
+            ? service_ref_bind(r->service, &r->caller, &r->project, r->rest, &asked->address,
+                               &asked->expected, &r->arena, wait_ms, on_done, asked, &problem)
+            : service_ref_delete(r->service, &r->caller, &r->project, r->rest, &asked->expected,
+                                 &r->arena, wait_ms, on_done, asked, &problem);
     if (err == OK)
         return;
     respond_problem(r, &problem);
@@ -183,15 +190,17 @@ static void asked_send(void *arg)
 }
 
 /* Whoever asks for compare and set wants to know: without ?wait= it is the server's longest. */
-static bool wait_of(struct request *r, uint64_t *out)
+static bool wait_of(struct asked *asked)
 {
-    uint64_t most = http_server_options(r->server)->wait_max_ms;
-    *out = most;
-    if (request_query(r, "wait") == NULL)
+    const struct http_options *options = http_server_options(asked->r->server);
+    uint64_t most = options->wait_max_ms;
+    asked->begun_us = options->clock->mono_us(options->clock);
+    asked->wait_ms = most;
+    if (request_query(asked->r, "wait") == NULL)
         return true;
-    if (!request_wait_ms(r, out))
+    if (!request_wait_ms(asked->r, &asked->wait_ms))
         return false;
-    *out = *out < most ? *out : most;
+    asked->wait_ms = asked->wait_ms < most ? asked->wait_ms : most;
     return true;
 }
 
@@ -202,7 +211,7 @@ void handle_ref_put(struct request *r)
     struct json_at top;
     struct asked *asked = arena_new(&r->arena, struct asked);
     *asked = (struct asked){.r = r, .binds = true};
-    if (!wait_of(r, &asked->wait_ms) || !request_json(r, false, &wrong, &top))
+    if (!wait_of(asked) || !request_json(r, false, &wrong, &top))
         return;
     jrd_only(&top, names, ARRAY_LEN(names));
     asked->address = jrd_hash(&top, "address", JSON_REQUIRED);
@@ -222,7 +231,7 @@ void handle_ref_delete(struct request *r)
     struct asked *asked = arena_new(&r->arena, struct asked);
     *asked = (struct asked){.r = r};
     const char *expected = request_query(r, "expected");
-    if (!wait_of(r, &asked->wait_ms))
+    if (!wait_of(asked))
         return;
     if (expected != NULL) {
         asked->expected.what = REF_BOUND;

@@ -117,14 +117,17 @@ static int into(struct process *p, const struct id16 *project, const char *name,
                          "letter or digit");
     if (err != OK)
         return bad_end(&report, err, name);
+    const char *of = project_id_is_refs(&made) ? "/refs" : "";
+    struct id16 plain = project_id_plain(&made);
     if (report.done_before) {
-        printf("%s was made of %s before: project %s\n", handle, name, id16_hex(&made).s);
+        printf("%s%s was made of %s before: project %s\n", handle, of, name,
+               id16_hex(&plain).s);
         return 0;
     }
     uint64_t us = progress->clock->mono_us(progress->clock) - progress->begun_us;
-    printf("%s is %s up to position %" PRIu64 ": project %s, %" PRIu64
+    printf("%s%s is %s up to position %" PRIu64 ": project %s, %" PRIu64
            " landings in this run, %" PRIu64 " landings/s\n",
-           handle, name, report.position, id16_hex(&made).s, report.position - report.from,
+           handle, of, name, report.position, id16_hex(&plain).s, report.position - report.from,
            per_second(report.position - report.from, us));
     return 0;
 }

@@ -101,7 +101,8 @@ static enum trace_kind kind_of(const char *key)
     }
     /* The tree of a project's references is counted as a project is. */
     const char *name = slash + 1;
-    const char *below = strncmp(name, refs, sizeof(refs) - 1) == 0 ? name + sizeof(refs) - 1 : name;
+    const char *below =
+        strncmp(name, refs, sizeof(refs) - 1) == 0 ? name + sizeof(refs) - 1 : name;
     return kind_in(in_project, ARRAY_LEN(in_project), below);
 }
 

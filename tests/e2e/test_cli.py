@@ -122,7 +122,7 @@ def test_help_and_usage(directory):
         overview = ann.ok("help")
         for name in ("login", "project create", "project list", "checkout", "status", "diff", "land", "session start",
                      "session note", "session decide", "session guard", "session show", "session list",
-                     "session abandon", "sync", "log", "show", "blame", "revert", "cat", "ls", "goto", "import dir", "import git",
+                     "session abandon", "sync", "log", "show", "blame", "revert", "cat", "ls", "goto", "ref bind", "ref get", "ref ls", "ref rm", "ref log", "import dir", "import git",
                      "export git"):
             assert f"mic {name} " in overview, name
             assert f"mic {name} " in ann.ok("help", *name.split()), name
@@ -134,6 +134,9 @@ def test_help_and_usage(directory):
                       ["show", "1x"], ["blame"], ["blame", "a", "b"], ["blame", "a", "--at", "x"], ["revert"], ["revert", "x"], ["revert", "0"], ["revert", "1", "-m", ""], ["cat"], ["cat", "a", "--at", "x"], ["login"], ["login", "ftp://x"],
                       ["login", "http://x", "--author", "a\nb"], ["project", "create", "Bad Name"],
                       ["session", "start"], ["session", "note"], ["import", "dir", "x"], ["import", "dir", ".", "p"],
+                      ["ref", "bind", "a", "b"], ["ref", "bind", "head", "0" * 64], ["ref", "bind", "a//b", "0" * 64],
+                      ["ref", "bind", "a", "0" * 64, "--expect", "x"], ["ref", "rm", "a", "--expect", "none"], ["ref", "get"],
+                      ["ref", "log", "a", "--limit", "0"], ["ref", "log", "head"],
                       ["session", "show", "xyz"], ["status", "--json=1x", "y"]):
             said = ann.fails(USAGE, *words, cwd=ws)
             assert said.startswith("mic: "), (words, said)
