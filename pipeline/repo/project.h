@@ -12,8 +12,8 @@ int project_create(struct repo *, struct bytes handle, struct id16 *out) MUST_US
 /* The same in two parts, for who fills a project before it gets its name, and says what its id
  * is. The first puts the tree object of an empty tree and a head, unless there is a head; the
  * second the info, and last the handle: until then neither the handle nor the id leads to it.
- * Both may be done again. project_publish: ERR_CONFLICT when the handle names another; of a tree
- * of references it puts no handle, for it has none. */
+ * Both may be done again. project_publish: ERR_CONFLICT when the handle names another; of a
+ * tree of references it puts no handle, for it has none. */
 int project_begin(struct repo *, const struct project_info *) MUST_USE;
 int project_publish(struct repo *, const struct project_info *) MUST_USE;
 
