@@ -138,7 +138,7 @@ struct key key_rollup_prefix(const struct id16 *project, unsigned level)
 
 struct key key_rollups_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/landing-log/bloom-index/", id16_hex(project).s);
+    return spell("projects/%s/landing-log/bloom-index/", folder_of(project).s);
 }
 
 struct key key_session(const struct id16 *project, const struct id16 *session)
@@ -165,23 +165,24 @@ struct key key_blob_prefix(const struct id16 *project)
 
 struct key key_derive(const struct id16 *project, uint64_t agent, uint64_t seq)
 {
-    return spell("projects/%s/derive/%016" PRIx64 "/%016" PRIx64 ".bin", id16_hex(project).s,
+    return spell("projects/%s/derive/%016" PRIx64 "/%016" PRIx64 ".bin", folder_of(project).s,
                  agent, seq);
 }
 
 struct key key_derive_segment(const struct id16 *project, uint64_t number)
 {
-    return spell("projects/%s/derive/segments/%016" PRIx64 ".bin", id16_hex(project).s, number);
+    return spell("projects/%s/derive/segments/%016" PRIx64 ".bin", folder_of(project).s,
+                 number);
 }
 
 struct key key_derive_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/derive/", id16_hex(project).s);
+    return spell("projects/%s/derive/", folder_of(project).s);
 }
 
 struct key key_derive_segment_prefix(const struct id16 *project)
 {
-    return spell("projects/%s/derive/segments/", id16_hex(project).s);
+    return spell("projects/%s/derive/segments/", folder_of(project).s);
 }
 
 struct key key_probe(uint64_t ms, uint64_t id, const char *name)

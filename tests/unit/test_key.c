@@ -72,6 +72,8 @@ START_TEST(names_of_references_are_spelled)
     is(key_rollup(&refs, 2, 1, 10001),
        "projects/" PID "/refs/landing-log/bloom-index/level-2/000000000001-000000010001.bloom");
     is(key_rollup_prefix(&refs, 3), "projects/" PID "/refs/landing-log/bloom-index/level-3/");
+    is(key_rollups_prefix(&refs), "projects/" PID "/refs/landing-log/bloom-index/");
+    is(key_derive_prefix(&refs), "projects/" PID "/refs/derive/");
     is(key_session(&refs, &session), "projects/" PID "/refs/sessions/" SID ".bin");
     is(key_session_prefix(&refs), "projects/" PID "/refs/sessions/");
 }
@@ -114,6 +116,15 @@ START_TEST(other_names_of_references_are_refused)
     struct id16 sid;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         ck_assert_int_eq(key_session_parse(bad[i], &sid), ERR_INVALID);
+    /* References have no derive log. */
+    static const char *const logs[] = {
+        "projects/" REFS_PID "/derive/0000000000000001/0000000000000001.bin",
+        "projects/" PID "/refs/derive/0000000000000001/0000000000000001.bin",
+    };
+    uint64_t agent;
+    uint64_t seq;
+    for (size_t i = 0; i < ARRAY_LEN(logs); i++)
+        ck_assert_int_eq(key_derive_parse(logs[i], &agent, &seq), ERR_INVALID);
 }
 END_TEST
 

@@ -88,7 +88,12 @@ int refs_history(struct repo *repo, const struct id16 *project, struct bytes nam
     uint64_t upto = before < head.position ? before : head.position;
     t.list.next = upto > WINDOW ? upto - WINDOW : 0;
     if (upto > 0) {
-        err = path_log_open(repo, &refs, name, t.list.next + 1, upto, &log);
+        const struct path_asked asked = {.path = name,
+                                         .from = t.list.next + 1,
+                                         .before = upto,
+                                         .wanted = max,
+                                         .head = &head};
+        err = path_log_open(repo, &refs, &asked, &log);
         if (err != OK)
             return err;
         err = changes_take(log, name, max > 0 ? max : 1, arena, &t);
