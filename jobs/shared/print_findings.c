@@ -57,6 +57,7 @@ static void sum_json(const struct fsck_options *options, const struct fsck_count
     jwr_u64(&w, "sessions", c->sessions);
     jwr_u64(&w, "queue_objects", c->queue_objects);
     jwr_u64(&w, "blobs", c->blobs);
+    jwr_u64(&w, "derive_objects", c->derive_objects);
     jwr_u64(&w, "pages", c->pages);
     jwr_u64(&w, "contents", c->contents);
     jwr_u64(&w, "keys", c->keys);
@@ -67,12 +68,13 @@ static void sum_json(const struct fsck_options *options, const struct fsck_count
 static void sum_text(const struct fsck_options *options, const struct fsck_counts *c,
                      struct buf *line)
 {
-    buf_printf(line,
-               "%s: %" PRIu64 " projects, %" PRIu64 " landings in %" PRIu64 " batches, %" PRIu64
-               " segments of the log, %" PRIu64 " rollups, %" PRIu64
-               " session objects, %" PRIu64 " queue objects, %" PRIu64 " uploaded objects",
-               c->damages == 0 ? "clean" : "damaged", c->projects, c->landings, c->batches,
-               c->segments, c->rollups, c->sessions, c->queue_objects, c->blobs);
+    buf_printf(
+        line,
+        "%s: %" PRIu64 " projects, %" PRIu64 " landings in %" PRIu64 " batches, %" PRIu64
+        " segments of the log, %" PRIu64 " rollups, %" PRIu64 " session objects, %" PRIu64
+        " queue objects, %" PRIu64 " uploaded objects, %" PRIu64 " derive objects",
+        c->damages == 0 ? "clean" : "damaged", c->projects, c->landings, c->batches,
+        c->segments, c->rollups, c->sessions, c->queue_objects, c->blobs, c->derive_objects);
     if (options->deep)
         buf_printf(line, "; deep: %" PRIu64 " pages, %" PRIu64 " contents", c->pages,
                    c->contents);

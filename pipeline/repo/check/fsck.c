@@ -5,6 +5,7 @@
 #include "pipeline/repo/check/fsck_answers.h"
 #include "pipeline/repo/check/fsck_blobs.h"
 #include "pipeline/repo/check/fsck_chain.h"
+#include "pipeline/repo/check/fsck_derive.h"
 #include "pipeline/repo/check/fsck_log.h"
 #include "pipeline/repo/check/fsck_names.h"
 #include "pipeline/repo/check/fsck_queue.h"
@@ -122,6 +123,8 @@ static int parts_check(struct fsck_project *p)
         err = fsck_rollups_listed(p->rollups);
     if (err == OK)
         err = fsck_blobs_open(p, &p->blobs);
+    if (err == OK)
+        err = fsck_derive_check(p);
     if (err == OK)
         err = fsck_log_open(p, &p->log);
     if (err == OK)

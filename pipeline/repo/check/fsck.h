@@ -4,9 +4,10 @@
  * explain is read again before it is told. A damaged part stops the check of no other.
  *
  * Not deep it reads each batch's records, ids, root page and footer, the log, rollups, sessions
- * and the queue, and asks for the names of uploaded contents; it asks the rollups of each level
- * for every path, content and session of the log. Deep it reads every page and every content
- * besides, and makes the tree of each batch again out of the one before and the records.
+ * and the queue, and the derive log, and asks for the names of uploaded contents; it asks the
+ * rollups of each level for every path, content and session of the log. Deep it reads every
+ * page and every content besides, and makes the tree of each batch again out of the one before
+ * and the records.
  *
  * Memory is bounded by a block of the chain, not by its length: some thousand batches' links, a
  * few records sections, and `ids_max` numbers; with more answers than that the ids are walked
@@ -48,8 +49,9 @@ struct fsck_counts {
     uint64_t sessions;
     uint64_t queue_objects;
     uint64_t blobs;
-    uint64_t pages;    /* deep, but for roots */
-    uint64_t contents; /* deep */
+    uint64_t derive_objects; /* of the derive log, merged or not */
+    uint64_t pages;          /* deep, but for roots */
+    uint64_t contents;       /* deep */
     uint64_t keys;
     uint64_t unnamed; /* tree objects that no chain names: left by crashes, for the collector */
     uint64_t damages;
