@@ -290,8 +290,10 @@ static void pass_begin(struct answered *a)
         asked[i].from = session_id_base(&look->sessions[i]);
     }
     look->seen_from = end;
-    if (look->rollups == NULL)
+    if (look->rollups == NULL) {
         look->rollups = rollup_reader_open(a->repo, &a->project);
+        rollup_reader_ahead(look->rollups, ROLLUP_AHEAD_FIRST, ROLLUP_AHEAD_MAX);
+    }
     rollup_reader_ask_many(look->rollups, asked, look->n_asked, end);
     if (end - asked[0].from > NEAR_POSITIONS)
         return;

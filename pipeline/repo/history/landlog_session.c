@@ -106,6 +106,7 @@ static int log_search(struct search *search, const struct batch *batch, bool dam
     int err = OK;
     bool go_on = true;
     bool counted = damaged;
+    rollup_reader_ahead(rollups, ROLLUP_AHEAD_FIRST, ROLLUP_AHEAD_MAX);
     rollup_reader_ask(rollups, key, search->base, batch->footer.first + 1);
     while (err == OK && go_on && !is_done(search) && rollup_reader_next(rollups, &range)) {
         if (!counted && range.end - range.from > LOG_SPAN_LARGE) {

@@ -3,9 +3,6 @@
 #include "formats/path.h"
 #include "pipeline/repo/history/rollup_read.h"
 
-/* Objects of the rollups that are asked side by side at first: a few sectors cost less than
- * another round. */
-#define ROLLUPS_FIRST 4u
 /* Segments that are read side by side at first. One is much longer than a sector, and where a
  * path changes often one has all that is wanted. */
 #define SEGMENTS_FIRST 2u
@@ -58,7 +55,7 @@ static struct path_log *path_log_new(struct repo *repo, const struct id16 *proje
     landlog_below(landlog, log->path);
     if (asked->path.len > 0) {
         log->rollups = rollup_reader_open(repo, project);
-        rollup_reader_ahead(log->rollups, at_most(ROLLUPS_FIRST, wanted),
+        rollup_reader_ahead(log->rollups, at_most(ROLLUP_AHEAD_FIRST, wanted),
                             at_most(ROLLUP_AHEAD_MAX, wanted));
         rollup_reader_ask(log->rollups, rollup_key_path(asked->path), log->from, log->end);
     }

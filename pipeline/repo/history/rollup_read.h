@@ -49,6 +49,9 @@ void rollup_reader_ask(struct rollup_reader *, uint64_t key, uint64_t from, uint
  * about several of them begins where the least `from` of these lets it. */
 void rollup_reader_ask_many(struct rollup_reader *, const struct rollup_asked *asks, size_t n,
                             uint64_t end);
+/* For questions that mostly find nothing: few rounds, and little for nothing where they do. */
+#define ROLLUP_AHEAD_FIRST 4u
+
 /* In the questions to come `first` objects are read side by side, then twice as many each time,
  * up to `most` and to ROLLUP_AHEAD_MAX: those that the next ranges are asked of, and further
  * ones that are asked if the caller goes on. 1 and 1 unless told: nothing is read that may not

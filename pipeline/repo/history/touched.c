@@ -143,6 +143,7 @@ static int all_search(struct repo *repo, const struct id16 *project, const struc
     if (!any)
         return OK;
     struct rollup_reader *rollups = rollup_reader_open(repo, project);
+    rollup_reader_ahead(rollups, ROLLUP_AHEAD_FIRST, ROLLUP_AHEAD_MAX);
     int err = OK;
     for (size_t i = 0; i < n && err == OK; i += ROLLUP_ASKS_MAX) {
         size_t some = n - i < ROLLUP_ASKS_MAX ? n - i : ROLLUP_ASKS_MAX;
