@@ -100,7 +100,7 @@ static struct fn_entry dir_make(struct rig_tree *t, const struct rig_file *files
     }
     dir.hash = items_hash(0, top->items, top->n);
     while (t->chance != NULL && top->n > 1 && top->level + 1u < PAGE_LEVELS_MAX &&
-           chance_below(t->chance, 2) == 0)
+           (top->n > 100 || chance_below(t->chance, 2) == 0))
         *top = items_cut(t, *top);
     dir.where = top;
     return dir;

@@ -16,7 +16,7 @@ struct rig_file {
 struct rig_tree {
     struct fn_tree tree; /* first: what functions take */
     struct arena arena;
-    struct chance *chance; /* cuts pages; NULL: one page each */
+    struct chance *chance; /* cuts pages, of large directories always; NULL: one page each */
     size_t view_max;       /* 0: all at once */
     unsigned open;         /* of directories and files, now */
     unsigned dirs;         /* opened so far */

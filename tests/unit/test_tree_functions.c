@@ -132,6 +132,33 @@ START_TEST(statistics)
 }
 END_TEST
 
+/* What is text is decided by the first 8,000 bytes, however they come. */
+START_TEST(text_and_not_text)
+{
+    static uint8_t data[9000];
+    for (unsigned i = 0; i < 4; i++) {
+        struct rig_file file = file_of("a", "");
+        struct rig_tree tree;
+        struct fn_problem problem = {0};
+        AUTO_BUF out = {0};
+        bool text = i % 2 == 0;
+        memset(data, 'a', sizeof(data));
+        data[text ? 8000 : 7999] = 0;
+        file.content = bytes_of(data, sizeof(data));
+        rig_tree_init(&tree, &file, 1, NULL);
+        tree.view_max = i < 2 ? 0 : 777;
+        ck_assert_int_eq(
+            run_on("tree.search", WITH("pattern", "a"), &tree, NULL, &out, &problem), OK);
+        ck_assert_uint_eq(out.len, text ? strlen("a:1:") + sizeof(data) + 1 : 0);
+        ck_assert_int_eq(run_on("tree.stat", NONE, &tree, NULL, &out, &problem), OK);
+        buf_append(&out, "", 1);
+        const char *wanted = text ? "\"binary\":0" : "\"binary\":1";
+        ck_assert_ptr_nonnull(memmem(out.data, out.len, wanted, strlen(wanted)));
+        rig_tree_release(&tree);
+    }
+}
+END_TEST
+
 START_TEST(searches)
 {
     gives("tree.search", WITH("pattern", "two"), "README:2:two\nbin/run.sh:1:two\n");
@@ -300,6 +327,36 @@ START_TEST(differences)
     ck_assert_uint_eq(trees[0].files + trees[1].files, 0);
     rig_tree_release(&trees[0]);
     rig_tree_release(&trees[1]);
+}
+END_TEST
+
+/* Of a directory of many pages only those that differ are opened. */
+START_TEST(equal_pages_are_not_opened)
+{
+    enum { N = 5000 };
+    struct arena arena = {0};
+    struct rig_file *files = arena_array(&arena, N, struct rig_file);
+    struct rig_tree trees[2];
+    struct fn_problem problem = {0};
+    AUTO_BUF out = {0};
+    for (unsigned i = 0; i < N; i++)
+        files[i] = file_of(arena_printf(&arena, "dir/%05u", i), "text");
+    for (unsigned i = 0; i < 2; i++) {
+        struct chance chance = {.state = 1}; /* the same cuts in both: several levels */
+        if (i == 1)
+            files[3210] = file_of("dir/03210", "another");
+        rig_tree_init(&trees[i], files, N, &chance);
+    }
+    ck_assert_int_eq(run_on("tree.diff", NONE, &trees[0], &trees[1], &out, &problem), OK);
+    buf_append(&out, "", 1);
+    ck_assert_str_eq((const char *)out.data, "changed dir/03210\n");
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_uint_eq(trees[i].dirs, 2);
+        ck_assert_uint_gt(trees[i].pages, 2);
+        ck_assert_uint_lt(trees[i].pages, 2 * PAGE_LEVELS_MAX);
+        rig_tree_release(&trees[i]);
+    }
+    arena_release(&arena);
 }
 END_TEST
 
@@ -519,12 +576,14 @@ int main(void)
     const TTest *const tests[] = {
         lists,
         statistics,
+        text_and_not_text,
         searches,
         what_is_too_hard_is_named,
         archives_read_back,
         archives_know_no_locale,
         links_that_tar_cannot_hold,
         differences,
+        equal_pages_are_not_opened,
         cuts_do_not_matter,
         errors_of_trees_are_passed_up,
         inputs_are_of_their_kind,
