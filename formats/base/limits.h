@@ -66,6 +66,9 @@
 #define FUNCTION_LINE_MAX     (64u * MIB)
 #define FUNCTION_LINES_MAX    (16u * MIB)  /* that are kept at once */
 #define FUNCTION_WHOLE_MAX    (256u * MIB) /* an input that a function needs in one piece */
+#define FUNCTION_VIEWS_MAX    64u          /* inputs that a function looks at in turns */
+#define GET_NODES_MAX         (1u << 23)   /* recipes, leaves and trees below one address */
+#define GET_GRAPH_MAX         (4ull << 30) /* memory of these */
 
 #define FUNCTION_EXTENSIONS_MAX 10000u /* that tree.stat tells apart */
 /* References: what is looked at before one is bound. */

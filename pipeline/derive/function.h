@@ -17,7 +17,8 @@
 struct fn_bytes {
     uint64_t size;
     /* The bytes at `offset` (below size) and as many behind them as are at hand, at least one;
-     * valid until the next view of this input. Errors are passed up unchanged. */
+     * valid until the next view of this input, or of FUNCTION_VIEWS_MAX others. Errors are
+     * passed up unchanged. */
     int (*view)(struct fn_bytes *, uint64_t offset, struct bytes *out);
 };
 

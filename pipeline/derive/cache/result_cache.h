@@ -78,6 +78,9 @@ void result_writer_close(struct result_writer *);
  * errors are the file system's (ERR_AGAIN: too many open files). */
 int result_open(struct result_cache *, const struct id16 *project, const struct hash *,
                 struct result_reader **out) MUST_USE;
+/* Another reader of the same, for another thread; also when the result is not in the cache any
+ * more. */
+struct result_reader *result_share(const struct result_reader *) MUST_USE;
 /* The bytes; they stay readable until the reader is closed, also when the result is evicted or
  * dropped. A view gives ERR_CORRUPT when a chunk turns out to be damaged: the result is not in
  * the cache any more, and is to be computed again. */

@@ -171,6 +171,20 @@ int result_open(struct result_cache *cache, const struct id16 *project, const st
     }
 }
 
+struct result_reader *result_share(const struct result_reader *r)
+{
+    struct result_reader *other = reader_make(r->cache, &r->result);
+    if (r->entry != NULL) {
+        result_lock(r->cache);
+        result_entry_read(r->entry);
+        result_unlock(r->cache);
+        other->entry = r->entry;
+    } else if (r->slab != NULL) {
+        other->slab = slab_ref(r->slab);
+    }
+    return other;
+}
+
 struct fn_bytes *result_bytes(struct result_reader *r)
 {
     return &r->bytes;

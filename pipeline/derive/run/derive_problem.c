@@ -75,8 +75,9 @@ void derive_problem_text(const struct derive_problem *p, struct buf *out)
                    p->name, p->version, hash_hex(&p->first).s, hash_hex(&p->second).s);
         break;
     case DERIVE_FAULT_RESULT_TOO_LARGE:
-        buf_printf(out, "recipe %s: the result of %s, or what it must hold at once, is too long",
-                   at, p->name);
+        buf_printf(out,
+                   "recipe %s: the result of %s, or what it must hold at once, is too long", at,
+                   p->name);
         break;
     case DERIVE_FAULT_GRAPH_TOO_LARGE:
         buf_printf(out, "%s is over more recipes than one get may have", at);

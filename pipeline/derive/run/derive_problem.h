@@ -17,7 +17,8 @@ enum derive_fault {
     DERIVE_FAULT_INPUT_INVALID,     /* the function refused its inputs */
     DERIVE_FAULT_QUARANTINED,       /* `first` and `second` are what the function gave */
     DERIVE_FAULT_RESULT_TOO_LARGE,
-    DERIVE_FAULT_GRAPH_TOO_LARGE, /* over GET_NODES_MAX recipes, or GET_GRAPH_MAX bytes of them */
+    DERIVE_FAULT_GRAPH_TOO_LARGE, /* over GET_NODES_MAX recipes, or GET_GRAPH_MAX bytes of them
+                                   */
     DERIVE_FAULT_CANCELLED,
     DERIVE_FAULT_STORE, /* `err` says what */
 };
