@@ -100,10 +100,12 @@ uint64_t executor_rig_runs(struct executor_rig *);
  *   test.chance   with another number behind it at every run
  *   test.slip     with another number behind it at the runs that rig_slip asks for
  *   test.fail     never: it refuses
+ *   test.note     at once; like test.wait it notes its parameter `n`, one letter
  *   test.forever  never: it writes until it is stopped */
 void rig_gate(bool open);
 void rig_gate_wait(unsigned runs); /* until so many runs wait there */
 void rig_slip(bool);
+const char *rig_notes(void);     /* in the order in which runs began; and begins anew */
 unsigned rig_fails(void);        /* how often test.fail ran */
 unsigned rig_most_at_once(void); /* runs of test.wait; and begins to count anew */
 

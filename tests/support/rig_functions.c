@@ -16,6 +16,8 @@ static atomic_uint chances;
 static atomic_bool slips;
 static atomic_uint at_once;
 static atomic_uint most_at_once;
+static char notes[64];
+static size_t n_notes;
 
 static int input_put(const struct fn_run *run)
 {
@@ -32,12 +34,34 @@ static int input_put(const struct fn_run *run)
     return OK;
 }
 
+/* Notes that the run began, by its parameter n. */
+static void note(const struct fn_run *run)
+{
+    char letter = 0;
+    for (uint32_t i = 0; i < run->n_parameters; i++) {
+        const struct parameter *p = &run->parameters[i];
+        if (bytes_equal(p->name, bytes_str("n")) && p->value.len > 0)
+            letter = (char)p->value.data[0];
+    }
+    (void)pthread_mutex_lock(&gate_lock);
+    if (letter != 0 && n_notes + 1 < sizeof(notes))
+        notes[n_notes++] = letter;
+    (void)pthread_mutex_unlock(&gate_lock);
+}
+
+static int note_run(struct fn_run *run)
+{
+    note(run);
+    return input_put(run);
+}
+
 static int wait_run(struct fn_run *run)
 {
     uint64_t ms;
     int err = fn_parameter_u64(run, "ms", 0, &ms);
     if (err != OK)
         return err;
+    note(run);
     unsigned now = atomic_fetch_add(&at_once, 1) + 1;
     unsigned most = atomic_load(&most_at_once);
     while (now > most && !atomic_compare_exchange_weak(&most_at_once, &most, now))
@@ -104,8 +128,8 @@ static const struct fn_parameter wait_parameters[] = {{"ms", false}, {"n", false
     }
 
 static const struct function functions[] = {
-    TEST_FUNCTION(wait), TEST_FUNCTION(gate), TEST_FUNCTION(chance),
-    TEST_FUNCTION(slip), TEST_FUNCTION(fail), TEST_FUNCTION(forever),
+    TEST_FUNCTION(wait), TEST_FUNCTION(gate),    TEST_FUNCTION(chance), TEST_FUNCTION(slip),
+    TEST_FUNCTION(fail), TEST_FUNCTION(forever), TEST_FUNCTION(note),
 };
 
 const struct function *rig_function_find(struct bytes name, struct bytes version)
@@ -147,4 +171,15 @@ unsigned rig_fails(void)
 unsigned rig_most_at_once(void)
 {
     return atomic_exchange(&most_at_once, 0);
+}
+
+const char *rig_notes(void)
+{
+    static char out[sizeof(notes)];
+    (void)pthread_mutex_lock(&gate_lock);
+    memcpy(out, notes, n_notes);
+    out[n_notes] = '\0';
+    n_notes = 0;
+    (void)pthread_mutex_unlock(&gate_lock);
+    return out;
 }

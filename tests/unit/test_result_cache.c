@@ -202,6 +202,26 @@ START_TEST(open_while_it_is_evicted)
 }
 END_TEST
 
+START_TEST(shared_while_it_is_evicted)
+{
+    struct result_cache *cache = rig_open(NULL, 8 * RIG_CHUNK, 0);
+    struct result_reader *large;
+    struct result_reader *small;
+    struct hash first = rig_put(cache, 1, (size_t)4 * RIG_CHUNK, 1);
+    struct hash second = rig_put(cache, 2, RIG_CHUNK, 1);
+    ck_assert_int_eq(result_open(cache, &rig_project, &first, &large), OK);
+    ck_assert_int_eq(result_open(cache, &rig_project, &second, &small), OK);
+    (void)rig_put(cache, 3, (size_t)7 * RIG_CHUNK, 1000000);
+    struct result_reader *others[] = {result_share(large), result_share(small)};
+    result_close(large);
+    result_close(small);
+    ck_assert(hash_equal(&result_of(others[0])->hash, &first));
+    ck_assert_int_eq(rig_read(others[0], 1, (size_t)4 * RIG_CHUNK), OK);
+    ck_assert_int_eq(rig_read(others[1], 2, RIG_CHUNK), OK);
+    result_cache_close(cache);
+}
+END_TEST
+
 START_TEST(pinned_stay)
 {
     struct result_cache *cache = rig_open(NULL, 8 * RIG_CHUNK, 0);
@@ -289,6 +309,7 @@ int main(void)
         memory_is_the_limit,
         evicted_by_what_they_save,
         open_while_it_is_evicted,
+        shared_while_it_is_evicted,
         pinned_stay,
         pinned_before_it_is_there,
         dropped_is_gone,
