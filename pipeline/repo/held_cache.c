@@ -202,6 +202,16 @@ void held_cache_drop(struct held_cache *cache, struct held *h)
     }
 }
 
+void held_cache_remove(struct held_cache *cache, struct bytes key)
+{
+    lock(cache);
+    struct held *h = find(cache, key);
+    if (h != NULL) {
+        list_remove(cache, h);
+    }
+    unlock(cache);
+}
+
 struct held_cache_stats held_cache_stats(struct held_cache *cache)
 {
     lock(cache);

@@ -30,6 +30,8 @@ struct held *held_cache_find(struct held_cache *, struct bytes key);
  * held; it may be larger than the cache, and then goes when it is given back. */
 struct held *held_cache_add(struct held_cache *, struct held *made);
 void held_cache_drop(struct held_cache *, struct held *);
+/* What has the key is found no more. */
+void held_cache_remove(struct held_cache *, struct bytes key);
 
 struct held_cache_stats {
     uint64_t hits;

@@ -18,6 +18,7 @@
 
 #include "formats/base/arena.h"
 #include "formats/derive_object.h"
+#include "pipeline/derive/log/derive_cursor.h"
 #include "pipeline/sys/clock.h"
 
 struct derive_index;
@@ -26,23 +27,31 @@ struct derive_index_options {
     const char *dir; /* made when it is not there; no other process may use it */
     struct clock *clock;
     size_t front_bytes; /* of recipes and memos in memory; 0: 64 MiB */
+    size_t cache_bytes; /* of each database's file in memory; 0: 64 MiB */
     uint32_t open_max;  /* databases that are open and not in use; 0: 16 */
     uint64_t look_us;   /* 0: a second */
-    /* Applies all objects of the project's log that the index has not. */
-    int (*follow)(void *arg, struct derive_index *, const struct id16 *project);
+    /* Applies all objects of the project's log that the cursor has not, and raises it:
+     * derive_follow. One at a time for a project. */
+    int (*follow)(void *arg, struct derive_index *, const struct id16 *project,
+                  struct derive_cursor *);
     void *arg;
 };
 
 int derive_index_open(const struct derive_index_options *, struct derive_index **out) MUST_USE;
-/* Nobody else calls any more. */
+/* Takes what was applied into the databases. Nobody else calls any more. */
 void derive_index_close(struct derive_index *);
+/* Has a thread that takes what was applied into the databases within a second. Without it this
+ * happens when there is much of it, and before questions that need it. */
+void derive_index_start(struct derive_index *);
+void derive_index_stop(struct derive_index *);
 
 /* ---- what goes in ---- */
 
 /* Takes in one object; `encoded` is what it was decoded from. What was taken in before is
  * nothing new. The object counts as read (derive_index_agents) when it is the next one of its
- * agent; one that comes before its time is found as well, and is read once more later. It lasts
- * by a later commit, so a kill may lose it here, and the next look finds it in the log. */
+ * agent; one that comes before its time is found as well, and is read once more later. It is
+ * found at once and goes into the database a little later, so a kill may lose it here, and the
+ * next look finds it in the log again. ERR_AGAIN when too much waits for the database. */
 int derive_index_apply(struct derive_index *, const struct derive_object *,
                        struct bytes encoded) MUST_USE;
 
@@ -54,6 +63,8 @@ struct derive_read {
 /* Of all agents, by number of the agent; in the arena. */
 int derive_index_agents(struct derive_index *, const struct id16 *project, struct arena *,
                         struct derive_read **out, size_t *n) MUST_USE;
+/* Takes all that was applied into the databases now. */
+int derive_index_flush(struct derive_index *) MUST_USE;
 
 /* Reads what the log has and the index has not. Returns when a look that began after this call
  * has ended. Gives what follow gave. */
