@@ -207,9 +207,10 @@ static void step_remove(struct result_cache *cache, struct result_entry *e)
 {
     struct file_area *files = cache->files;
     char name[FILE_AREA_NAME_MAX];
+    assert(e->there || e->fresh != NULL);
     if (e->there)
         name_of(e, e->named_frequency, e->named_pinned, name);
-    else
+    else if (e->fresh != NULL)
         memcpy(name, e->fresh, strlen(e->fresh) + 1);
     bool open = e->readers > 0 && e->fd < 0;
     result_unlock(cache);
