@@ -9,7 +9,7 @@
 const struct id16 rig_project = {.b = {1, 2, 3}};
 const struct id16 rig_other = {.b = {1, 2, 4}};
 
-struct result_cache *rig_open(const char *dir, size_t ram_bytes, uint64_t disk_bytes)
+struct result_cache *result_rig_open(const char *dir, size_t ram_bytes, uint64_t disk_bytes)
 {
     struct result_cache_options options = {
         .dir = dir, .ram_bytes = ram_bytes, .disk_bytes = disk_bytes, .chunk_size = RIG_CHUNK};
@@ -18,7 +18,7 @@ struct result_cache *rig_open(const char *dir, size_t ram_bytes, uint64_t disk_b
     return cache;
 }
 
-void rig_content(uint64_t seed, size_t len, struct buf *out)
+void result_rig_content(uint64_t seed, size_t len, struct buf *out)
 {
     struct chance chance = {.state = seed};
     uint8_t *to = buf_reserve(out, len + sizeof(uint64_t));
@@ -29,13 +29,13 @@ void rig_content(uint64_t seed, size_t len, struct buf *out)
     out->len += len;
 }
 
-int rig_try(struct result_cache *cache, uint64_t seed, size_t len, uint64_t cost_us,
-            struct result *out, struct result_reader **reader)
+int result_rig_try(struct result_cache *cache, uint64_t seed, size_t len, uint64_t cost_us,
+                   struct result *out, struct result_reader **reader)
 {
     struct result_writer *w;
     struct result result;
     AUTO_BUF content = {0};
-    rig_content(seed, len, &content);
+    result_rig_content(seed, len, &content);
     int err = result_begin(cache, &rig_project, &w);
     ck_assert_int_eq(err, OK);
     err = fn_put(result_out(w), buf_bytes(&content));
@@ -55,17 +55,18 @@ int rig_try(struct result_cache *cache, uint64_t seed, size_t len, uint64_t cost
     return err;
 }
 
-struct hash rig_put(struct result_cache *cache, uint64_t seed, size_t len, uint64_t cost_us)
+struct hash result_rig_put(struct result_cache *cache, uint64_t seed, size_t len,
+                           uint64_t cost_us)
 {
     struct result result;
-    ck_assert_int_eq(rig_try(cache, seed, len, cost_us, &result, NULL), OK);
+    ck_assert_int_eq(result_rig_try(cache, seed, len, cost_us, &result, NULL), OK);
     return result.hash;
 }
 
-int rig_read(struct result_reader *r, uint64_t seed, size_t len)
+int result_rig_read(struct result_reader *r, uint64_t seed, size_t len)
 {
     AUTO_BUF content = {0};
-    rig_content(seed, len, &content);
+    result_rig_content(seed, len, &content);
     struct fn_bytes *bytes = result_bytes(r);
     ck_assert_uint_eq(bytes->size, len);
     ck_assert_uint_eq(result_of(r)->size, len);
@@ -83,17 +84,17 @@ int rig_read(struct result_reader *r, uint64_t seed, size_t len)
     return err;
 }
 
-int rig_get(struct result_cache *cache, uint64_t seed, size_t len)
+int result_rig_get(struct result_cache *cache, uint64_t seed, size_t len)
 {
     AUTO_BUF content = {0};
-    rig_content(seed, len, &content);
+    result_rig_content(seed, len, &content);
     struct hash hash = sha256(buf_bytes(&content));
     struct result_reader *r;
     int err = result_open(cache, &rig_project, &hash, &r);
-    return err != OK ? err : rig_read(r, seed, len);
+    return err != OK ? err : result_rig_read(r, seed, len);
 }
 
-struct result_cache_stats rig_stats(struct result_cache *cache)
+struct result_cache_stats result_rig_stats(struct result_cache *cache)
 {
     struct result_cache_stats stats;
     result_cache_stats(cache, &stats);

@@ -37,29 +37,29 @@ static void with_files(void (*test)(void))
 
 static void found_again(void)
 {
-    struct result_cache *cache = rig_open(dir, MEMORY, ROOM);
+    struct result_cache *cache = result_rig_open(dir, MEMORY, ROOM);
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
-        (void)rig_put(cache, i, lengths[i], 10);
-    struct result_cache_stats before = rig_stats(cache);
+        (void)result_rig_put(cache, i, lengths[i], 10);
+    struct result_cache_stats before = result_rig_stats(cache);
     ck_assert_uint_eq(before.disk.entries, ARRAY_LEN(lengths));
     ck_assert_uint_eq(result_files_count(dir), ARRAY_LEN(lengths));
     result_cache_close(cache);
     ck_assert_uint_eq(result_files_fresh(dir), 0);
 
     for (int memory = 0; memory < 2; memory++) {
-        cache = rig_open(dir, memory ? MEMORY : NO_MEMORY, ROOM);
-        struct result_cache_stats after = rig_stats(cache);
+        cache = result_rig_open(dir, memory ? MEMORY : NO_MEMORY, ROOM);
+        struct result_cache_stats after = result_rig_stats(cache);
         ck_assert_uint_eq(after.disk.entries, before.disk.entries);
         ck_assert_uint_eq(after.disk.bytes, before.disk.bytes);
         ck_assert_uint_eq(after.bytes, before.bytes);
         ck_assert_uint_eq(after.ram.entries, 0);
         for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
-            ck_assert_int_eq(rig_get(cache, i, lengths[i]), OK);
-            ck_assert_int_eq(rig_get(cache, i, lengths[i]), OK);
+            ck_assert_int_eq(result_rig_get(cache, i, lengths[i]), OK);
+            ck_assert_int_eq(result_rig_get(cache, i, lengths[i]), OK);
         }
         /* What has more than a sixteenth of the memory is read from its file again. */
-        ck_assert_uint_eq(rig_stats(cache).ram.entries, memory ? ARRAY_LEN(lengths) : 0);
-        ck_assert_uint_eq(rig_stats(cache).damaged, 0);
+        ck_assert_uint_eq(result_rig_stats(cache).ram.entries, memory ? ARRAY_LEN(lengths) : 0);
+        ck_assert_uint_eq(result_rig_stats(cache).damaged, 0);
         result_cache_close(cache);
     }
 }
@@ -72,16 +72,16 @@ END_TEST
 
 static void what_finish_says(void)
 {
-    struct result_cache *cache = rig_open(dir, MEMORY, ROOM);
+    struct result_cache *cache = result_rig_open(dir, MEMORY, ROOM);
     struct result put;
-    ck_assert_int_eq(rig_try(cache, 1, (size_t)3 * RIG_CHUNK, 77, &put, NULL), OK);
+    ck_assert_int_eq(result_rig_try(cache, 1, (size_t)3 * RIG_CHUNK, 77, &put, NULL), OK);
     result_cache_close(cache);
-    cache = rig_open(dir, MEMORY, ROOM);
+    cache = result_rig_open(dir, MEMORY, ROOM);
     struct result_reader *r;
     ck_assert_int_eq(result_open(cache, &rig_project, &put.hash, &r), OK);
     ck_assert(hash_equal(&result_of(r)->chunks, &put.chunks));
     ck_assert_uint_eq(result_of(r)->chunk_size, put.chunk_size);
-    ck_assert_int_eq(rig_read(r, 1, (size_t)3 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_read(r, 1, (size_t)3 * RIG_CHUNK), OK);
     ck_assert_int_eq(result_open(cache, &rig_other, &put.hash, &r), ERR_NOT_FOUND);
     result_cache_close(cache);
 }
@@ -95,17 +95,17 @@ END_TEST
 /* Two of the same size and cost: what was used often stays. */
 static void used_often(void)
 {
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, ROOM);
-    (void)rig_put(cache, 1, RIG_CHUNK, 100);
-    (void)rig_put(cache, 2, RIG_CHUNK, 100);
-    (void)rig_put(cache, 3, RIG_CHUNK, 100);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
+    (void)result_rig_put(cache, 1, RIG_CHUNK, 100);
+    (void)result_rig_put(cache, 2, RIG_CHUNK, 100);
+    (void)result_rig_put(cache, 3, RIG_CHUNK, 100);
     for (int i = 0; i < 5; i++)
-        ck_assert_int_eq(rig_get(cache, 2, RIG_CHUNK), OK);
+        ck_assert_int_eq(result_rig_get(cache, 2, RIG_CHUNK), OK);
     result_cache_close(cache);
-    cache = rig_open(dir, NO_MEMORY, (uint64_t)RIG_CHUNK * 3 / 2);
-    ck_assert_uint_eq(rig_stats(cache).entries, 1);
+    cache = result_rig_open(dir, NO_MEMORY, (uint64_t)RIG_CHUNK * 3 / 2);
+    ck_assert_uint_eq(result_rig_stats(cache).entries, 1);
     ck_assert_uint_eq(result_files_count(dir), 1);
-    ck_assert_int_eq(rig_get(cache, 2, RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_get(cache, 2, RIG_CHUNK), OK);
     result_cache_close(cache);
 }
 
@@ -117,26 +117,26 @@ END_TEST
 
 static void pins(void)
 {
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, ROOM);
-    struct hash one = rig_put(cache, 1, 100, 1);
-    struct hash two = rig_put(cache, 2, (size_t)2 * RIG_CHUNK, 1);
-    struct hash three = rig_put(cache, 3, 100, 1);
-    (void)rig_put(cache, 4, (size_t)2 * RIG_CHUNK, 1000000);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
+    struct hash one = result_rig_put(cache, 1, 100, 1);
+    struct hash two = result_rig_put(cache, 2, (size_t)2 * RIG_CHUNK, 1);
+    struct hash three = result_rig_put(cache, 3, 100, 1);
+    (void)result_rig_put(cache, 4, (size_t)2 * RIG_CHUNK, 1000000);
     result_pin(cache, &rig_project, &one);
     result_pin(cache, &rig_project, &two);
     result_pin(cache, &rig_project, &three);
     result_unpin(cache, &rig_project, &three);
     result_cache_close(cache);
     /* Room for none of them. */
-    cache = rig_open(dir, NO_MEMORY, 1);
-    ck_assert_uint_eq(rig_stats(cache).pinned, 2);
-    ck_assert_uint_eq(rig_stats(cache).entries, 2);
+    cache = result_rig_open(dir, NO_MEMORY, 1);
+    ck_assert_uint_eq(result_rig_stats(cache).pinned, 2);
+    ck_assert_uint_eq(result_rig_stats(cache).entries, 2);
     ck_assert_uint_eq(result_files_count(dir), 2);
-    ck_assert_int_eq(rig_get(cache, 1, 100), OK);
-    ck_assert_int_eq(rig_get(cache, 2, (size_t)2 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_get(cache, 1, 100), OK);
+    ck_assert_int_eq(result_rig_get(cache, 2, (size_t)2 * RIG_CHUNK), OK);
     result_unpin(cache, &rig_project, &one);
     result_unpin(cache, &rig_project, &two);
-    ck_assert_uint_eq(rig_stats(cache).entries, 0);
+    ck_assert_uint_eq(result_rig_stats(cache).entries, 0);
     ck_assert_uint_eq(result_files_count(dir), 0);
     result_cache_close(cache);
 }
@@ -149,7 +149,7 @@ END_TEST
 
 static void second(void)
 {
-    struct result_cache *cache = rig_open(dir, MEMORY, ROOM);
+    struct result_cache *cache = result_rig_open(dir, MEMORY, ROOM);
     struct result_cache_options options = {.dir = dir, .chunk_size = RIG_CHUNK};
     struct result_cache *other;
     ck_assert_int_eq(result_cache_open(&options, &other), ERR_CONFLICT);
@@ -175,16 +175,16 @@ static void cheap(void)
                                            .file_cost_us = 1000};
     struct result_cache *cache;
     ck_assert_int_eq(result_cache_open(&options, &cache), OK);
-    struct hash hash = rig_put(cache, 1, 100, 999);
-    ck_assert_uint_eq(rig_stats(cache).disk.entries, 0);
-    (void)rig_put(cache, 2, 100, 1000);
-    ck_assert_uint_eq(rig_stats(cache).disk.entries, 1);
-    (void)rig_put(cache, 3, MEMORY / 8, 1); /* too long for memory */
-    ck_assert_uint_eq(rig_stats(cache).disk.entries, 2);
+    struct hash hash = result_rig_put(cache, 1, 100, 999);
+    ck_assert_uint_eq(result_rig_stats(cache).disk.entries, 0);
+    (void)result_rig_put(cache, 2, 100, 1000);
+    ck_assert_uint_eq(result_rig_stats(cache).disk.entries, 1);
+    (void)result_rig_put(cache, 3, MEMORY / 8, 1); /* too long for memory */
+    ck_assert_uint_eq(result_rig_stats(cache).disk.entries, 2);
     result_pin(cache, &rig_project, &hash);
-    ck_assert_uint_eq(rig_stats(cache).disk.entries, 3);
+    ck_assert_uint_eq(result_rig_stats(cache).disk.entries, 3);
     ck_assert_uint_eq(result_files_count(dir), 3);
-    ck_assert_uint_eq(rig_stats(cache).ram.entries, 2);
+    ck_assert_uint_eq(result_rig_stats(cache).ram.entries, 2);
     result_cache_close(cache);
 }
 
@@ -207,7 +207,7 @@ static void streamed(void)
     ck_assert_int_eq(result_cache_open(&options, &cache), OK);
     const size_t len = 40 * RIG_CHUNK;
     AUTO_BUF content = {0};
-    rig_content(9, len, &content);
+    result_rig_content(9, len, &content);
     struct result_writer *w;
     ck_assert_int_eq(result_begin(cache, &rig_project, &w), OK);
     for (size_t at = 0; at < len; at += RIG_CHUNK) {
@@ -219,7 +219,7 @@ static void streamed(void)
     struct result result;
     ck_assert_int_eq(result_finish(w, 1, &result, NULL), OK);
     result_writer_close(w);
-    ck_assert_uint_eq(rig_stats(cache).ram.bytes, 0);
+    ck_assert_uint_eq(result_rig_stats(cache).ram.bytes, 0);
 
     /* A view reads one chunk. */
     struct result_reader *r;
@@ -233,7 +233,7 @@ static void streamed(void)
     ck_assert_uint_eq(after.reads - before.reads, 1);
     ck_assert_uint_eq(after.read_bytes - before.read_bytes, RIG_CHUNK);
     result_close(r);
-    ck_assert_int_eq(rig_get(cache, 9, len), OK);
+    ck_assert_int_eq(result_rig_get(cache, 9, len), OK);
     ck_assert_uint_eq(faulty_files_counts(files).opened, 0);
     result_cache_close(cache);
     faulty_files_close(files);
@@ -250,23 +250,23 @@ END_TEST
 static void budgets(void)
 {
     const uint64_t disk_most = 40 * RIG_CHUNK;
-    struct result_cache *cache = rig_open(dir, MEMORY / 8, disk_most);
+    struct result_cache *cache = result_rig_open(dir, MEMORY / 8, disk_most);
     for (uint64_t i = 0; i < 300; i++) {
         size_t len = (size_t)(i * 7919 % (3 * RIG_CHUNK));
-        (void)rig_put(cache, i, len, i * 104729 % 1000);
+        (void)result_rig_put(cache, i, len, i * 104729 % 1000);
         if (i >= 10) {
             uint64_t past = i - 10;
-            int err = rig_get(cache, past, (size_t)(past * 7919 % (3 * RIG_CHUNK)));
+            int err = result_rig_get(cache, past, (size_t)(past * 7919 % (3 * RIG_CHUNK)));
             ck_assert(err == OK || err == ERR_NOT_FOUND);
         }
-        struct result_cache_stats stats = rig_stats(cache);
+        struct result_cache_stats stats = result_rig_stats(cache);
         ck_assert_uint_le(stats.ram.bytes, MEMORY / 8);
         ck_assert_uint_le(stats.disk.bytes, disk_most);
         ck_assert_uint_eq(result_files_count(dir), stats.disk.entries);
     }
-    ck_assert_uint_gt(rig_stats(cache).disk.evictions, 100);
-    ck_assert_uint_gt(rig_stats(cache).ram.evictions, 100);
-    ck_assert_uint_gt(rig_stats(cache).hits, 20);
+    ck_assert_uint_gt(result_rig_stats(cache).disk.evictions, 100);
+    ck_assert_uint_gt(result_rig_stats(cache).ram.evictions, 100);
+    ck_assert_uint_gt(result_rig_stats(cache).hits, 20);
     result_cache_close(cache);
 }
 
@@ -280,28 +280,28 @@ END_TEST
 
 static void evicted(void)
 {
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, 10 * RIG_CHUNK);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, 10 * RIG_CHUNK);
     struct result_reader *large;
     struct result_reader *small;
     struct result_reader *begun;
     struct result_reader *made;
-    struct hash first = rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
-    struct hash second_hash = rig_put(cache, 2, 100, 1);
-    ck_assert_int_eq(rig_try(cache, 3, (size_t)2 * RIG_CHUNK, 1, NULL, &made), OK);
+    struct hash first = result_rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
+    struct hash second_hash = result_rig_put(cache, 2, 100, 1);
+    ck_assert_int_eq(result_rig_try(cache, 3, (size_t)2 * RIG_CHUNK, 1, NULL, &made), OK);
     ck_assert_int_eq(result_open(cache, &rig_project, &first, &large), OK);
     ck_assert_int_eq(result_open(cache, &rig_project, &first, &begun), OK);
     struct bytes view;
     ck_assert_int_eq(result_bytes(begun)->view(result_bytes(begun), 0, &view), OK);
     ck_assert_int_eq(result_open(cache, &rig_project, &second_hash, &small), OK);
-    (void)rig_put(cache, 4, (size_t)10 * RIG_CHUNK - 2000, 1000000);
+    (void)result_rig_put(cache, 4, (size_t)10 * RIG_CHUNK - 2000, 1000000);
     ck_assert_uint_eq(result_files_count(dir), 1);
-    ck_assert_int_eq(rig_get(cache, 1, (size_t)3 * RIG_CHUNK), ERR_NOT_FOUND);
+    ck_assert_int_eq(result_rig_get(cache, 1, (size_t)3 * RIG_CHUNK), ERR_NOT_FOUND);
     ck_assert_uint_eq(result_drop(cache, &rig_project, &first), 0);
-    ck_assert_int_eq(rig_read(large, 1, (size_t)3 * RIG_CHUNK), OK);
-    ck_assert_int_eq(rig_read(begun, 1, (size_t)3 * RIG_CHUNK), OK);
-    ck_assert_int_eq(rig_read(small, 2, 100), OK);
-    ck_assert_int_eq(rig_read(made, 3, (size_t)2 * RIG_CHUNK), OK);
-    ck_assert_uint_eq(rig_stats(cache).damaged, 0);
+    ck_assert_int_eq(result_rig_read(large, 1, (size_t)3 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_read(begun, 1, (size_t)3 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_read(small, 2, 100), OK);
+    ck_assert_int_eq(result_rig_read(made, 3, (size_t)2 * RIG_CHUNK), OK);
+    ck_assert_uint_eq(result_rig_stats(cache).damaged, 0);
     result_cache_close(cache);
 }
 
@@ -314,20 +314,20 @@ END_TEST
 /* One that is not worth its room is served all the same, in pieces and in one. */
 static void not_kept(void)
 {
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, 10 * RIG_CHUNK);
-    (void)rig_put(cache, 1, (size_t)9 * RIG_CHUNK, 1000000);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, 10 * RIG_CHUNK);
+    (void)result_rig_put(cache, 1, (size_t)9 * RIG_CHUNK, 1000000);
     struct result_reader *r;
-    ck_assert_int_eq(rig_try(cache, 2, (size_t)5 * RIG_CHUNK, 1, NULL, &r), OK);
-    ck_assert_int_eq(rig_read(r, 2, (size_t)5 * RIG_CHUNK), OK);
-    ck_assert_int_eq(rig_try(cache, 3, (size_t)50 * RIG_CHUNK, 1, NULL, &r), OK);
-    ck_assert_int_eq(rig_read(r, 3, (size_t)50 * RIG_CHUNK), OK);
-    ck_assert_int_eq(rig_try(cache, 4, RIG_CHUNK, 1, NULL, &r), OK);
-    ck_assert_int_eq(rig_read(r, 4, RIG_CHUNK), OK);
-    ck_assert_int_eq(rig_get(cache, 1, (size_t)9 * RIG_CHUNK), OK);
-    ck_assert_uint_eq(rig_stats(cache).entries, 1);
+    ck_assert_int_eq(result_rig_try(cache, 2, (size_t)5 * RIG_CHUNK, 1, NULL, &r), OK);
+    ck_assert_int_eq(result_rig_read(r, 2, (size_t)5 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_try(cache, 3, (size_t)50 * RIG_CHUNK, 1, NULL, &r), OK);
+    ck_assert_int_eq(result_rig_read(r, 3, (size_t)50 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_try(cache, 4, RIG_CHUNK, 1, NULL, &r), OK);
+    ck_assert_int_eq(result_rig_read(r, 4, RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_get(cache, 1, (size_t)9 * RIG_CHUNK), OK);
+    ck_assert_uint_eq(result_rig_stats(cache).entries, 1);
     ck_assert_uint_eq(result_files_count(dir), 1);
     ck_assert_uint_eq(result_files_fresh(dir), 0);
-    ck_assert_uint_eq(rig_stats(cache).disk.evictions, 0);
+    ck_assert_uint_eq(result_rig_stats(cache).disk.evictions, 0);
     result_cache_close(cache);
 }
 
@@ -339,17 +339,17 @@ END_TEST
 
 static void dropped(void)
 {
-    struct result_cache *cache = rig_open(dir, MEMORY, ROOM);
-    struct hash hash = rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
+    struct result_cache *cache = result_rig_open(dir, MEMORY, ROOM);
+    struct hash hash = result_rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
     struct result_reader *r;
     ck_assert_int_eq(result_open(cache, &rig_project, &hash, &r), OK);
     ck_assert_uint_eq(result_drop(cache, &rig_project, &hash), 3 * RIG_CHUNK);
     ck_assert_uint_eq(result_files_count(dir), 0);
     /* It comes again before the reader of the first is gone. */
-    (void)rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
+    (void)result_rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
     ck_assert_uint_eq(result_files_count(dir), 1);
-    ck_assert_int_eq(rig_read(r, 1, (size_t)3 * RIG_CHUNK), OK);
-    ck_assert_int_eq(rig_get(cache, 1, (size_t)3 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_read(r, 1, (size_t)3 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_get(cache, 1, (size_t)3 * RIG_CHUNK), OK);
     result_cache_close(cache);
 }
 

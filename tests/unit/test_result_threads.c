@@ -37,7 +37,7 @@ static void read_two(struct chance *chance)
     }
     for (size_t i = 0; i < 2; i++) {
         if (readers[i] != NULL)
-            ck_assert_int_eq(rig_read(readers[i], seeds[i], length_of(seeds[i])), OK);
+            ck_assert_int_eq(result_rig_read(readers[i], seeds[i], length_of(seeds[i])), OK);
     }
 }
 
@@ -46,8 +46,8 @@ static void put(struct chance *chance)
     uint64_t seed = chance_below(chance, RESULTS);
     uint64_t cost_us = chance_below(chance, 1000);
     struct result_reader *r;
-    ck_assert_int_eq(rig_try(cache, seed, length_of(seed), cost_us, NULL, &r), OK);
-    ck_assert_int_eq(rig_read(r, seed, length_of(seed)), OK);
+    ck_assert_int_eq(result_rig_try(cache, seed, length_of(seed), cost_us, NULL, &r), OK);
+    ck_assert_int_eq(result_rig_read(r, seed, length_of(seed)), OK);
 }
 
 static void *play(void *arg)
@@ -78,10 +78,10 @@ static void run(const char *dir, size_t ram_bytes, uint64_t disk_bytes)
     uint64_t seeds[THREADS];
     for (uint64_t i = 0; i < RESULTS; i++) {
         AUTO_BUF content = {0};
-        rig_content(i, length_of(i), &content);
+        result_rig_content(i, length_of(i), &content);
         hashes[i] = sha256(buf_bytes(&content));
     }
-    cache = rig_open(dir, ram_bytes, disk_bytes);
+    cache = result_rig_open(dir, ram_bytes, disk_bytes);
     for (size_t i = 0; i < THREADS; i++) {
         seeds[i] = chance_u64(&chance);
         ck_assert_int_eq(pthread_create(&threads[i], NULL, play, &seeds[i]), 0);
@@ -90,7 +90,7 @@ static void run(const char *dir, size_t ram_bytes, uint64_t disk_bytes)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     for (size_t i = 0; i < RESULTS; i++)
         result_unpin(cache, &rig_project, &hashes[i]);
-    struct result_cache_stats stats = rig_stats(cache);
+    struct result_cache_stats stats = result_rig_stats(cache);
     ck_assert_uint_eq(stats.damaged, 0);
     ck_assert_uint_eq(stats.unkept, 0);
     ck_assert_uint_eq(stats.pinned, 0);
@@ -102,11 +102,11 @@ static void run(const char *dir, size_t ram_bytes, uint64_t disk_bytes)
         ck_assert_uint_eq(result_files_fresh(dir), 0);
     }
     for (uint64_t i = 0; i < RESULTS; i++) {
-        int err = rig_get(cache, i, length_of(i));
+        int err = result_rig_get(cache, i, length_of(i));
         ck_assert(err == OK || err == ERR_NOT_FOUND);
         (void)result_drop(cache, &rig_project, &hashes[i]);
     }
-    stats = rig_stats(cache);
+    stats = result_rig_stats(cache);
     ck_assert_uint_eq(stats.entries, 0);
     ck_assert_uint_eq(stats.bytes, 0);
     ck_assert_uint_eq(stats.ram.bytes, 0);

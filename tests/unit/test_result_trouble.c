@@ -98,29 +98,29 @@ static const struct damage damages[] = {
 static void hurt_once(const struct damage *damage, bool closed)
 {
     char path[RESULT_FILES_PATH_MAX];
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, ROOM);
-    struct hash hash = rig_put(cache, 1, damage->len, 10);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
+    struct hash hash = result_rig_put(cache, 1, damage->len, 10);
     result_pin(cache, &rig_project, &hash);
     if (closed)
         result_cache_close(cache);
     result_files_find(dir, "", path);
     damage->harm(path);
     if (closed)
-        cache = rig_open(dir, NO_MEMORY, ROOM);
+        cache = result_rig_open(dir, NO_MEMORY, ROOM);
 
     int wanted = closed ? damage->later : damage->at_once;
-    ck_assert_int_eq(rig_get(cache, 1, damage->len), wanted);
+    ck_assert_int_eq(result_rig_get(cache, 1, damage->len), wanted);
     if (wanted != OK) {
         /* It is gone, and said so; computed again it is there, and pinned still. */
-        ck_assert_int_eq(rig_get(cache, 1, damage->len), ERR_NOT_FOUND);
-        ck_assert_uint_eq(rig_stats(cache).entries, 0);
-        ck_assert_uint_eq(rig_stats(cache).disk.bytes, 0);
+        ck_assert_int_eq(result_rig_get(cache, 1, damage->len), ERR_NOT_FOUND);
+        ck_assert_uint_eq(result_rig_stats(cache).entries, 0);
+        ck_assert_uint_eq(result_rig_stats(cache).disk.bytes, 0);
         ck_assert_uint_eq(result_files_count(dir), 0);
-        ck_assert_uint_eq(rig_stats(cache).damaged,
+        ck_assert_uint_eq(result_rig_stats(cache).damaged,
                           closed && damage->harm == take_away ? 0 : 1);
-        (void)rig_put(cache, 1, damage->len, 10);
-        ck_assert_int_eq(rig_get(cache, 1, damage->len), OK);
-        ck_assert_uint_eq(rig_stats(cache).pinned,
+        (void)result_rig_put(cache, 1, damage->len, 10);
+        ck_assert_int_eq(result_rig_get(cache, 1, damage->len), OK);
+        ck_assert_uint_eq(result_rig_stats(cache).pinned,
                           !closed || wanted == ERR_CORRUPT || damage->harm == flip_found);
     }
     (void)result_drop(cache, &rig_project, &hash);
@@ -145,11 +145,11 @@ END_TEST
 static void hurt_below_memory(void)
 {
     char path[RESULT_FILES_PATH_MAX];
-    struct result_cache *cache = rig_open(dir, 64 * MIB, ROOM);
-    (void)rig_put(cache, 1, LARGE, 10);
+    struct result_cache *cache = result_rig_open(dir, 64 * MIB, ROOM);
+    (void)result_rig_put(cache, 1, LARGE, 10);
     result_files_find(dir, "", path);
     flip(path, 3);
-    ck_assert_int_eq(rig_get(cache, 1, LARGE), OK);
+    ck_assert_int_eq(result_rig_get(cache, 1, LARGE), OK);
     result_cache_close(cache);
 }
 
@@ -164,11 +164,11 @@ static void hurt_one_of_two(void)
 {
     char path[RESULT_FILES_PATH_MAX];
     AUTO_BUF content = {0};
-    rig_content(1, LARGE, &content);
+    result_rig_content(1, LARGE, &content);
     struct hash chunk = sha256(bytes_of(content.data, RIG_CHUNK));
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, ROOM);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
     for (size_t len = LARGE - 1; len <= LARGE; len++)
-        (void)rig_put(cache, 1, len, 10);
+        (void)result_rig_put(cache, 1, len, 10);
     struct hash_hex hash = {0};
     struct hash whole = sha256(buf_bytes(&content));
     hash = hash_hex(&whole);
@@ -181,7 +181,7 @@ static void hurt_one_of_two(void)
             flip(path, 3);
         }
     }
-    ck_assert_int_eq(rig_get(cache, 1, LARGE - 1), OK);
+    ck_assert_int_eq(result_rig_get(cache, 1, LARGE - 1), OK);
     result_cache_close(cache);
 }
 
@@ -219,7 +219,7 @@ static void garbage(void)
         "bb/" SOME_PROJECT "-" SHA_OF_ABC "-1-3-a-1-one",
         "new/1",
     };
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, ROOM);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
     result_cache_close(cache);
     char folder[RESULT_FILES_PATH_MAX];
     for (int i = 0; i < 2; i++) {
@@ -231,9 +231,9 @@ static void garbage(void)
     put_file("readme", "not mine: it stays");
     put_file("ba/" SOME_PROJECT "-" SHA_OF_ABC "-7-3-a-1-one", "abc");
 
-    cache = rig_open(dir, NO_MEMORY, ROOM);
-    ck_assert_uint_eq(rig_stats(cache).entries, 1);
-    ck_assert_uint_eq(rig_stats(cache).damaged, ARRAY_LEN(names) - 1);
+    cache = result_rig_open(dir, NO_MEMORY, ROOM);
+    ck_assert_uint_eq(result_rig_stats(cache).entries, 1);
+    ck_assert_uint_eq(result_rig_stats(cache).damaged, ARRAY_LEN(names) - 1);
     ck_assert_uint_eq(result_files_count(dir), 1);
     ck_assert_uint_eq(result_files_fresh(dir), 0);
     struct hash hash = sha256(bytes_str("abc"));
@@ -304,27 +304,27 @@ static void full(void)
     struct result_reader *r;
     for (uint64_t i = 0; i < 5; i++) {
         size_t len = i * RIG_CHUNK;
-        ck_assert_int_eq(rig_try(rig.cache, i, len, 10, NULL, &r), OK);
-        ck_assert_int_eq(rig_read(r, i, len), OK);
+        ck_assert_int_eq(result_rig_try(rig.cache, i, len, 10, NULL, &r), OK);
+        ck_assert_int_eq(result_rig_read(r, i, len), OK);
     }
-    ck_assert_uint_eq(rig_stats(rig.cache).unkept, 5);
-    ck_assert_uint_eq(rig_stats(rig.cache).disk.entries, 0);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).unkept, 5);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).disk.entries, 0);
     ck_assert_uint_eq(lines_of(log), 1);
     /* It is no longer than the memory that there is. */
-    ck_assert_int_eq(rig_try(rig.cache, 9, 20 * RIG_CHUNK, 10, NULL, &r), ERR_AGAIN);
+    ck_assert_int_eq(result_rig_try(rig.cache, 9, 20 * RIG_CHUNK, 10, NULL, &r), ERR_AGAIN);
     ck_assert_uint_eq(result_files_fresh(dir), 0);
     ck_assert_uint_eq(result_files_count(dir), 0);
     /* A result that met it half way is put together of both. */
     faulty_files_room(rig.files, 3 * RIG_CHUNK);
-    ck_assert_int_eq(rig_try(rig.cache, 9, 9 * RIG_CHUNK, 10, NULL, &r), OK);
-    ck_assert_uint_eq(rig_stats(rig.cache).disk.entries, 0);
+    ck_assert_int_eq(result_rig_try(rig.cache, 9, 9 * RIG_CHUNK, 10, NULL, &r), OK);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).disk.entries, 0);
     ck_assert_uint_eq(result_files_fresh(dir), 0);
-    ck_assert_int_eq(rig_read(r, 9, 9 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_read(r, 9, 9 * RIG_CHUNK), OK);
     /* And when there is room again, it is kept again. */
     faulty_files_room(rig.files, UINT64_MAX);
-    (void)rig_put(rig.cache, 9, 9 * RIG_CHUNK, 10);
-    ck_assert_int_eq(rig_get(rig.cache, 9, 9 * RIG_CHUNK), OK);
-    ck_assert_uint_eq(rig_stats(rig.cache).disk.entries, 1);
+    (void)result_rig_put(rig.cache, 9, 9 * RIG_CHUNK, 10);
+    ck_assert_int_eq(result_rig_get(rig.cache, 9, 9 * RIG_CHUNK), OK);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).disk.entries, 1);
     log_to_fd(2);
     rig_end(&rig);
     (void)close(log);
@@ -343,13 +343,13 @@ static void makes_room(void)
     rig_begin(&rig, NO_MEMORY, ROOM);
     faulty_files_room(rig.files, 8 * RIG_CHUNK);
     for (uint64_t i = 0; i < 20; i++) {
-        (void)rig_put(rig.cache, i, RIG_CHUNK, 10 * (i + 1) * (i + 1));
-        ck_assert_int_eq(rig_get(rig.cache, i, RIG_CHUNK), OK);
+        (void)result_rig_put(rig.cache, i, RIG_CHUNK, 10 * (i + 1) * (i + 1));
+        ck_assert_int_eq(result_rig_get(rig.cache, i, RIG_CHUNK), OK);
     }
-    (void)rig_put(rig.cache, 30, 5 * RIG_CHUNK, 1000000);
-    ck_assert_int_eq(rig_get(rig.cache, 30, 5 * RIG_CHUNK), OK);
-    ck_assert_uint_eq(rig_stats(rig.cache).unkept, 0);
-    ck_assert_uint_gt(rig_stats(rig.cache).disk.evictions, 12);
+    (void)result_rig_put(rig.cache, 30, 5 * RIG_CHUNK, 1000000);
+    ck_assert_int_eq(result_rig_get(rig.cache, 30, 5 * RIG_CHUNK), OK);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).unkept, 0);
+    ck_assert_uint_gt(result_rig_stats(rig.cache).disk.evictions, 12);
     rig_end(&rig);
 }
 
@@ -367,12 +367,12 @@ static bool work(struct rig *rig)
     bool pinned = false;
     for (uint64_t i = 0; i < 6 && !faulty_files_dead(rig->files); i++) {
         size_t len = i % 2 == 0 ? 300 : LARGE;
-        int err = rig_try(rig->cache, i, len, 10 * i, NULL, NULL);
+        int err = result_rig_try(rig->cache, i, len, 10 * i, NULL, NULL);
         for (int uses = 0; uses < 3 && err == OK; uses++)
-            err = rig_get(rig->cache, i, len);
+            err = result_rig_get(rig->cache, i, len);
         ck_assert(err == OK || faulty_files_dead(rig->files));
         AUTO_BUF content = {0};
-        rig_content(i, len, &content);
+        result_rig_content(i, len, &content);
         struct hash hash = sha256(buf_bytes(&content));
         if (i == 2 && !faulty_files_dead(rig->files)) {
             result_pin(rig->cache, &rig_project, &hash);
@@ -387,22 +387,22 @@ static bool work(struct rig *rig)
 /* Everything that is there is whole, and there is nothing else. */
 static void look(bool pinned)
 {
-    struct result_cache *cache = rig_open(dir, NO_MEMORY, ROOM);
-    struct result_cache_stats stats = rig_stats(cache);
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
+    struct result_cache_stats stats = result_rig_stats(cache);
     ck_assert_uint_eq(stats.damaged, 0);
     ck_assert_uint_eq(stats.entries, result_files_count(dir));
     ck_assert_uint_eq(result_files_fresh(dir), 0);
     uint64_t found = 0;
     for (uint64_t i = 0; i < 6; i++) {
         size_t len = i % 2 == 0 ? 300 : LARGE;
-        int err = rig_get(cache, i, len);
+        int err = result_rig_get(cache, i, len);
         ck_assert(err == OK || err == ERR_NOT_FOUND);
         found += err == OK;
     }
     ck_assert_uint_eq(found, stats.entries);
     if (pinned) {
         ck_assert_uint_eq(stats.pinned, 1);
-        ck_assert_int_eq(rig_get(cache, 2, 300), OK);
+        ck_assert_int_eq(result_rig_get(cache, 2, 300), OK);
     }
     result_cache_close(cache);
 }
@@ -446,9 +446,9 @@ static void killed(void)
         pid_t child = fork();
         ck_assert_int_ge(child, 0);
         if (child == 0) {
-            struct result_cache *cache = rig_open(dir, NO_MEMORY, 40 * RIG_CHUNK);
+            struct result_cache *cache = result_rig_open(dir, NO_MEMORY, 40 * RIG_CHUNK);
             for (uint64_t i = 0;; i++) {
-                (void)rig_put(cache, i % 50, i % 2 == 0 ? 300 : LARGE, i % 7);
+                (void)result_rig_put(cache, i % 50, i % 2 == 0 ? 300 : LARGE, i % 7);
                 if (i == 60)
                     (void)!write(ready[1], "", 1);
             }
@@ -459,13 +459,13 @@ static void killed(void)
         ck_assert_int_eq(waitpid(child, NULL, 0), child);
         (void)close(ready[0]);
         (void)close(ready[1]);
-        struct result_cache *cache = rig_open(dir, NO_MEMORY, 40 * RIG_CHUNK);
-        ck_assert_uint_gt(rig_stats(cache).entries, 3);
-        ck_assert_uint_eq(rig_stats(cache).damaged, 0);
+        struct result_cache *cache = result_rig_open(dir, NO_MEMORY, 40 * RIG_CHUNK);
+        ck_assert_uint_gt(result_rig_stats(cache).entries, 3);
+        ck_assert_uint_eq(result_rig_stats(cache).damaged, 0);
         uint64_t found = 0;
         for (uint64_t i = 0; i < 50; i++)
-            found += rig_get(cache, i, i % 2 == 0 ? 300 : LARGE) == OK;
-        ck_assert_uint_eq(found, rig_stats(cache).entries);
+            found += result_rig_get(cache, i, i % 2 == 0 ? 300 : LARGE) == OK;
+        ck_assert_uint_eq(found, result_rig_stats(cache).entries);
         result_cache_close(cache);
     }
 }
