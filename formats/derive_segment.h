@@ -1,7 +1,7 @@
-/* A segment of the derive log: objects of agents that are gone, merged into one, so that a
- * project's log does not have more objects with every start of a process. A project's segments
- * are numbered from 1; number n + 1 is put only when n is there. An object lies in one segment
- * at most, byte for byte as its agent put it.
+/* A segment of the derive log: old objects, merged into one, so that a project's log does not
+ * have more objects with every start of a process. A project's segments are numbered from 1;
+ * number n + 1 is put only when n is there. An object lies in one segment at most, byte for
+ * byte as its agent put it.
  *
  *   offset size field
  *        0   16 envelope "MDSG" version 1, whose checksum is over the head only

@@ -23,6 +23,7 @@ void collection_begin(struct collection_printer *p, const struct id16 *project,
 {
     p->project = *project;
     p->shown = 0;
+    p->merged = 0;
     p->projects += !project_id_is_refs(project);
     (void)snprintf(p->name, sizeof(p->name), "%.*s%s", (int)handle.len, handle.data,
                    project_id_is_refs(project) ? "/refs" : "");
@@ -97,6 +98,7 @@ static void report_json(const struct collection_printer *p, const struct collect
     sum_json(&w, "young", &r->young);
     sum_json(&w, "undated", &r->undated);
     sum_json(&w, "deleted", &r->deleted);
+    jwr_u64(&w, "merged", p->merged);
     jwr_u64(&w, "runs", r->runs);
     if (!id16_is_zero(&r->run))
         jwr_str(&w, "run", id16_hex(&r->run).s);
@@ -115,6 +117,8 @@ static void report_text(const struct collection_printer *p, const struct collect
                p->name, r->all.n, r->all.bytes, p->acts ? "deleted" : "to be deleted",
                p->acts ? r->deleted.n : r->old.n, p->acts ? r->deleted.bytes : r->old.bytes,
                r->young.n);
+    if (p->merged > 0)
+        buf_printf(line, "; merged %" PRIu64 " objects of the derive log", p->merged);
     if (r->undated.n > 0)
         buf_printf(line, "; the store does not tell when it was put: %" PRIu64, r->undated.n);
     if (r->end == COLLECT_BUSY)

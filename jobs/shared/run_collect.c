@@ -7,6 +7,7 @@
 #include "formats/project_id.h"
 #include "jobs/shared/open_store.h"
 #include "jobs/shared/print_collection.h"
+#include "pipeline/derive/log/derive_merge.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/sys/log.h"
 
@@ -16,6 +17,9 @@ enum {
 };
 
 #define PROJECTS_AT_ONCE 100u
+/* Of the derive log: fewer objects are left as they are, and a segment has no more bytes. */
+#define MERGE_OBJECTS_MIN 16u
+#define MERGE_BYTES_MAX   (64u * MIB)
 
 struct work {
     const char *program;
@@ -49,6 +53,25 @@ static int run_take(struct work *work, const struct id16 *project,
                : collect_close(&work->repo, project, &run, &work->options, report);
 }
 
+/* Merges what is as old as what is collected. Damage has been told where it was read as a
+ * root. */
+static int log_merge(struct work *work, const struct id16 *project)
+{
+    const struct derive_merge_options options = {.age_ms = work->settings->gc_grace_ms,
+                                                 .objects_min = MERGE_OBJECTS_MIN,
+                                                 .bytes_max = MERGE_BYTES_MAX};
+    struct derive_merge_report report = {.more = true};
+    int err = OK;
+    while (err == OK && report.more) {
+        err = derive_merge(&work->repo, project, &options, &report);
+        work->printer.merged += report.objects;
+    }
+    if (err != OK)
+        log_warn("derive_log_not_merged", LOG_STR("project", id16_hex(project).s),
+                 LOG_ERR(err));
+    return err;
+}
+
 static void tree_collect(struct work *work, const struct id16 *project, struct bytes handle)
 {
     struct collect_report report;
@@ -61,6 +84,8 @@ static void tree_collect(struct work *work, const struct id16 *project, struct b
         code_raise(work, LEFT_OUT);
     else if (err != OK)
         code_raise(work, NOT_DONE);
+    else if (work->args->act && log_merge(work, project) != OK)
+        code_raise(work, LEFT_OUT);
     collection_end(&work->printer, &report, err);
 }
 

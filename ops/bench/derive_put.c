@@ -62,6 +62,11 @@ static void must(int err, const char *what)
     exit(1);
 }
 
+static uint32_t number(const char *text)
+{
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
 static void told(void *arg, int err, uint64_t hlc UNUSED)
 {
     struct put *put = arg;
@@ -79,14 +84,12 @@ static void told(void *arg, int err, uint64_t hlc UNUSED)
     (void)sem_post(&client->free);
 }
 
-static void recipe_make(struct buf *out, uint32_t client, uint64_t number)
+static void recipe_make(struct buf *out, uint32_t client, uint64_t which)
 {
     char value[64];
-    uint8_t inputs[2][32] = {{0}};
-    (void)snprintf(value, sizeof(value), "%u.%" PRIu64, client, number);
-    memcpy(inputs[0], value, strlen(value));
     struct recipe_input input = {.kind = RECIPE_ADDRESS};
-    memcpy(input.address.b, inputs[0], 32);
+    (void)snprintf(value, sizeof(value), "%u.%" PRIu64, client, which);
+    memcpy(input.address.b, value, strnlen(value, sizeof(input.address.b)));
     struct parameter parameter = {.name = bytes_str("n"), .value = bytes_str(value)};
     struct recipe recipe = {.function = bytes_str("slice"),
                             .version = bytes_str("1.0.0"),
@@ -103,8 +106,8 @@ static void *client_run(void *arg)
 {
     struct client *client = arg;
     AUTO_BUF recipe = {0};
-    for (uint64_t number = 0; !atomic_load(&bench.ends); number++) {
-        recipe_make(&recipe, client->number, number);
+    for (uint64_t i = 0; !atomic_load(&bench.ends); i++) {
+        recipe_make(&recipe, client->number, i);
         struct derive_item item = {.kind = DERIVE_RECIPE, .data = buf_bytes(&recipe)};
         (void)sem_wait(&client->free);
         struct put *put = malloc(sizeof(*put));
@@ -203,14 +206,14 @@ int main(int argc, char **argv)
     struct store *disk;
     struct repo repo;
     struct trace_counts counts;
-    uint32_t clients = (uint32_t)atoi(argv[2]);
-    bench.outstanding = (uint32_t)atoi(argv[3]);
+    uint32_t clients = number(argv[2]);
+    bench.outstanding = number(argv[3]);
     bench.clock = clock_system();
     bench.project = (struct id16){{0xbe}};
     must(clients > 0 && clients <= CLIENTS_MAX ? OK : ERR_LIMIT, "CLIENTS");
     must(fs_store_open(argv[1], &disk), argv[1]);
     const struct slow_options slow = {.clock = bench.clock,
-                                      .delay_us = (uint64_t)atoi(argv[5]) * 1000};
+                                      .delay_us = number(argv[5]) * 1000ull};
     struct store *far = slow_store_open(disk, &slow);
     struct store *trace = trace_store_open(far);
     repo_make(&repo, trace);
@@ -218,7 +221,7 @@ int main(int argc, char **argv)
                                                                     .batch_max = 16 * MIB,
                                                                     .queue_max = 256 * MIB});
     derive_log_start(bench.log);
-    double seconds = clients_run(clients, (unsigned)atoi(argv[4]), trace, &counts);
+    double seconds = clients_run(clients, number(argv[4]), trace, &counts);
     derive_log_stop(bench.log);
     derive_log_close(bench.log);
     double read_s = log_read(disk);

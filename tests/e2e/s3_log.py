@@ -12,7 +12,7 @@ import urllib.parse
 KINDS = (("bucket", r"bucket$"), ("handle", r"handles/"), ("dead", r"queue/dead/"), ("queue", r"queue/"), ("lease", r"leases/"),
          ("probe", r"probe/"), ("project", r"projects/\w+/project$"), ("head", r"projects/\w+/head$"), ("gc", r"projects/\w+/gc$"),
          ("tree", r"projects/\w+/trees/"), ("log", r"projects/\w+/landing-log/"), ("session", r"projects/\w+/sessions/"),
-         ("blob", r"projects/\w+/blobs/"))
+         ("blob", r"projects/\w+/blobs/"), ("derive", r"projects/\w+/derive/"))
 # Those of one hop are not passed on.
 HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """mic-gc as an operator starts it: looking, acting, beside a forge, and where it cannot."""
 
+import ctypes
 import json
 import os
+import struct
 import subprocess
 import time
 
@@ -77,6 +79,44 @@ def test_looks_and_acts(directory):
     assert checked.returncode == 0 and checked.stdout.count("\n") == 1, checked.stdout
 
 
+def derive_objects(directory, count):
+    """What one node told of derivation: a leaf an object."""
+    xxh = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+    xxh.restype, xxh.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
+    project = next(name for name in forge.objects(directory) if name.endswith("/head")).split("/")[1]
+    place = os.path.join(directory, "projects", project, "derive", "0000000000000abc")
+    os.makedirs(place)
+    for seq in range(1, count + 1):
+        leaf = b"leaf %d" % seq
+        body = bytes.fromhex(project) + struct.pack(">QQQIBI", 0xabc, seq, seq, 1, 2, len(leaf)) + leaf
+        with open(os.path.join(place, f"{seq:016x}.bin"), "wb") as file:
+            file.write(b"MDRV" + struct.pack(">HHQ", 1, 0, xxh(body, len(body))) + body)
+
+
+def test_derive_logs_are_merged(directory):
+    def derived():
+        return [name.split("/derive/")[1] for name in forge.objects(directory) if "/derive/" in name]
+
+    def checked():
+        done = subprocess.run([forge.program("mic-fsck"), directory, "--json"], capture_output=True, text=True, timeout=120)
+        said = json.loads(done.stdout.splitlines()[-1])
+        assert done.returncode == 0 and said["clean"] and said["notes"] == 0, done.stdout
+        return said["derive_objects"]
+
+    with Server("mic-forge", directory) as server:
+        assert request(server.port, "POST", "/projects", {"handle": "demo"}).status == 201
+    derive_objects(directory, 20)
+    assert checked() == 20
+    done = gc(directory, "--act", "--json")
+    assert done.returncode == 0 and lines(done)[-2]["merged"] == 0 and len(derived()) == 20, done.stdout
+    age(directory, 8)
+    assert gc(directory).returncode == 0 and len(derived()) == 20
+    done = gc(directory, "--act", "--json")
+    assert done.returncode == 0 and lines(done)[-2]["merged"] == 20, done.stdout + done.stderr
+    assert derived() == ["segments/0000000000000001.bin"], derived()
+    assert checked() == 20
+
+
 def test_damage(directory):
     with Server("mic-forge", directory) as server:
         prepared(server, directory)
@@ -113,4 +153,4 @@ def test_what_cannot_be_done(directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_looks_and_acts, test_damage, test_what_cannot_be_done])
+    forge.main([test_looks_and_acts, test_derive_logs_are_merged, test_damage, test_what_cannot_be_done])

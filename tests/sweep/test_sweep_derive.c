@@ -15,9 +15,9 @@
 #include "tests/support/suite.h"
 
 #define CALLS_MAX 200u
-#define GONE_MS   3600000u
+#define OLD_MS    3600000u
 #define STEPS_MAX 200u
-#define OLD       7u /* objects of an agent that is gone */
+#define OLD       7u /* objects that are merged */
 #define TELLS     6u
 #define SEEDS     500u
 
@@ -113,7 +113,7 @@ static void tell(struct scene *s, unsigned i)
 static int merge(struct scene *s, struct derive_node *node)
 {
     static const struct derive_merge_options options = {
-        .gone_ms = GONE_MS, .objects_min = 1, .bytes_max = 300};
+        .age_ms = OLD_MS, .objects_min = 1, .bytes_max = 300};
     struct derive_merge_report report;
     int err = OK;
     for (unsigned i = 0; i < 10 && err == OK; i++) {
@@ -158,7 +158,7 @@ static uint64_t scene_run(uint64_t call, enum fault fault, uint64_t seed)
     derive_node_open(&old, &s.rig, NULL, MIB, MIB);
     for (unsigned i = 0; i < OLD; i++)
         derive_node_put(&old, &s.rig, 1, i);
-    s.rig.clock.ms += GONE_MS + 1;
+    s.rig.clock.ms += OLD_MS + 1;
     derive_node_open(&s.node, &s.rig, NULL, MIB, MIB);
     faulty_watch(s.node.faulty, watch, &s);
     if (seed == 0)
@@ -171,7 +171,7 @@ static uint64_t scene_run(uint64_t call, enum fault fault, uint64_t seed)
     reader_check(&s, &after);
     faulty_flush(s.node.faulty);
     reader_check(&s, &after);
-    s.rig.clock.ms += GONE_MS + 1;
+    s.rig.clock.ms += OLD_MS + 1;
     ck_assert_int_eq(merge(&s, &after), OK);
     reader_check(&s, &after);
     struct store_key *keys;

@@ -76,7 +76,7 @@ static void merge(void)
     collect_rig_age(&rig);
     ck_assert_int_eq(derive_merge(&rig.f.repo, &rig.f.project,
                                   &(struct derive_merge_options){
-                                      .gone_ms = 1000, .objects_min = 1, .bytes_max = MIB},
+                                      .age_ms = 1000, .objects_min = 1, .bytes_max = MIB},
                                   &report),
                      OK);
     ck_assert_uint_eq(report.deleted, OBJECTS);

@@ -35,6 +35,7 @@ struct derive_cursor {
     size_t n;
     size_t cap;
     struct derive_at segments; /* the numbers of merged segments; no agent's */
+    bool begun;                /* a look has been made */
 };
 
 /* All zero is one that has read nothing. */

@@ -261,7 +261,13 @@ int derive_follow(struct repo *repo, const struct id16 *project, struct derive_c
     struct look look = {
         .repo = repo, .project = *project, .cursor = cursor, .take = take, .arg = arg};
     held_clear(cursor);
-    int err = lists_run(&look, key_derive_prefix(project));
+    int err = OK;
+    /* What is oldest has most likely been merged: so numbers come in their order. */
+    if (!cursor->begun)
+        err = lists_run(&look, key_derive_segment_prefix(project));
+    cursor->begun = true;
+    if (err == OK)
+        err = lists_run(&look, key_derive_prefix(project));
     /* Its segment is newer than the list. */
     if (err == OK && look.gone)
         err = lists_run(&look, key_derive_segment_prefix(project));

@@ -15,7 +15,7 @@ struct loose {
     uint64_t seq;
     uint64_t size;
     uint64_t put_ms;
-    bool gone;    /* its agent is */
+    bool old;     /* enough to be merged */
     bool merged;  /* a segment has it, that is durable */
     uint32_t len; /* of what was read of it */
 };
@@ -110,22 +110,16 @@ static int all_list(struct merge *m)
     return OK;
 }
 
-/* Those of one agent follow each other. One without a date is as young as can be. */
-static void gone_mark(struct merge *m)
+/* One without a date is as young as can be. */
+static void old_mark(struct merge *m)
 {
     uint64_t now_ms = store_date_ms(m->repo->store);
-    for (size_t i = 0; i < m->n_loose;) {
-        bool gone = now_ms > 0;
-        size_t end = i;
-        for (; end < m->n_loose && m->loose[end].agent == m->loose[i].agent; end++) {
-            uint64_t put_ms = m->loose[end].put_ms;
-            gone =
-                gone && put_ms > 0 && now_ms > put_ms && now_ms - put_ms > m->options->gone_ms;
-        }
-        for (; i < end; i++) {
-            m->loose[i].gone = gone;
-            m->loose[i].merged = gone && is_covered(m, m->loose[i].agent, m->loose[i].seq);
-        }
+    uint64_t age_ms = m->options->age_ms;
+    for (size_t i = 0; i < m->n_loose; i++) {
+        struct loose *loose = &m->loose[i];
+        loose->old =
+            loose->put_ms > 0 && now_ms > loose->put_ms && now_ms - loose->put_ms > age_ms;
+        loose->merged = loose->old && is_covered(m, loose->agent, loose->seq);
     }
 }
 
@@ -173,7 +167,7 @@ static int some_read(struct merge *m, struct loose **wait, size_t n)
 
 static bool is_wanted(const struct loose *loose)
 {
-    return loose->gone && !loose->merged;
+    return loose->old && !loose->merged;
 }
 
 /* The objects of the next segment, as many as go into one. */
@@ -303,7 +297,7 @@ int derive_merge(struct repo *repo, const struct id16 *project,
     *report = (struct derive_merge_report){0};
     int err = all_list(&m);
     if (err == OK) {
-        gone_mark(&m);
+        old_mark(&m);
         err = segment_make(&m);
     }
     if (err == OK)

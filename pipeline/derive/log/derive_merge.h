@@ -1,19 +1,20 @@
-/* Merging the logs of agents that are gone: every start of a process makes an agent, and no
- * project's log is to have more objects to list for each of them.
+/* Merging what is old of a derive log, of agents that are gone most of all: every start of a
+ * process makes an agent, and no project's log is to have more objects to list for each of
+ * them.
  *
- * An agent counts as gone when its newest object is old by the store's own dates. Nothing is
- * wrong when it is not: what it puts later has the next number, and lies beside the segment
- * that has those before. A segment is put under the next number if that is free, so of two who
- * merge at once one wins, and no object gets into two segments. Only when it is durable are the
- * objects deleted that it has; a reader who finds one gone finds it in a segment, for it reads
- * these last. */
+ * Old is what was put long ago by the store's own dates. Nothing is wrong when its agent is
+ * still there: what it puts later has the next number, and lies beside the segment that has
+ * those before. A segment is put under the next number if that is free, so of two who merge at
+ * once one wins, and no object gets into two segments. Only when it is durable are the objects
+ * deleted that it has; a reader who finds one gone finds it in a segment, for it reads these
+ * last. */
 #ifndef PIPELINE_DERIVE_LOG_DERIVE_MERGE_H
 #define PIPELINE_DERIVE_LOG_DERIVE_MERGE_H
 
 #include "pipeline/repo/repo.h"
 
 struct derive_merge_options {
-    uint64_t gone_ms;     /* the age of its newest object at which an agent is gone */
+    uint64_t age_ms;      /* what is older is merged */
     uint32_t objects_min; /* fewer are left as they are; at least 1 */
     uint64_t bytes_max;   /* of the objects of a segment, but for the first */
 };

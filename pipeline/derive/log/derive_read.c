@@ -37,7 +37,7 @@ static int segment_find(const struct find *find, uint64_t number)
     return ERR_NOT_FOUND;
 }
 
-/* The newest first: what is gone went last. */
+/* The newest first. */
 static int segments_find(const struct find *find, const struct hash *name)
 {
     struct key prefix = key_derive_segment_prefix(&find->project);
