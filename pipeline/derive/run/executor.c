@@ -2,7 +2,7 @@
 
 #include "pipeline/derive/run/derived_inside.h"
 
-#define RECENT_BYTES (32u * MIB) /* of memos that the source may not know yet */
+#define RECENT_BYTES (8u * MIB) /* of memos that the source may not know yet */
 
 /* Whether this thread comes back for the next run by itself. */
 static _Thread_local bool comes_back;

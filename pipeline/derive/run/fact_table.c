@@ -8,15 +8,17 @@
 #define LOCKS 64u
 
 struct slot {
-    struct id16 project; /* all zero: the slot is free */
+    struct id16 project;
     struct hash hash;
     struct fact fact;
-    uint64_t used; /* when, by the set's own count */
 };
 
+/* Whoever is not here is told so by the tags, which lie together. */
 struct set {
+    uint32_t tags[WAYS]; /* 0: the slot is free */
+    uint32_t used[WAYS]; /* when, by the set's own count */
+    uint32_t uses;
     struct slot slots[WAYS];
-    uint64_t uses;
 };
 
 struct fact_table {
@@ -58,15 +60,23 @@ static size_t set_of(const struct fact_table *table, const struct id16 *project,
     return (a ^ b) & (table->n_sets - 1);
 }
 
-static struct slot *slot_find(struct set *set, const struct id16 *project,
-                              const struct hash *hash)
+static uint32_t tag_of(const struct hash *hash)
 {
-    for (size_t i = 0; i < WAYS; i++) {
-        struct slot *slot = &set->slots[i];
-        if (hash_equal(&slot->hash, hash) && id16_equal(&slot->project, project))
-            return slot;
-    }
-    return NULL;
+    uint32_t tag;
+    memcpy(&tag, hash->b + 16, sizeof(tag));
+    return tag | 1;
+}
+
+/* WAYS when it is not there. */
+static size_t slot_find(const struct set *set, const struct id16 *project,
+                        const struct hash *hash)
+{
+    uint32_t tag = tag_of(hash);
+    size_t i = 0;
+    while (i < WAYS && !(set->tags[i] == tag && hash_equal(&set->slots[i].hash, hash) &&
+                         id16_equal(&set->slots[i].project, project)))
+        i++;
+    return i;
 }
 
 bool fact_table_find(struct fact_table *table, const struct id16 *project,
@@ -76,13 +86,13 @@ bool fact_table_find(struct fact_table *table, const struct id16 *project,
     pthread_mutex_t *lock = &table->locks[at % LOCKS];
     (void)pthread_mutex_lock(lock);
     struct set *set = &table->sets[at];
-    struct slot *slot = slot_find(set, project, hash);
-    if (slot != NULL) {
-        slot->used = ++set->uses;
-        *out = slot->fact;
+    size_t i = slot_find(set, project, hash);
+    if (i < WAYS) {
+        set->used[i] = ++set->uses;
+        *out = set->slots[i].fact;
     }
     (void)pthread_mutex_unlock(lock);
-    return slot != NULL;
+    return i < WAYS;
 }
 
 void fact_table_put(struct fact_table *table, const struct id16 *project,
@@ -92,16 +102,17 @@ void fact_table_put(struct fact_table *table, const struct id16 *project,
     pthread_mutex_t *lock = &table->locks[at % LOCKS];
     (void)pthread_mutex_lock(lock);
     struct set *set = &table->sets[at];
-    struct slot *slot = slot_find(set, project, hash);
-    if (slot == NULL) {
-        slot = &set->slots[0];
-        for (size_t i = 1; i < WAYS; i++) {
-            if (set->slots[i].used < slot->used)
-                slot = &set->slots[i];
+    size_t i = slot_find(set, project, hash);
+    if (i == WAYS) {
+        i = 0;
+        for (size_t other = 1; other < WAYS; other++) {
+            if (set->used[other] < set->used[i])
+                i = other;
         }
     }
-    *slot =
-        (struct slot){.project = *project, .hash = *hash, .fact = *fact, .used = ++set->uses};
+    set->slots[i] = (struct slot){.project = *project, .hash = *hash, .fact = *fact};
+    set->tags[i] = tag_of(hash);
+    set->used[i] = ++set->uses;
     (void)pthread_mutex_unlock(lock);
 }
 
@@ -113,11 +124,14 @@ void fact_table_forget(struct fact_table *table, const struct id16 *project,
     for (size_t at = first; at < end; at++) {
         pthread_mutex_t *lock = &table->locks[at % LOCKS];
         (void)pthread_mutex_lock(lock);
+        struct set *set = &table->sets[at];
         for (size_t i = 0; i < WAYS; i++) {
-            struct slot *slot = &table->sets[at].slots[i];
-            if (id16_equal(&slot->project, project) &&
-                (hash == NULL || hash_equal(&slot->hash, hash)))
-                *slot = (struct slot){0};
+            if (id16_equal(&set->slots[i].project, project) &&
+                (hash == NULL || hash_equal(&set->slots[i].hash, hash))) {
+                set->slots[i] = (struct slot){0};
+                set->tags[i] = 0;
+                set->used[i] = 0;
+            }
         }
         (void)pthread_mutex_unlock(lock);
     }
