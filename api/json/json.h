@@ -84,9 +84,14 @@ size_t jrd_count(const struct json_at *array);
 struct json_at jrd_item(const struct json_at *array, size_t i);
 struct bytes jrd_item_text(const struct json_at *array, size_t i);
 struct hash jrd_item_hash(const struct json_at *array, size_t i);
+/* Whether item `i` is an object, where it may be something else, too. */
+bool jrd_item_is_object(const struct json_at *array, size_t i);
 /* The fields of an object one after the other: `iter` begins as NULL; false at the end. What is
  * given must be objects. */
 bool jrd_each(const struct json_at *object, void **iter, struct json_at *field);
+/* The same where they must be texts; both live as long as the value. */
+bool jrd_each_text(const struct json_at *object, void **iter, const char **name,
+                   struct bytes *out);
 
 /* --- writing ---------------------------------------------------------------------------- */
 

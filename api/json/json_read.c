@@ -297,7 +297,14 @@ struct hash jrd_item_hash(const struct json_at *array, size_t i)
     return hash;
 }
 
-bool jrd_each(const struct json_at *object, void **iter, struct json_at *field)
+bool jrd_item_is_object(const struct json_at *array, size_t i)
+{
+    struct json_at at = item_of(array, i);
+    return json_is_object(at.value);
+}
+
+/* The next field, whatever it is. */
+static bool each(const struct json_at *object, void **iter, struct json_at *field)
 {
     if (!jrd_ok(object) || !json_is_object(object->value))
         return false;
@@ -309,9 +316,31 @@ bool jrd_each(const struct json_at *object, void **iter, struct json_at *field)
                               .name = json_object_iter_key(*iter),
                               .value = json_object_iter_value(*iter),
                               .problem = object->problem};
+    return true;
+}
+
+bool jrd_each(const struct json_at *object, void **iter, struct json_at *field)
+{
+    if (!each(object, iter, field))
+        return false;
     if (!json_is_object(field->value)) {
         jrd_fail(field, NULL, "wrong_type", "\"%.64s\" must be an object", field->name);
         field->value = NULL;
     }
+    return true;
+}
+
+bool jrd_each_text(const struct json_at *object, void **iter, const char **name,
+                   struct bytes *out)
+{
+    struct json_at field;
+    if (!each(object, iter, &field))
+        return false;
+    *name = field.name;
+    *out = bytes_of(NULL, 0);
+    if (json_is_string(field.value))
+        *out = text_of(field.value);
+    else
+        jrd_fail(&field, NULL, "wrong_type", "\"%.64s\" must be a string", field.name);
     return true;
 }
