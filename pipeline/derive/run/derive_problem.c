@@ -28,6 +28,8 @@ const char *derive_fault_name(enum derive_fault fault)
         return "result_too_large";
     case DERIVE_FAULT_GRAPH_TOO_LARGE:
         return "graph_too_large";
+    case DERIVE_FAULT_NOT_KNOWN:
+        return "not_known";
     case DERIVE_FAULT_CANCELLED:
         return "cancelled";
     case DERIVE_FAULT_STORE:
@@ -81,6 +83,9 @@ void derive_problem_text(const struct derive_problem *p, struct buf *out)
         break;
     case DERIVE_FAULT_GRAPH_TOO_LARGE:
         buf_printf(out, "%s is over more recipes than one get may have", at);
+        break;
+    case DERIVE_FAULT_NOT_KNOWN:
+        buf_printf(out, "what %s comes to is not known", at);
         break;
     case DERIVE_FAULT_CANCELLED:
         buf_printf(out, "the get of %s was cancelled", at);

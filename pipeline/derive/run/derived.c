@@ -19,7 +19,8 @@ static void range_set(struct derived *derived, const struct get_options *options
 {
     uint64_t from = options->want == GET_RANGE ? options->from : 0;
     uint64_t end = options->want == GET_RANGE ? options->end : UINT64_MAX;
-    if (options->want == GET_HASH || options->want == GET_SIZE || derived->is == DERIVE_IS_TREE)
+    bool bytes = options->want == GET_BYTES || options->want == GET_RANGE;
+    if (!bytes || derived->is == DERIVE_IS_TREE)
         end = 0;
     derived->end = end < derived->size ? end : derived->size;
     derived->from = from < derived->end ? from : derived->end;

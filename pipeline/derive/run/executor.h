@@ -47,6 +47,7 @@ void executor_close(struct executor *);
 /* What a caller wants of an address. */
 enum get_want {
     GET_HASH = 1, /* its content hash and size; its bytes may be gone */
+    GET_KNOWN,    /* the same as far as it is known: nothing runs */
     GET_SIZE,     /* its size; computed without bytes where the function allows it */
     GET_RANGE,    /* a range of its bytes; computed without the rest where possible */
     GET_BYTES,    /* all of its bytes */

@@ -341,6 +341,12 @@ static void begin(struct get *get)
     case GET_HASH:
         todo_push(get, get->root, TODO_WANT);
         break;
+    case GET_KNOWN:
+        if (!get->root->known)
+            get_fail(get, &(struct derive_problem){.fault = DERIVE_FAULT_NOT_KNOWN,
+                                                   .err = ERR_NOT_FOUND,
+                                                   .address = get->root->address});
+        break;
     case GET_BYTES:
         get->root->users++;
         (void)node_bytes(get, get->root);
@@ -357,6 +363,7 @@ static bool complete(struct get *get)
     const struct node *root = get->root;
     switch (get->options.want) {
     case GET_HASH:
+    case GET_KNOWN:
         return root->known;
     case GET_BYTES:
         return root->known && (root->is != DERIVE_IS_RECIPE || root->hold != NULL);

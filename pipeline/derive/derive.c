@@ -1,0 +1,172 @@
+#include "pipeline/derive/derive.h"
+
+#include <stdio.h>
+
+#include "pipeline/derive/index/index_follow.h"
+#include "pipeline/derive/invalidate.h"
+
+/* A result that took less is computed again sooner than it is read from a file. */
+#define FILE_COST_US 200u
+#define PROGRESS_US  500000u
+#define KNOWN_MAX    (64u * MIB)
+#define PLANNERS     2u
+
+/* --- open and close --- */
+
+static int parts_open(struct derive *derive, const struct derive_options *options)
+{
+    struct repo *repo = derive->repo;
+    char path[4096];
+    int len = snprintf(path, sizeof(path), "%s/index", options->dir);
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return ERR_INVALID;
+    const struct result_cache_options results = {
+        .dir = options->dir,
+        .ram_bytes = options->ram_bytes,
+        .disk_bytes = options->disk_bytes,
+        .chunk_size = repo->bucket.chunk_size,
+        .file_cost_us = FILE_COST_US,
+    };
+    /* First what only one process can have. */
+    int err = result_cache_open(&results, &derive->results);
+    if (err != OK)
+        return err;
+    const struct derive_index_options index = {
+        .dir = path, .clock = repo->clock, .follow = index_follow, .arg = repo};
+    err = derive_index_open(&index, &derive->index);
+    if (err != OK)
+        return err;
+    const struct derive_log_options log = {.window_us = options->window_us,
+                                           .batch_max = options->batch_max,
+                                           .queue_max = options->queue_max,
+                                           .durable = index_durable,
+                                           .arg = derive->index};
+    derive->log = derive_log_open(repo, &log);
+    const struct executor_options executor = {
+        .slots = options->slots,
+        .planners = PLANNERS,
+        .in_flight_max = options->in_flight_max,
+        .result_max = RESULT_SIZE_MAX,
+        .known_max = KNOWN_MAX,
+        .progress_us = PROGRESS_US,
+        .verify = options->verify,
+        .function = options->function,
+        .cache = derive->results,
+        .clock = repo->clock,
+        .rng = repo->rng,
+    };
+    derive->executor = executor_open(&executor);
+    derive->invalidator = invalidator_open(derive);
+    return OK;
+}
+
+int derive_open(struct derive *derive, struct repo *repo, const struct derive_options *options)
+{
+    *derive = (struct derive){.repo = repo, .verify = options->verify};
+    int err = parts_open(derive, options);
+    if (err != OK)
+        derive_close(derive);
+    return err;
+}
+
+void derive_start(struct derive *derive)
+{
+    derive_index_start(derive->index);
+    derive_log_start(derive->log);
+    invalidator_start(derive->invalidator);
+}
+
+void derive_stop(struct derive *derive)
+{
+    invalidator_stop(derive->invalidator);
+    derive_log_stop(derive->log);
+    derive_index_stop(derive->index);
+}
+
+void derive_close(struct derive *derive)
+{
+    invalidator_close(derive->invalidator);
+    if (derive->executor != NULL)
+        executor_close(derive->executor);
+    if (derive->log != NULL)
+        derive_log_close(derive->log);
+    if (derive->index != NULL)
+        derive_index_close(derive->index);
+    if (derive->results != NULL)
+        result_cache_close(derive->results);
+}
+
+/* --- putting --- */
+
+/* Whether the item is in the index, and so is durable. What cannot be told is put. */
+static bool known(struct derive *derive, const struct id16 *project,
+                  const struct derive_item *item)
+{
+    AUTO_BUF canonical = {0};
+    struct derive_leaf leaf;
+    switch (item->kind) {
+    case DERIVE_RECIPE:
+        return derive_index_recipe(derive->index, project, &item->address, DERIVE_MISS_TELL,
+                                   &canonical) == OK;
+    case DERIVE_LEAF:
+    case DERIVE_UPLOAD:
+        return derive_index_leaf(derive->index, project, &item->address, DERIVE_MISS_TELL,
+                                 &leaf) == OK;
+    case DERIVE_MEMO:
+    case DERIVE_TREE:
+    case DERIVE_QUARANTINE:
+    case DERIVE_PIN:
+    case DERIVE_UNPIN:
+        break;
+    }
+    return false;
+}
+
+int derive_put(struct derive *derive, const struct id16 *project,
+               const struct derive_item *items, uint32_t n, derive_told_fn told, void *arg)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct derive_item *unknown = arena_array(&arena, n, struct derive_item);
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!known(derive, project, &items[i]))
+            unknown[left++] = items[i];
+    }
+    if (left > 0)
+        return derive_log_tell(derive->log, project, unknown, left, told, arg);
+    told(arg, OK, repo_hlc(derive->repo));
+    return OK;
+}
+
+int derive_look(struct derive *derive, const struct id16 *project)
+{
+    return derive_index_look(derive->index, project);
+}
+
+/* --- for references --- */
+
+static int refs_recipe(void *arg, const struct id16 *project, const struct hash *address,
+                       struct arena *arena, struct recipe *out)
+{
+    struct derive *derive = arg;
+    AUTO_BUF canonical = {0};
+    int err =
+        derive_index_recipe(derive->index, project, address, DERIVE_MISS_LOOK, &canonical);
+    if (err != OK)
+        return err;
+    return recipe_decode(arena_copy(arena, buf_bytes(&canonical)), arena, out) == OK
+               ? OK
+               : ERR_CORRUPT;
+}
+
+static int refs_tree(void *arg, const struct id16 *project, const struct hash *content,
+                     struct location *out)
+{
+    struct derive *derive = arg;
+    return derive_index_tree(derive->index, project, content, DERIVE_MISS_LOOK, out);
+}
+
+struct refs_source derive_refs_source(struct derive *derive)
+{
+    return (struct refs_source){.recipe = refs_recipe, .tree = refs_tree, .arg = derive};
+}

@@ -1,0 +1,273 @@
+#include "pipeline/derive/invalidate.h"
+
+#include <stdlib.h>
+
+#include "pipeline/derive/project_source.h"
+#include "pipeline/sys/bell.h"
+#include "pipeline/sys/log.h"
+
+/* The results of so many dependents are freed at once. */
+#define FREE_AT_ONCE 1000u
+#define TASKS_MAX    1000u
+
+struct task {
+    struct id16 project;
+    struct hash address; /* or: */
+    struct bytes ref;    /* behind the task */
+    struct task *next;
+};
+
+struct invalidator {
+    struct derive *derive;
+    pthread_mutex_t lock; /* of all below */
+    struct task *first;
+    struct task **last;
+    size_t n;
+    bool stopping;
+    struct bell bell;
+    pthread_t thread;
+    bool started;
+};
+
+/* --- one result --- */
+
+struct known {
+    struct bell bell;
+    bool found;
+    struct hash hash;
+};
+
+static void known_done(void *arg, struct derived *derived, const struct derive_problem *problem)
+{
+    struct known *known = arg;
+    (void)problem; /* what is not known has no result */
+    if (derived != NULL) {
+        known->found = derived->is == DERIVE_IS_RECIPE && derived->hash_known;
+        known->hash = derived->hash;
+        derived_close(derived);
+    }
+    bell_ring(&known->bell);
+}
+
+/* The output of a recipe, as far as memos tell; nothing runs. */
+static bool output_of(struct derive *derive, const struct id16 *project,
+                      const struct hash *address, struct hash *out)
+{
+    struct known known = {.found = false};
+    bell_init(&known.bell);
+    const struct get_options options = {.want = GET_KNOWN, .done = known_done, .arg = &known};
+    struct project_source *source = project_source_open(derive, project);
+    executor_get(derive->executor, project, project_source_hold(source), address, &options,
+                 NULL);
+    (void)bell_wait(&known.bell, BELL_FOR_EVER);
+    project_source_drop(source);
+    bell_release(&known.bell);
+    *out = known.hash;
+    return known.found;
+}
+
+struct sweep {
+    struct derive *derive;
+    struct id16 project;
+    bool dry_run;
+    const bool *stopping; /* under the invalidator's lock; NULL: to the end */
+    pthread_mutex_t *lock;
+    uint64_t freed;
+    uint64_t cached;      /* results that were there */
+    struct hash *counted; /* of a dry run: results that several recipes share count once */
+    size_t n_counted;
+};
+
+/* Bytes that dropping it would free. */
+static uint64_t result_count(struct sweep *sweep, const struct hash *output)
+{
+    struct derive *derive = sweep->derive;
+    struct result_reader *reader = NULL;
+    for (size_t i = 0; i < sweep->n_counted; i++) {
+        if (hash_equal(&sweep->counted[i], output))
+            return 0;
+    }
+    /* More may have come since they were counted. */
+    if (sweep->n_counted > FREE_AT_ONCE)
+        return 0;
+    if (result_open(derive->results, &sweep->project, output, &reader) != OK)
+        return 0;
+    uint64_t bytes = result_of(reader)->size;
+    result_close(reader);
+    sweep->counted[sweep->n_counted++] = *output;
+    return bytes;
+}
+
+static int result_free(struct sweep *sweep, const struct hash *address)
+{
+    struct derive *derive = sweep->derive;
+    struct hash output;
+    if (!output_of(derive, &sweep->project, address, &output))
+        return OK;
+    sweep->cached += result_has(derive->results, &sweep->project, &output);
+    sweep->freed += sweep->dry_run ? result_count(sweep, &output)
+                                   : result_drop(derive->results, &sweep->project, &output);
+    return OK;
+}
+
+static int sweep_each(void *arg, const struct hash *address, uint64_t distance)
+{
+    struct sweep *sweep = arg;
+    (void)distance;
+    if (sweep->stopping != NULL) {
+        (void)pthread_mutex_lock(sweep->lock);
+        bool stop = *sweep->stopping;
+        (void)pthread_mutex_unlock(sweep->lock);
+        if (stop)
+            return ERR_AGAIN;
+    }
+    return result_free(sweep, address);
+}
+
+/* --- many --- */
+
+static int task_add(struct invalidator *inv, const struct id16 *project,
+                    const struct derive_root *root)
+{
+    struct task *task = calloc(1, sizeof(*task) + root->ref.len);
+    if (task == NULL)
+        abort();
+    task->project = *project;
+    if (root->address != NULL)
+        task->address = *root->address;
+    if (root->ref.len > 0) {
+        memcpy(task + 1, root->ref.data, root->ref.len);
+        task->ref = bytes_of(task + 1, root->ref.len);
+    }
+    (void)pthread_mutex_lock(&inv->lock);
+    bool room = inv->n < TASKS_MAX && !inv->stopping;
+    if (room) {
+        *inv->last = task;
+        inv->last = &task->next;
+        inv->n++;
+    }
+    (void)pthread_mutex_unlock(&inv->lock);
+    if (!room)
+        free(task);
+    bell_ring(&inv->bell);
+    return room ? OK : ERR_LIMIT;
+}
+
+static void task_run(struct invalidator *inv, const struct task *task)
+{
+    const struct derive_root root = {.address = task->ref.len > 0 ? NULL : &task->address,
+                                     .ref = task->ref};
+    struct sweep sweep = {.derive = inv->derive,
+                          .project = task->project,
+                          .stopping = &inv->stopping,
+                          .lock = &inv->lock};
+    struct derive_walk walk;
+    int err =
+        derive_index_walk(inv->derive->index, &task->project, &root, sweep_each, &sweep, &walk);
+    if (err == OK)
+        log_info("derive_freed", LOG_U64("results", sweep.cached),
+                 LOG_U64("bytes", sweep.freed));
+    else
+        log_warn("derive_not_freed", LOG_U64("results", sweep.cached), LOG_ERR(err));
+}
+
+static struct task *task_take(struct invalidator *inv, bool *stopping)
+{
+    (void)pthread_mutex_lock(&inv->lock);
+    struct task *task = inv->first;
+    if (task != NULL) {
+        inv->first = task->next;
+        if (inv->first == NULL)
+            inv->last = &inv->first;
+        inv->n--;
+    }
+    *stopping = inv->stopping;
+    (void)pthread_mutex_unlock(&inv->lock);
+    return task;
+}
+
+static void *invalidator_run(void *arg)
+{
+    struct invalidator *inv = arg;
+    for (;;) {
+        bool stopping;
+        struct task *task = task_take(inv, &stopping);
+        if (task != NULL && !stopping)
+            task_run(inv, task);
+        free(task);
+        if (task == NULL && stopping)
+            return NULL;
+        if (task == NULL)
+            (void)bell_wait(&inv->bell, BELL_FOR_EVER);
+    }
+}
+
+struct invalidator *invalidator_open(struct derive *derive)
+{
+    struct invalidator *inv = calloc(1, sizeof(*inv));
+    if (inv == NULL)
+        abort();
+    inv->derive = derive;
+    inv->last = &inv->first;
+    (void)pthread_mutex_init(&inv->lock, NULL);
+    bell_init(&inv->bell);
+    return inv;
+}
+
+void invalidator_start(struct invalidator *inv)
+{
+    inv->started = pthread_create(&inv->thread, NULL, invalidator_run, inv) == 0;
+    if (!inv->started)
+        abort();
+}
+
+void invalidator_stop(struct invalidator *inv)
+{
+    (void)pthread_mutex_lock(&inv->lock);
+    inv->stopping = true;
+    (void)pthread_mutex_unlock(&inv->lock);
+    bell_ring(&inv->bell);
+    if (inv->started)
+        (void)pthread_join(inv->thread, NULL);
+    inv->started = false;
+}
+
+void invalidator_close(struct invalidator *inv)
+{
+    if (inv == NULL)
+        return;
+    bell_release(&inv->bell);
+    (void)pthread_mutex_destroy(&inv->lock);
+    free(inv);
+}
+
+/* --- the whole --- */
+
+int derive_invalidate(struct derive *derive, const struct id16 *project,
+                      const struct derive_root *root, const struct invalidation *what,
+                      struct invalidated *out)
+{
+    struct invalidated done = {0};
+    AUTO(arena_release) struct arena arena = {0};
+    struct sweep sweep = {.derive = derive, .project = *project, .dry_run = what->dry_run};
+    sweep.counted = arena_array(&arena, FREE_AT_ONCE + 1, struct hash);
+    int err = OK;
+    if (root->address != NULL) {
+        err = result_free(&sweep, root->address);
+        done.was_cached = sweep.cached > 0;
+    }
+    if (err == OK && what->cascade)
+        err = derive_index_walk(derive->index, project, root, NULL, NULL, &done.of);
+    if (err == OK && done.of.count > FREE_AT_ONCE) {
+        done.goes_on = true;
+        if (!what->dry_run)
+            err = task_add(derive->invalidator, project, root);
+    } else if (err == OK && done.of.count > 0) {
+        struct derive_walk walk;
+        err = derive_index_walk(derive->index, project, root, sweep_each, &sweep, &walk);
+    }
+    done.freed = sweep.freed;
+    if (err == OK)
+        *out = done;
+    return err;
+}

@@ -1,0 +1,347 @@
+#include "pipeline/derive/project_source.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "pipeline/derive/refs/refs_snapshot.h"
+#include "pipeline/derive/source_input.h"
+#include "pipeline/repo/content/content_read.h"
+#include "pipeline/repo/history/landlog.h"
+
+/* Where something lies that the index does not have: it was found through a reference, or by
+ * looking for it. */
+struct found_place {
+    struct entry entry; /* without its name */
+    struct found_place *next;
+};
+
+struct project_source {
+    struct derive_source source;
+    struct derive *derive;
+    struct id16 project;
+    atomic_uint holders;
+    pthread_mutex_t lock; /* of the places and the arena */
+    struct found_place *places;
+    struct arena arena; /* runs of quarantines */
+    pthread_mutex_t refs_lock;
+    struct refs_snapshot *refs;
+};
+
+static struct project_source *self(struct derive_source *source)
+{
+    return (struct project_source *)source;
+}
+
+/* --- places --- */
+
+static void place_keep(struct project_source *s, const struct entry *entry)
+{
+    struct found_place *place = calloc(1, sizeof(*place));
+    if (place == NULL)
+        abort();
+    place->entry = *entry;
+    place->entry.name = bytes_of(NULL, 0);
+    (void)pthread_mutex_lock(&s->lock);
+    place->next = s->places;
+    s->places = place;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static bool place_find(struct project_source *s, const struct hash *address, struct entry *out)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    struct found_place *at = s->places;
+    while (at != NULL && !hash_equal(&at->entry.hash, address))
+        at = at->next;
+    if (at != NULL)
+        *out = at->entry;
+    (void)pthread_mutex_unlock(&s->lock);
+    return at != NULL;
+}
+
+/* --- what an address is --- */
+
+static int find_recipe(struct project_source *s, const struct hash *address,
+                       struct arena *arena, struct derive_found *out)
+{
+    AUTO_BUF canonical = {0};
+    int err = derive_index_recipe(s->derive->index, &s->project, address, DERIVE_MISS_TELL,
+                                  &canonical);
+    if (err != OK)
+        return err;
+    struct bytes copy = arena_copy(arena, buf_bytes(&canonical));
+    err = recipe_decode(copy, arena, &out->recipe);
+    if (err != OK)
+        return ERR_CORRUPT;
+    out->is = DERIVE_IS_RECIPE;
+    return OK;
+}
+
+static int find_leaf(struct project_source *s, const struct hash *address,
+                     struct derive_found *out)
+{
+    struct derive_leaf leaf;
+    int err =
+        derive_index_leaf(s->derive->index, &s->project, address, DERIVE_MISS_TELL, &leaf);
+    if (err != OK)
+        return err;
+    out->is = DERIVE_IS_BYTES;
+    out->size = leaf.size;
+    return OK;
+}
+
+static int find_tree(struct project_source *s, const struct hash *address,
+                     struct derive_found *out)
+{
+    struct location where;
+    int err =
+        derive_index_tree(s->derive->index, &s->project, address, DERIVE_MISS_TELL, &where);
+    if (err == OK)
+        out->is = DERIVE_IS_TREE;
+    return err;
+}
+
+static int find_place(struct project_source *s, const struct hash *address,
+                      struct derive_found *out)
+{
+    struct entry entry;
+    if (!place_find(s, address, &entry))
+        return ERR_NOT_FOUND;
+    out->is = entry.kind == KIND_DIR ? DERIVE_IS_TREE : DERIVE_IS_BYTES;
+    out->size = entry.size;
+    return OK;
+}
+
+/* A result, or a chunk of one, by its content. */
+static int find_result(struct project_source *s, const struct hash *address,
+                       struct derive_found *out)
+{
+    struct result_reader *reader = NULL;
+    int err = result_open(s->derive->results, &s->project, address, &reader);
+    if (err != OK)
+        return err;
+    out->is = DERIVE_IS_BYTES;
+    out->size = result_of(reader)->size;
+    result_close(reader);
+    return OK;
+}
+
+static int find_known(struct project_source *s, const struct hash *address, struct arena *arena,
+                      struct derive_found *out)
+{
+    int err = find_recipe(s, address, arena, out);
+    if (err == ERR_NOT_FOUND)
+        err = find_leaf(s, address, out);
+    if (err == ERR_NOT_FOUND)
+        err = find_place(s, address, out);
+    if (err == ERR_NOT_FOUND)
+        err = find_tree(s, address, out);
+    if (err == ERR_NOT_FOUND)
+        err = find_result(s, address, out);
+    return err;
+}
+
+static int find_upload(struct project_source *s, const struct hash *address,
+                       struct derive_found *out)
+{
+    struct content_reader *reader = NULL;
+    int err = content_open_blob(s->derive->repo, &s->project, address, &reader);
+    if (err != OK)
+        return err;
+    out->is = DERIVE_IS_BYTES;
+    out->size = content_size(reader);
+    content_close(reader);
+    /* Told, so that the next one needs no look at the bucket. */
+    const struct derive_item item = {
+        .kind = DERIVE_UPLOAD, .address = *address, .size = out->size};
+    (void)s->source.tell(&s->source, &item, 1);
+    return OK;
+}
+
+static int find_landed(struct project_source *s, const struct hash *address,
+                       struct arena *arena, struct derive_found *out)
+{
+    struct log_effect effect;
+    int err = landlog_content(s->derive->repo, &s->project, address, arena, &effect);
+    if (err != OK)
+        return err;
+    const struct entry entry = {
+        .kind = KIND_FILE, .size = effect.size, .hash = *address, .where = effect.where};
+    place_keep(s, &entry);
+    out->is = DERIVE_IS_BYTES;
+    out->size = effect.size;
+    return OK;
+}
+
+static int source_find(struct derive_source *source, const struct hash *address,
+                       struct arena *arena, struct derive_found *out)
+{
+    struct project_source *s = self(source);
+    *out = (struct derive_found){0};
+    int err = find_known(s, address, arena, out);
+    if (err == ERR_NOT_FOUND)
+        err = find_upload(s, address, out);
+    if (err == ERR_NOT_FOUND) {
+        err = derive_look(s->derive, &s->project);
+        if (err == OK)
+            err = find_known(s, address, arena, out);
+    }
+    if (err == ERR_NOT_FOUND)
+        err = find_landed(s, address, arena, out);
+    return err;
+}
+
+/* --- bytes and trees --- */
+
+static int source_open(struct derive_source *source, const struct hash *address,
+                       struct derive_input **out)
+{
+    struct project_source *s = self(source);
+    struct entry entry;
+    bool placed = place_find(s, address, &entry);
+    return source_input_open(s->derive, &s->project, address, placed ? &entry : NULL, out);
+}
+
+/* --- memos, quarantines --- */
+
+static int source_memo(struct derive_source *source, const struct hash *key, struct memo *out)
+{
+    struct project_source *s = self(source);
+    AUTO(arena_release) struct arena arena = {0};
+    int err =
+        derive_index_memo(s->derive->index, &s->project, key, DERIVE_MISS_TELL, &arena, out);
+    /* The key says which function; its name is not asked for. */
+    out->function = out->version = bytes_of(NULL, 0);
+    return err;
+}
+
+static void told(void *arg UNUSED, int err UNUSED, uint64_t hlc UNUSED)
+{
+}
+
+static int source_tell(struct derive_source *source, const struct derive_item *items,
+                       uint32_t n)
+{
+    struct project_source *s = self(source);
+    return derive_log_tell(s->derive->log, &s->project, items, n, told, NULL);
+}
+
+static int source_quarantine(struct derive_source *source, struct bytes function,
+                             struct bytes version, const struct hash *implementation,
+                             struct quarantine *out)
+{
+    struct project_source *s = self(source);
+    (void)pthread_mutex_lock(&s->lock);
+    int err = derive_index_quarantine(s->derive->index, &s->project, function, version,
+                                      implementation, &s->arena, out);
+    (void)pthread_mutex_unlock(&s->lock);
+    return err;
+}
+
+/* --- references --- */
+
+/* The place of a tree that is used by its content is told, so that the memo's inputs can be
+ * found when the head has moved on. */
+static void tree_tell(struct project_source *s, const struct entry *entry)
+{
+    struct location where;
+    if (entry->where.place != PLACE_PAGE ||
+        derive_index_tree(s->derive->index, &s->project, &entry->hash, DERIVE_MISS_TELL,
+                          &where) == OK)
+        return;
+    const struct derive_item item = {
+        .kind = DERIVE_TREE, .address = entry->hash, .where = entry->where};
+    (void)s->source.tell(&s->source, &item, 1);
+}
+
+static int ref_value(struct project_source *s, struct bytes name, struct bytes path,
+                     struct ref_value *out)
+{
+    (void)pthread_mutex_lock(&s->refs_lock);
+    int err = refs_snapshot_ref(s->refs, name, path, out);
+    (void)pthread_mutex_unlock(&s->refs_lock);
+    return err;
+}
+
+static int source_ref(struct derive_source *source, struct bytes name, struct bytes path,
+                      struct hash *address)
+{
+    struct project_source *s = self(source);
+    struct ref_value value;
+    int err = ref_value(s, name, path, &value);
+    if (err != OK)
+        return err;
+    const struct entry entry = {
+        .kind = value.kind, .size = value.size, .hash = value.address, .where = value.where};
+    if (entry.kind != KIND_NONE)
+        place_keep(s, &entry);
+    if (entry.kind == KIND_DIR)
+        tree_tell(s, &entry);
+    *address = value.address;
+    return OK;
+}
+
+/* --- holders --- */
+
+void project_source_drop(struct project_source *s)
+{
+    if (s == NULL || atomic_fetch_sub(&s->holders, 1) > 1)
+        return;
+    refs_snapshot_close(s->refs);
+    while (s->places != NULL) {
+        struct found_place *next = s->places->next;
+        free(s->places);
+        s->places = next;
+    }
+    arena_release(&s->arena);
+    (void)pthread_mutex_destroy(&s->refs_lock);
+    (void)pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+static void source_release(struct derive_source *source)
+{
+    project_source_drop(self(source));
+}
+
+struct project_source *project_source_open(struct derive *derive, const struct id16 *project)
+{
+    struct project_source *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        abort();
+    s->source = (struct derive_source){.find = source_find,
+                                       .memo = source_memo,
+                                       .tell = source_tell,
+                                       .quarantine = source_quarantine,
+                                       .open = source_open,
+                                       .ref = source_ref,
+                                       .release = source_release};
+    s->derive = derive;
+    s->project = *project;
+    atomic_init(&s->holders, 1);
+    (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_mutex_init(&s->refs_lock, NULL);
+    const struct refs_source refs = derive_refs_source(derive);
+    s->refs = refs_snapshot_open(derive->repo, project, &refs);
+    return s;
+}
+
+struct derive_source *project_source_hold(struct project_source *s)
+{
+    atomic_fetch_add(&s->holders, 1);
+    return &s->source;
+}
+
+int project_source_heads(struct project_source *s, struct head *refs, struct head *head)
+{
+    (void)pthread_mutex_lock(&s->refs_lock);
+    int err = refs_snapshot_refs_head(s->refs, refs);
+    if (err == ERR_NOT_FOUND) {
+        *refs = (struct head){0};
+        err = OK;
+    }
+    if (err == OK)
+        err = refs_snapshot_head(s->refs, head);
+    (void)pthread_mutex_unlock(&s->refs_lock);
+    return err;
+}
