@@ -12,6 +12,7 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const s3_addressings[] = {"auto", "path", "virtual", NULL};
 static const char *const s3_providers[] = {"auto", "aws", "ceph",  "minio",
                                            "r2",   "gcs", "other", NULL};
+static const char *const cache_directory[] = {"CACHE_DIRECTORY", NULL};
 static const char *const aws_endpoint[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", NULL};
 static const char *const aws_region[] = {"AWS_REGION", "AWS_DEFAULT_REGION", NULL};
 static const char *const aws_ca_file[] = {"AWS_CA_BUNDLE", NULL};
@@ -227,6 +228,57 @@ const struct setting settings_table[] = {
      .min = 0,
      .max = 1ull << 40,
      .doc = "Memory for small contents that were read, up to 64 KiB each."},
+    {.name = "derive_dir",
+     .type = SETTING_STRING,
+     .offset = AT(derive_dir),
+     .preset = "",
+     .min = 0,
+     .max = 4000,
+     .env = cache_directory,
+     .doc =
+         "Where this machine keeps what it has derived, and an index of what can be: a local "
+         "directory, of which nothing is lost when it is removed. Empty: .micelio/derive in "
+         "the bucket's own directory; with a bucket on S3 nothing is derived then. Several "
+         "processes may share it: each takes a folder of its own."},
+    {.name = "derive_slots",
+     .type = SETTING_U64,
+     .offset = AT(derive_slots),
+     .preset = "0",
+     .min = 0,
+     .max = 1024,
+     .doc = "Functions that run at once; 0 for one for each core."},
+    {.name = "derive_ram_bytes",
+     .type = SETTING_SIZE,
+     .offset = AT(derive_ram_bytes),
+     .preset = "128MiB",
+     .min = MIB,
+     .max = 1099511627776,
+     .doc = "Memory for results."},
+    {.name = "derive_disk_bytes",
+     .type = SETTING_SIZE,
+     .offset = AT(derive_disk_bytes),
+     .preset = "4GiB",
+     .min = 0,
+     .max = 1125899906842624,
+     .doc = "Room for results in derive_dir. What saves the least time a byte goes first; what "
+            "is pinned never goes, and may take more than this."},
+    {.name = "derive_in_flight_bytes",
+     .type = SETTING_SIZE,
+     .offset = AT(derive_in_flight_bytes),
+     .preset = "256MiB",
+     .min = MIB,
+     .max = 1099511627776,
+     .doc = "Inputs and results of functions that run hold so much at most, but for a single "
+            "one that needs more."},
+    {.name = "derive_verify",
+     .type = SETTING_STRING,
+     .offset = AT(derive_verify),
+     .preset = "off",
+     .min = 2,
+     .max = 64,
+     .doc =
+         "Whether functions run twice to see that they give the same: off, dual (always), or "
+         "sampled:RATE with a rate from 0 to 1."},
     {.name = "s3_endpoint",
      .type = SETTING_STRING,
      .offset = AT(s3_endpoint),

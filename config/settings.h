@@ -91,6 +91,13 @@ struct settings {
     uint64_t page_cache_bytes;
     uint64_t content_cache_bytes;
 
+    const char *derive_dir;
+    uint64_t derive_slots; /* 0: one for each core */
+    uint64_t derive_ram_bytes;
+    uint64_t derive_disk_bytes;
+    uint64_t derive_in_flight_bytes;
+    const char *derive_verify;
+
     const char *s3_endpoint;
     const char *s3_region;
     uint64_t s3_addressing; /* an enum s3_addressing */

@@ -16,6 +16,8 @@ struct service {
     struct base_cache *bases;
     struct waiters *waiters;
     struct store_look *look; /* NULL without a pulse */
+    struct derive *derive;   /* NULL: this server derives nothing */
+    struct derive_gets *gets;
     atomic_uint_fast64_t groups_accepted;
     atomic_uint_fast64_t groups_refused;
 };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/service/derive_gets.h"
 #include "api/service/parts.h"
 #include "formats/path.h"
 
@@ -17,6 +18,9 @@ int service_open(struct repo *repo, const struct service_options *options, struc
     service->waiters = waiters_open(repo, service->bases, options);
     if (options->pulse != NULL)
         service->look = store_look_open(repo, options->pulse);
+    service->derive = options->derive;
+    if (service->derive != NULL)
+        service->gets = derive_gets_open(service->derive);
     atomic_init(&service->groups_accepted, 0);
     atomic_init(&service->groups_refused, 0);
     *out = service;
@@ -29,6 +33,8 @@ void service_start(struct service *service)
     intake_start(service->intake);
     if (service->look != NULL)
         store_look_start(service->look);
+    if (service->gets != NULL)
+        derive_gets_start(service->gets);
 }
 
 void service_stop(struct service *service)
@@ -38,6 +44,8 @@ void service_stop(struct service *service)
     while (intake_flush(service->intake) > 0) {
     }
     waiters_stop(service->waiters);
+    if (service->gets != NULL)
+        derive_gets_stop(service->gets);
     if (service->look != NULL)
         store_look_stop(service->look);
 }
@@ -50,6 +58,7 @@ void service_close(struct service *service)
     waiters_close(service->waiters);
     base_cache_close(service->bases);
     store_look_close(service->look);
+    derive_gets_close(service->gets);
     free(service);
 }
 

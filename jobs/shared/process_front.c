@@ -67,6 +67,7 @@ static int front_listen(struct front *front, struct process *p)
 static void service_begin(struct front *front, struct process *p)
 {
     const struct settings *s = &p->settings;
+    front->derives = process_derive_open(p, &front->derive);
     struct service_options options = {
         .intake = {.window_us = s->intake_window_us,
                    .batch_max = (size_t)s->intake_batch_max,
@@ -77,7 +78,10 @@ static void service_begin(struct front *front, struct process *p)
         .poll_ms = s->wait_poll_ms,
         .waiters_max = s->http_connections_max,
         .pulse = p->pulse,
+        .derive = front->derives ? &front->derive : NULL,
     };
+    if (front->derives)
+        options.refs = derive_refs_source(&front->derive);
     int err = service_open(&p->repo, &options, &front->service);
     assert(err == OK);
     if (front->begin != NULL)
@@ -143,6 +147,8 @@ int front_run(struct front *front, struct process *p)
     if (front->server != NULL)
         http_server_close(front->server);
     service_close(front->service);
+    if (front->derives)
+        process_derive_close(&front->derive);
     process_close(p);
     return code < 0 ? 0 : code;
 }

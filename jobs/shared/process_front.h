@@ -4,7 +4,7 @@
 #define JOBS_SHARED_PROCESS_FRONT_H
 
 #include "api/http/server.h"
-#include "jobs/shared/process.h"
+#include "jobs/shared/process_derive.h"
 
 struct front {
     /* May be NULL: called when something became durable in the queue; when the bucket is open,
@@ -16,6 +16,8 @@ struct front {
     /* Of front_run. */
     struct service *service; /* from `begin` to `end` */
     struct http_server *server;
+    struct derive derive;
+    bool derives;
 };
 
 /* Listens, on the socket that was handed over to the process if there is one (systemd's

@@ -1,0 +1,195 @@
+/* Derivation: putting and getting, pins, and how much there is of everything. */
+#include "api/service/service_derive.h"
+
+#include <stdlib.h>
+
+#include "api/service/derive_gets.h"
+#include "api/service/derive_parts.h"
+
+int service_derive_on(struct service *service, struct problem *problem)
+{
+    if (service->derive != NULL)
+        return OK;
+    return problem_set(problem, ERR_AGAIN, "derive_off", NULL,
+                       "this server derives nothing: it has no directory for it");
+}
+
+/* --- putting --- */
+
+int service_derive_recipe(struct recipe *recipe, struct arena *arena, struct derive_item *out,
+                          struct problem *problem)
+{
+    const char *why = "";
+    struct fn_problem wrong = {0};
+    int err = recipe_settle(recipe, &why);
+    if (err != OK)
+        return problem_set(problem, err, "recipe_invalid", NULL, "the recipe %s", why);
+    const struct function *function = function_find(recipe->function, recipe->version);
+    if (function == NULL)
+        return problem_set(problem, ERR_INVALID, "unknown_function", "function",
+                           "there is no function %.*s %.*s", (int)recipe->function.len,
+                           recipe->function.data, (int)recipe->version.len,
+                           recipe->version.data);
+    err = function_check(function, recipe, &wrong);
+    if (err != OK)
+        return problem_set(problem, err, "parameter_invalid", wrong.parameter, "%s",
+                           wrong.message);
+    AUTO_BUF canonical = {0};
+    recipe_encode(recipe, &canonical);
+    *out = (struct derive_item){.kind = DERIVE_RECIPE,
+                                .data = arena_copy(arena, buf_bytes(&canonical))};
+    out->address = recipe_address(out->data);
+    return OK;
+}
+
+struct put {
+    derive_written_fn written;
+    void *arg;
+};
+
+static void put_told(void *arg, int err, uint64_t hlc)
+{
+    struct put *put = arg;
+    struct problem problem = {0};
+    if (err != OK)
+        (void)service_problem(&problem, err, "the derive log");
+    put->written(put->arg, &problem, hlc);
+    free(put);
+}
+
+int service_derive_put(struct service *service, const struct caller *caller,
+                       const struct id16 *project, const struct derive_item *items, uint32_t n,
+                       derive_written_fn written, void *arg, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err == OK)
+        err = service_admit(service, caller, problem);
+    if (err != OK)
+        return err;
+    struct put *put = calloc(1, sizeof(*put));
+    if (put == NULL)
+        abort();
+    *put = (struct put){.written = written, .arg = arg};
+    err = derive_put(service->derive, project, items, n, put_told, put);
+    if (err == OK)
+        return OK;
+    free(put);
+    if (err == ERR_AGAIN)
+        return problem_set(problem, err, "queue_full", NULL,
+                           "too much waits to be written; try again later");
+    return service_problem(problem, err, "the derive log");
+}
+
+/* --- getting --- */
+
+bool service_derive_known(struct service *service, const struct id16 *project,
+                          const struct hash *address, struct derived **out)
+{
+    return service->derive != NULL &&
+           executor_known(service->derive->executor, project, address, out) == OK;
+}
+
+void service_derive_get(struct service *service, const struct id16 *project,
+                        const struct hash *address, const struct derive_ask *ask,
+                        derive_answer_fn answer, void *arg)
+{
+    struct derive_answer off = {0};
+    off.err = service_derive_on(service, &off.problem);
+    if (off.err != OK)
+        answer(arg, &off);
+    else
+        derive_gets_add(service->gets, project, address, ask, answer, arg);
+}
+
+int service_derive_find(struct service *service, const struct id16 *project,
+                        const struct hash *address, struct arena *arena,
+                        struct derive_found *out, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    struct project_source *source = project_source_open(service->derive, project);
+    struct derive_source *sees = project_source_hold(source);
+    err = sees->find(sees, address, arena, out);
+    sees->release(sees);
+    project_source_drop(source);
+    return err == OK ? OK : service_problem(problem, err, "the address");
+}
+
+/* --- pins and status --- */
+
+int service_derive_pin(struct service *service, const struct caller *caller,
+                       const struct id16 *project, const struct hash *address, bool pin,
+                       bool *was, derive_written_fn written, void *arg, struct problem *problem)
+{
+    struct derived *derived;
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    struct derive *derive = service->derive;
+    err = derive_index_pinned(derive->index, project, address, was);
+    if (err != OK)
+        return service_problem(problem, err, "the pins");
+    if (service_derive_known(service, project, address, &derived)) {
+        if (pin)
+            result_pin(derive->results, project, &derived->hash);
+        else
+            result_unpin(derive->results, project, &derived->hash);
+        derived_close(derived);
+    }
+    const struct derive_item item = {.kind = pin ? DERIVE_PIN : DERIVE_UNPIN,
+                                     .address = *address};
+    return service_derive_put(service, caller, project, &item, 1, written, arg, problem);
+}
+
+int service_derive_pins(struct service *service, const struct id16 *project,
+                        const struct hash *after, size_t max, struct arena *arena,
+                        struct derive_page *out, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    err = derive_index_pins(service->derive->index, project, after, max + 1, arena,
+                            &out->addresses, &out->n);
+    if (err != OK)
+        return service_problem(problem, err, "the pins");
+    out->more = out->n > max;
+    if (out->more)
+        out->n = max;
+    return OK;
+}
+
+bool service_derive_stats(struct service *service, struct derive_status *out)
+{
+    struct derive *derive = service->derive;
+    if (derive == NULL)
+        return false;
+    *out = (struct derive_status){.runs = executor_stats(derive->executor),
+                                  .log = derive_log_load(derive->log)};
+    result_cache_stats(derive->results, &out->results);
+    return true;
+}
+
+void service_derive_latencies(struct service *service,
+                              void (*take)(void *arg, const struct executor_latency *),
+                              void *arg)
+{
+    if (service->derive != NULL)
+        executor_latencies(service->derive->executor, take, arg);
+}
+
+int service_derive_status(struct service *service, const struct id16 *project,
+                          struct arena *arena, struct derive_status *out,
+                          struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    struct derive *derive = service->derive;
+    AUTO_BUF verify = {0};
+    (void)service_derive_stats(service, out);
+    verify_text(&derive->verify, &verify);
+    out->verify = arena_str(arena, buf_bytes(&verify));
+    err = derive_index_counts(derive->index, project, &out->counts);
+    return err == OK ? OK : service_problem(problem, err, "the index");
+}

@@ -1,0 +1,157 @@
+/* Derivation: what depends on what, and taking results out of the cache. */
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "api/service/derive_parts.h"
+#include "api/service/id_map.h"
+
+int service_derive_dependents(struct service *service, const struct id16 *project,
+                              const struct derive_root *root, const struct hash *after,
+                              size_t max, struct arena *arena, struct derive_page *out,
+                              struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    err = derive_index_dependents(service->derive->index, project, root, after, max + 1, arena,
+                                  &out->addresses, &out->n);
+    if (err != OK)
+        return service_problem(problem, err, "the index");
+    out->more = out->n > max;
+    if (out->more)
+        out->n = max;
+    return OK;
+}
+
+int service_derive_affected(struct service *service, const struct id16 *project,
+                            const struct derive_root *root, struct derive_walk *out,
+                            struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err == OK) {
+        err = derive_index_walk(service->derive->index, project, root, NULL, NULL, out);
+        if (err != OK)
+            err = service_problem(problem, err, "the index");
+    }
+    return err;
+}
+
+/* --- lineage --- */
+
+struct lineage_walk {
+    struct derive_source *sees;
+    struct arena *arena;
+    struct id_map met;
+    struct lineage_met *links; /* by node */
+    struct lineage *out;
+    size_t max;
+};
+
+struct lineage_met {
+    struct id_link link;
+    uint32_t node;
+};
+
+static uint64_t address_hash(const struct hash *address)
+{
+    uint64_t hash;
+    memcpy(&hash, address->b, sizeof(hash));
+    return hash;
+}
+
+/* The node of an address, a new one where it was not met; LINEAGE_MAX beyond the limit. */
+static uint32_t node_of(struct lineage_walk *walk, const struct hash *address)
+{
+    struct lineage *out = walk->out;
+    uint64_t hash = address_hash(address);
+    for (struct id_link *link = id_map_first(&walk->met, hash); link != NULL;
+         link = id_map_next(link)) {
+        const struct lineage_met *met =
+            (const struct lineage_met *)((char *)link - offsetof(struct lineage_met, link));
+        if (hash_equal(&out->nodes[met->node].address, address))
+            return met->node;
+    }
+    if (out->n == walk->max) {
+        out->more = true;
+        return LINEAGE_MAX;
+    }
+    struct lineage_met *met = &walk->links[out->n];
+    met->node = (uint32_t)out->n;
+    id_map_add(&walk->met, &met->link, hash);
+    out->nodes[out->n++] = (struct lineage_node){.address = *address};
+    return met->node;
+}
+
+static int input_node(struct lineage_walk *walk, const struct recipe_input *input,
+                      uint32_t *out)
+{
+    struct hash address = input->address;
+    if (input->kind == RECIPE_REF) {
+        int err = walk->sees->ref(walk->sees, input->ref, input->path, &address);
+        if (err == ERR_NOT_FOUND)
+            address = (struct hash){0};
+        else if (err != OK)
+            return err;
+    }
+    *out = node_of(walk, &address);
+    return OK;
+}
+
+static int node_look(struct lineage_walk *walk, struct lineage_node *node)
+{
+    int err = walk->sees->find(walk->sees, &node->address, walk->arena, &node->what);
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    if (err != OK)
+        return err;
+    node->found = true;
+    if (node->what.is != DERIVE_IS_RECIPE)
+        return OK;
+    const struct recipe *recipe = &node->what.recipe;
+    uint32_t *inputs = arena_array(walk->arena, recipe->n_inputs, uint32_t);
+    for (uint32_t i = 0; i < recipe->n_inputs && err == OK; i++)
+        err = input_node(walk, &recipe->inputs[i], &inputs[i]);
+    node->inputs = inputs;
+    return err;
+}
+
+int service_derive_lineage(struct service *service, const struct id16 *project,
+                           const struct hash *address, size_t max, struct arena *arena,
+                           struct lineage *out, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    struct project_source *source = project_source_open(service->derive, project);
+    struct lineage_walk walk = {.sees = project_source_hold(source),
+                                .arena = arena,
+                                .out = out,
+                                .max = max < LINEAGE_MAX ? max : LINEAGE_MAX};
+    walk.links = arena_array(arena, walk.max, struct lineage_met);
+    *out = (struct lineage){.nodes = arena_array(arena, walk.max, struct lineage_node)};
+    (void)node_of(&walk, address);
+    for (size_t i = 0; i < out->n && err == OK; i++)
+        err = node_look(&walk, &out->nodes[i]);
+    id_map_release(&walk.met);
+    walk.sees->release(walk.sees);
+    project_source_drop(source);
+    if (err != OK)
+        return service_problem(problem, err, "what it is computed from");
+    if (!out->nodes[0].found)
+        return service_problem(problem, ERR_NOT_FOUND, "the address");
+    return OK;
+}
+
+int service_derive_invalidate(struct service *service, const struct id16 *project,
+                              const struct derive_root *root, const struct invalidation *what,
+                              struct invalidated *out, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    err = derive_invalidate(service->derive, project, root, what, out);
+    if (err == ERR_LIMIT)
+        return problem_set(problem, ERR_AGAIN, "queue_full", NULL,
+                           "too many cascades are being freed; try again later");
+    return err == OK ? OK : service_problem(problem, err, "the index");
+}

@@ -1,0 +1,13 @@
+/* Derivation in a process that has a front. */
+#ifndef JOBS_SHARED_PROCESS_DERIVE_H
+#define JOBS_SHARED_PROCESS_DERIVE_H
+
+#include "jobs/shared/process.h"
+#include "pipeline/derive/derive.h"
+
+/* Opens and starts it when the bucket is open. False: this process derives nothing, and why was
+ * logged; a front serves all else all the same. */
+bool process_derive_open(struct process *, struct derive *);
+void process_derive_close(struct derive *);
+
+#endif
