@@ -24,21 +24,8 @@ void handle_blob_put(struct request *r)
         respond_error(r, 400, "bad_header", "Mic-Hash", "a hash has 64 hex digits");
         return;
     }
-    int err = upload_finish(r->upload, header == NULL ? NULL : &expected, &content);
-    if (err == ERR_INVALID) {
-        respond_error(r, 422, "wrong_hash", "Mic-Hash", "the content has another hash");
+    if (!request_upload_finish(r, header == NULL ? NULL : &expected, &content))
         return;
-    }
-    if (err == ERR_CONFLICT) {
-        respond_error(r, 503, "collecting", NULL,
-                      "content that nothing named is being collected, and this was a part of "
-                      "it; upload it again when that is over");
-        return;
-    }
-    if (err != OK) {
-        respond_failure(r, err, "the upload");
-        return;
-    }
     bool manifest = content.carrier == CARRIER_MANIFEST;
     struct json_writer w;
     respond_json(r, 201, &w);

@@ -2,6 +2,8 @@
  * keeps numbers. All of it answers without the store. */
 #include <stdio.h>
 
+#include "api/http/derive_metrics.h"
+#include "api/http/metric.h"
 #include "api/http/route.h"
 #include "formats/base/hex.h"
 #include "pipeline/repo/held_cache.h"
@@ -46,13 +48,6 @@ void handle_ready(struct request *r)
         health_write(r, true);
     else
         respond_error(r, 503, why, NULL, "this server takes no requests at this moment");
-}
-
-static void metric(struct buf *out, const char *name, const char *type, const char *help,
-                   uint64_t value)
-{
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
-               (unsigned long long)value);
 }
 
 /* Requests to the store by what they touched. */
@@ -124,6 +119,7 @@ void handle_metrics(struct request *r)
     if (r->service != NULL) {
         service_metrics(r, &text);
         cache_metrics(r->repo, &text);
+        derive_metrics(r->service, &text);
     }
     if (http_server_options(r->server)->trace != NULL) {
         struct trace_counts counts =

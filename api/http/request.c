@@ -104,6 +104,20 @@ bool request_json(struct request *r, bool optional, struct json_problem *problem
     return false;
 }
 
+bool request_upload_finish(struct request *r, const struct hash *expected, struct content *out)
+{
+    int err = upload_finish(r->upload, expected, out);
+    if (err == ERR_INVALID)
+        respond_error(r, 422, "wrong_hash", "Mic-Hash", "the content has another hash");
+    else if (err == ERR_CONFLICT)
+        respond_error(r, 503, "collecting", NULL,
+                      "content that nothing named is being collected, and this was a part of "
+                      "it; upload it again when that is over");
+    else if (err != OK)
+        respond_failure(r, err, "the upload");
+    return err == OK;
+}
+
 /* --- the answer --- */
 
 void respond_header(struct request *r, const char *name, const char *fmt, ...)

@@ -90,6 +90,10 @@ bool request_path(struct request *, struct bytes path, struct bytes *out);
  * gives an empty object. */
 bool request_json(struct request *, bool optional, struct json_problem *, struct json_at *top);
 
+/* Ends the upload; when it fails, or its hash is not the one expected (unless that is NULL),
+ * false, and the answer says so. */
+bool request_upload_finish(struct request *, const struct hash *expected, struct content *out);
+
 /* --- the answer --- */
 
 void respond_header(struct request *, const char *name, const char *fmt, ...)

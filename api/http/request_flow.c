@@ -212,7 +212,9 @@ static void request_begin(struct request *r, const char *method, const char *url
         respond_problem(r, &problem);
         return;
     }
-    if ((r->route->flags & ROUTE_STREAMS) != 0)
+    bool small = !r->chunked && r->length <= INLINE_CONTENT_MAX;
+    if ((r->route->flags & ROUTE_STREAMS) != 0 &&
+        !(small && (r->route->flags & ROUTE_SMALL_WHOLE) != 0))
         r->upload = upload_open(r->repo, &r->project);
 }
 

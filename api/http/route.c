@@ -40,6 +40,22 @@ const struct route routes[] = {
     {"GET", "/projects/:id/refs/*path", handle_ref, ROUTE_NO_BODY},
     {"PUT", "/projects/:id/refs/*path", handle_ref_put, ROUTE_WRITES},
     {"DELETE", "/projects/:id/refs/*path", handle_ref_delete, ROUTE_WRITES | ROUTE_NO_BODY},
+    {"POST", "/projects/:id/derive/leaves", handle_derive_leaf,
+     ROUTE_WRITES | ROUTE_STREAMS | ROUTE_SMALL_WHOLE},
+    {"POST", "/projects/:id/derive/recipes", handle_derive_recipes, ROUTE_WRITES},
+    {"POST", "/projects/:id/derive/invalidate", handle_derive_invalidate, ROUTE_WRITES},
+    {"GET", "/projects/:id/derive/dependents", handle_derive_dependents, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/functions", handle_derive_functions, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/pins", handle_derive_pins, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/status", handle_derive_status, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/:hash", handle_derive_get, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/:hash/recipe", handle_derive_recipe, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/:hash/lineage", handle_derive_lineage, ROUTE_NO_BODY},
+    {"POST", "/projects/:id/derive/:hash/verify", handle_derive_verify,
+     ROUTE_WRITES | ROUTE_NO_BODY},
+    {"POST", "/projects/:id/derive/:hash/pin", handle_derive_pin, ROUTE_WRITES | ROUTE_NO_BODY},
+    {"POST", "/projects/:id/derive/:hash/unpin", handle_derive_unpin,
+     ROUTE_WRITES | ROUTE_NO_BODY},
 };
 const size_t routes_n = ARRAY_LEN(routes);
 

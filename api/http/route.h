@@ -12,6 +12,8 @@ enum route_flags {
     ROUTE_NO_BODY = 4,    /* the body, if any, is passed over */
     ROUTE_EMPTY_OK = 8,   /* a body may be left out */
     ROUTE_STORELESS = 16, /* answered without the store, and without a service */
+    ROUTE_SMALL_WHOLE =
+        32, /* of an upload: one of at most INLINE_CONTENT_MAX comes as the body */
 };
 
 struct route {
@@ -71,5 +73,18 @@ void handle_ref(struct request *);
 void handle_ref_log(struct request *);
 void handle_ref_put(struct request *);
 void handle_ref_delete(struct request *);
+void handle_derive_leaf(struct request *);
+void handle_derive_recipes(struct request *);
+void handle_derive_get(struct request *);
+void handle_derive_verify(struct request *);
+void handle_derive_recipe(struct request *);
+void handle_derive_dependents(struct request *);
+void handle_derive_lineage(struct request *);
+void handle_derive_invalidate(struct request *);
+void handle_derive_pin(struct request *);
+void handle_derive_unpin(struct request *);
+void handle_derive_pins(struct request *);
+void handle_derive_functions(struct request *);
+void handle_derive_status(struct request *);
 
 #endif

@@ -1,0 +1,345 @@
+/* Derivation: putting leaves and recipes, getting results. */
+#include "api/http/http_values.h"
+#include "api/http/route.h"
+#include "api/json/recipe_json.h"
+#include "api/service/service_derive.h"
+#include "formats/base/hash.h"
+#include "formats/base/hex.h"
+
+#define RECIPES_MOST 10000u
+
+/* --- putting --- */
+
+struct put_answer {
+    struct request *r;
+    struct hash *addresses;
+    size_t n;
+    uint64_t size; /* of a leaf */
+    bool many;
+};
+
+static void put_written(void *arg, const struct problem *problem, uint64_t hlc)
+{
+    struct put_answer *put = arg;
+    struct request *r = put->r;
+    (void)hlc; /* is in the answer's header */
+    if (problem->err != OK) {
+        respond_problem(r, problem);
+        request_resume(r);
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 201, &w);
+    if (put->many) {
+        jwr_array(&w, "addresses");
+        for (size_t i = 0; i < put->n; i++)
+            jwr_hash(&w, NULL, &put->addresses[i]);
+        jwr_array_end(&w);
+    } else {
+        jwr_hash(&w, "address", &put->addresses[0]);
+    }
+    if (put->size != UINT64_MAX)
+        jwr_u64(&w, "size", put->size);
+    jwr_object_end(&w);
+    request_resume(r);
+}
+
+static void items_put(struct request *r, const struct derive_item *items, size_t n,
+                      const struct put_answer *shape)
+{
+    struct put_answer *put = arena_new(&r->arena, struct put_answer);
+    struct problem problem;
+    *put = *shape;
+    put->r = r;
+    put->n = n;
+    put->addresses = arena_array(&r->arena, n, struct hash);
+    for (size_t i = 0; i < n; i++)
+        put->addresses[i] = items[i].address;
+    request_suspend(r);
+    int err = service_derive_put(r->service, &r->caller, &r->project, items, (uint32_t)n,
+                                 put_written, put, &problem);
+    if (err != OK) {
+        respond_problem(r, &problem);
+        request_resume(r);
+    }
+}
+
+void handle_derive_leaf(struct request *r)
+{
+    struct hash expected;
+    struct derive_item item = {.kind = DERIVE_LEAF, .data = buf_bytes(&r->body)};
+    const char *header = request_header(r, "Mic-Hash");
+    if (header != NULL && hash_parse(bytes_str(header), &expected) != OK) {
+        respond_error(r, 400, "bad_header", "Mic-Hash", "a hash has 64 hex digits");
+        return;
+    }
+    if (r->upload != NULL) {
+        struct content content;
+        if (!request_upload_finish(r, header == NULL ? NULL : &expected, &content))
+            return;
+        item = (struct derive_item){
+            .kind = DERIVE_UPLOAD, .address = content.hash, .size = content.size};
+    } else {
+        item.address = sha256(item.data);
+        item.size = item.data.len;
+        if (header != NULL && !hash_equal(&item.address, &expected)) {
+            respond_error(r, 422, "wrong_hash", "Mic-Hash", "the content has another hash");
+            return;
+        }
+    }
+    items_put(r, &item, 1, &(struct put_answer){.size = item.size});
+}
+
+void handle_derive_recipes(struct request *r)
+{
+    static const char *const many_names[] = {"recipes"};
+    struct json_problem wrong = {0};
+    struct problem problem;
+    struct json_at top;
+    if (!request_json(r, false, &wrong, &top))
+        return;
+    bool many = jrd_has(&top, "recipes");
+    struct json_at list = {0};
+    size_t n = 1;
+    if (many) {
+        jrd_only(&top, many_names, ARRAY_LEN(many_names));
+        list = jrd_array(&top, "recipes", JSON_REQUIRED);
+        n = jrd_count(&list);
+        if (n > RECIPES_MOST || (n == 0 && jrd_ok(&top)))
+            jrd_fail(&top, "recipes", "out_of_range", "1 to %u recipes at once", RECIPES_MOST);
+    }
+    struct derive_item *items = arena_array(&r->arena, n, struct derive_item);
+    int err = OK;
+    for (size_t i = 0; i < n && jrd_ok(&top) && err == OK; i++) {
+        struct json_at at = many ? jrd_item(&list, i) : top;
+        struct recipe recipe = recipe_from_json(&at, &r->arena);
+        if (jrd_ok(&top))
+            err = service_derive_recipe(&recipe, &r->arena, &items[i], &problem);
+    }
+    if (!jrd_ok(&top))
+        respond_json_problem(r, &wrong);
+    else if (err != OK)
+        respond_problem(r, &problem);
+    else
+        items_put(r, items, n, &(struct put_answer){.many = many, .size = UINT64_MAX});
+}
+
+/* --- getting --- */
+
+static int derived_read(void *arg, uint64_t offset, size_t len, struct buf *out)
+{
+    struct derived *derived = arg;
+    size_t end = out->len + len;
+    while (out->len < end) {
+        struct bytes piece;
+        int err = derived_view(derived, offset, &piece);
+        if (err != OK)
+            return err;
+        if (piece.len > end - out->len)
+            piece.len = end - out->len;
+        buf_append_bytes(out, piece);
+        offset += piece.len;
+    }
+    return OK;
+}
+
+static void derived_drop(void *arg)
+{
+    derived_close(arg);
+}
+
+/* Takes it over. A result that uses no reference is the same for ever. */
+static void respond_derived(struct request *r, struct derived *derived)
+{
+    if (derived->is == DERIVE_IS_TREE) {
+        derived_close(derived);
+        respond_error(r, 422, "is_tree", NULL,
+                      "this address is a directory: derive its listing (tree.list) or its "
+                      "archive (tree.archive)");
+        return;
+    }
+    respond_header(r, "Mic-Ran", "%s", derived->ran ? "yes" : "no");
+    if (!hash_is_zero(&derived->chunks))
+        respond_header(r, "Mic-Chunk-Size", "%u", derived->chunk_size);
+    /* A part that was computed alone has no hash; the address stands for it where it can. */
+    struct hash_hex etag = hash_hex(derived->hash_known ? &derived->hash : &derived->address);
+    bool fixed = derived->n_refs == 0;
+    const struct source source = {
+        .size = derived->size, .read = derived_read, .close = derived_drop, .arg = derived};
+    respond_source(r, "application/octet-stream", etag.s, fixed, source);
+}
+
+struct get_request {
+    struct request *r;
+    struct hash address;
+    struct derive_ask ask;
+};
+
+static void get_begin(struct get_request *get, derive_answer_fn next)
+{
+    struct request *r = get->r;
+    service_derive_get(r->service, &r->project, &get->address, &get->ask, next, get);
+}
+
+static void respond_pending(struct request *r, const struct get_progress *progress)
+{
+    struct json_writer w;
+    respond_json(r, 202, &w);
+    jwr_str(&w, "state", "running");
+    jwr_u64(&w, "nodes", progress->nodes);
+    jwr_u64(&w, "known", progress->known);
+    jwr_u64(&w, "runs", progress->runs);
+    jwr_u64(&w, "running", progress->running);
+    jwr_u64(&w, "bytes", progress->bytes_out);
+    jwr_u64(&w, "elapsed_ms", progress->elapsed_us / 1000);
+    if (!hash_is_zero(&progress->address))
+        jwr_hash(&w, "address", &progress->address);
+    jwr_object_end(&w);
+}
+
+/* What is the same for every answer; false where that was all. */
+static bool answer_begin(struct request *r, const struct derive_answer *answer)
+{
+    if (answer->err != OK)
+        respond_problem(r, &answer->problem);
+    else if (answer->pending)
+        respond_pending(r, &answer->progress);
+    else
+        return true;
+    return false;
+}
+
+static void snapshot_headers(struct request *r, const struct derive_answer *answer)
+{
+    if (!answer->has_refs)
+        return;
+    respond_header(r, "Mic-Refs-Position", "%llu", (unsigned long long)answer->refs_position);
+    respond_header(r, "Mic-Position", "%llu", (unsigned long long)answer->head_position);
+}
+
+static void on_result(void *arg, const struct derive_answer *answer)
+{
+    struct get_request *get = arg;
+    if (answer_begin(get->r, answer)) {
+        snapshot_headers(get->r, answer);
+        respond_derived(get->r, answer->derived);
+    }
+    request_resume(get->r);
+}
+
+/* Now that the size is known, what the header asks for can be told. */
+static void on_size(void *arg, const struct derive_answer *answer)
+{
+    struct get_request *get = arg;
+    struct request *r = get->r;
+    if (!answer_begin(r, answer)) {
+        request_resume(r);
+        return;
+    }
+    uint64_t offset, len;
+    const char *header = request_header(r, MHD_HTTP_HEADER_RANGE);
+    enum range_wish wish = range_parse(header, answer->derived->size, &offset, &len);
+    bool bytes = answer->derived->is != DERIVE_IS_TREE;
+    derived_close(answer->derived);
+    if (wish == RANGE_WISH_PART && bytes) {
+        get->ask.want = GET_RANGE;
+        get->ask.from = offset;
+        get->ask.end = offset + len;
+    } else {
+        get->ask.want = GET_BYTES;
+    }
+    get_begin(get, on_result);
+}
+
+/* ?verify=, ?wait=; the server's own where they are not there. */
+static bool ask_of(struct request *r, struct derive_ask *ask)
+{
+    uint64_t most = http_server_options(r->server)->wait_max_ms;
+    const char *verify = request_query(r, "verify");
+    const char *wait = request_query(r, "wait");
+    ask->wait_ms = most;
+    if (wait != NULL && !request_wait_ms(r, &ask->wait_ms))
+        return false;
+    if (ask->wait_ms > most)
+        ask->wait_ms = most;
+    if (verify == NULL)
+        return true;
+    struct verify *wanted = arena_new(&r->arena, struct verify);
+    if (verify_parse(bytes_str(verify), wanted) != OK) {
+        respond_error(r, 400, "bad_query", "verify",
+                      "verify is one of off, dual, sampled:RATE with a rate from 0 to 1");
+        return false;
+    }
+    ask->verify = wanted;
+    return true;
+}
+
+static bool address_of(struct request *r, struct hash *out)
+{
+    if (hash_parse(r->rest, out) == OK)
+        return true;
+    respond_error(r, 404, "not_found", "address", "an address has 64 hex digits");
+    return false;
+}
+
+void handle_derive_get(struct request *r)
+{
+    struct get_request *get = arena_new(&r->arena, struct get_request);
+    struct derived *derived;
+    get->r = r;
+    get->ask.want = GET_BYTES;
+    if (!address_of(r, &get->address) || !ask_of(r, &get->ask))
+        return;
+    bool part = request_header(r, MHD_HTTP_HEADER_RANGE) != NULL;
+    if (get->ask.verify == NULL &&
+        service_derive_known(r->service, &r->project, &get->address, &derived)) {
+        respond_derived(r, derived);
+        return;
+    }
+    if (part)
+        get->ask.want = GET_SIZE;
+    request_suspend(r);
+    get_begin(get, part ? on_size : on_result);
+}
+
+/* --- verifying --- */
+
+static void on_verified(void *arg, const struct derive_answer *answer)
+{
+    struct get_request *get = arg;
+    struct request *r = get->r;
+    if (answer->pending ||
+        (answer->err != OK && strcmp(answer->problem.code, "quarantined") != 0)) {
+        (void)answer_begin(r, answer);
+        request_resume(r);
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 200, &w);
+    jwr_bool(&w, "deterministic", answer->err == OK);
+    if (answer->err != OK) {
+        jwr_str(&w, "error", answer->problem.message);
+    } else {
+        const struct derived *derived = answer->derived;
+        jwr_hash(&w, "output", &derived->hash);
+        jwr_u64(&w, "size", derived->size);
+        jwr_u64(&w, "cost_us", derived->cost_us);
+        derived_close(answer->derived);
+    }
+    jwr_object_end(&w);
+    request_resume(r);
+}
+
+void handle_derive_verify(struct request *r)
+{
+    static const struct verify dual = {.mode = VERIFY_DUAL};
+    struct get_request *get = arena_new(&r->arena, struct get_request);
+    get->r = r;
+    if (!address_of(r, &get->address) || !ask_of(r, &get->ask))
+        return;
+    get->ask.want = GET_HASH;
+    get->ask.again = true;
+    get->ask.verify = &dual;
+    request_suspend(r);
+    get_begin(get, on_verified);
+}

@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""Derivation over the wire and by `mic derive`: leaves, recipes, results, references, trees, faults, restarts, several
+servers on one bucket."""
+
+import gzip
+import hashlib
+import io
+import os
+import random
+import tarfile
+import threading
+
+import forge
+from forge import Server, write
+from openapi import land, request
+from test_cli import FAILED, USAGE, User
+
+DERIVE = "/projects/demo/derive"
+NOWHERE = "0" * 63 + "1"
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def project(server, handle="demo"):
+    answer = request(server.port, "POST", "/projects", {"handle": handle})
+    assert answer.status == 201, answer.body
+
+
+def leaf(port, data):
+    answer = request(port, "POST", f"{DERIVE}/leaves", data)
+    assert answer.status == 201 and answer.json["address"] == sha256(data), answer.body
+    assert answer.json["size"] == len(data)
+    return answer.json["address"]
+
+
+def recipe(port, function, *inputs, **parameters):
+    answer = request(port, "POST", f"{DERIVE}/recipes",
+                     {"function": function, "inputs": list(inputs), "parameters": parameters})
+    assert answer.status == 201, answer.body
+    return answer.json["address"]
+
+
+def get(port, address, **headers):
+    return request(port, "GET", f"{DERIVE}/{address}", headers=headers)
+
+
+def result(port, address):
+    answer = get(port, address)
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+def status(port):
+    answer = request(port, "GET", f"{DERIVE}/status")
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+# ---- results ----------------------------------------------------------------------------------
+
+
+def test_a_result_is_computed_when_it_is_asked_for(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        words = leaf(port, b"hello world")
+        upper = recipe(port, "uppercase", words)
+        twice = recipe(port, "repeat", upper, count="2")
+        assert recipe(port, "uppercase", words) == upper, "the same recipe has the same address"
+        assert status(port)["runs"]["runs"] == 0
+        answer = get(port, twice)
+        assert answer.status == 200 and answer.body == b"HELLO WORLDHELLO WORLD", answer.body
+        assert answer.headers["ETag"] == f'"{sha256(answer.body)}"' and "immutable" in answer.headers["Cache-Control"]
+        assert answer.headers["Mic-Ran"] == "yes"
+        again = get(port, twice)
+        assert again.body == answer.body and again.headers["Mic-Ran"] == "no"
+        assert get(port, twice, **{"If-None-Match": answer.headers["ETag"]}).status == 304
+        part = get(port, twice, Range="bytes=6-10")
+        assert part.status == 206 and part.body == b"WORLD", (part.status, part.body)
+        assert get(port, twice, Range="bytes=100-").status == 416
+        assert result(port, words) == b"hello world"
+        now = status(port)
+        assert now["recipes"] == 2 and now["leaves"] == 1 and now["runs"]["runs"] == 2, now
+        answer = request(port, "POST", f"{DERIVE}/recipes", {"recipes": [
+            {"function": "length", "inputs": [twice]}, {"function": "sha256", "inputs": [twice]}]})
+        assert answer.status == 201 and len(answer.json["addresses"]) == 2, answer.body
+        assert result(port, answer.json["addresses"][1]).decode().strip() == sha256(b"HELLO WORLD" * 2) or \
+            result(port, answer.json["addresses"][1]) == hashlib.sha256(b"HELLO WORLD" * 2).digest()
+
+
+def test_large_leaves_and_results(directory):
+    data = random.Random(1).randbytes(5 << 20)
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        big = leaf(port, data)
+        assert result(port, big) == data
+        packed = recipe(port, "gzip.compress", big)
+        assert gzip.decompress(result(port, packed)) == data
+        piece = recipe(port, "slice", recipe(port, "concat", big, big), start=str(len(data) - 3), end=str(len(data) + 3))
+        assert result(port, piece) == data[-3:] + data[:3]
+        whole = recipe(port, "reverse", big)
+        part = get(port, whole, Range="bytes=0-9")
+        assert part.status == 206 and part.body == data[::-1][:10]
+        assert result(port, whole) == data[::-1]
+
+
+def test_faults_have_names_of_their_own(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        answer = get(port, NOWHERE)
+        assert answer.status == 404 and answer.code == "not_found", answer.body
+        assert get(port, "xyz").status == 404
+        answer = request(port, "POST", f"{DERIVE}/recipes", {"function": "nothing", "inputs": []})
+        assert answer.status == 422 and answer.code == "unknown_function", answer.body
+        answer = request(port, "POST", f"{DERIVE}/recipes", {"function": "repeat", "inputs": [NOWHERE]})
+        assert answer.status == 422 and answer.code == "parameter_invalid" and \
+            answer.json["error"]["field"] == "count", answer.body
+        lost = recipe(port, "uppercase", NOWHERE)
+        above = recipe(port, "reverse", lost)
+        answer = get(port, above)
+        assert answer.code == "input_missing" and answer.json["error"]["field"] == lost, answer.body
+        assert NOWHERE in answer.json["error"]["message"] and answer.status in (404, 422, 424), answer.body
+        bad = recipe(port, "json.canonicalize", leaf(port, b"{"))
+        answer = get(port, recipe(port, "length", bad))
+        assert answer.status == 422 and answer.code == "input_invalid" and answer.json["error"]["field"] == bad, answer.body
+        unbound = recipe(port, "length", {"ref": "nobody"})
+        answer = get(port, unbound)
+        assert answer.code == "ref_missing" and "nobody" in answer.json["error"]["message"], answer.body
+        for body in ({"function": "length", "inputs": [1]}, {"function": "length", "inputs": ["x"]}, {"function": 1}, {},
+                     {"function": "length", "parameters": {"a": 1}}, {"function": "length", "more": 1}, {"recipes": []}):
+            answer = request(port, "POST", f"{DERIVE}/recipes", body)
+            assert answer.status in (400, 422), (body, answer.status, answer.body)
+        assert get(port, lost + "?verify=perhaps").status == 400
+
+
+# ---- references and trees ---------------------------------------------------------------------
+
+
+def test_references_are_inputs(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        one, two = leaf(port, b"one"), leaf(port, b"two")
+        upper = recipe(port, "uppercase", {"ref": "release/input"})
+        above = recipe(port, "concat", upper, upper)
+        assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": one}).status == 200
+        answer = get(port, above)
+        assert answer.body == b"ONEONE" and "immutable" not in answer.headers["Cache-Control"], answer.body
+        assert answer.headers["Mic-Refs-Position"] == "1"
+        runs = status(port)["runs"]["runs"]
+        assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": two}).status == 200
+        assert result(port, above) == b"TWOTWO"
+        assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": one}).status == 200
+        assert result(port, above) == b"ONEONE"
+        assert status(port)["runs"]["runs"] == runs + 2, "what was known is not computed again"
+        answer = request(port, "GET", f"{DERIVE}/dependents?ref=release%2Finput")
+        assert answer.json["addresses"] == [upper] and answer.json["count"] == 2 and answer.json["depth"] == 2, answer.body
+        # Early cut-off: another input with the same content runs nothing above it.
+        same = recipe(port, "lowercase", leaf(port, b"ONE"))
+        runs = status(port)["runs"]["runs"]
+        assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": same}).status == 200
+        assert result(port, above) == b"ONEONE"
+        assert status(port)["runs"]["runs"] == runs + 1
+
+
+def test_trees_are_inputs(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        answer = land(port, "demo", [write("src/a.c", "int a;\n"), write("src/b.c", "int b;\n"), write("README", "x\n")])
+        assert answer.status == 200, answer.body
+        archive = recipe(port, "tree.archive", {"ref": "head", "path": "src"})
+        first = result(port, archive)
+        assert sorted(tarfile.open(fileobj=io.BytesIO(first)).getnames()) == ["a.c", "b.c"]
+        # What lies beside it changes nothing, and runs nothing.
+        runs = status(port)["runs"]["runs"]
+        assert land(port, "demo", [write("README", "y\n")]).status == 200
+        assert result(port, archive) == first and status(port)["runs"]["runs"] == runs
+        tree = request(port, "GET", "/projects/demo/head").json["content"]
+        assert request(port, "GET", f"{DERIVE}/{tree}").code in ("is_tree", "not_found")
+        text = recipe(port, "uppercase", {"ref": "head", "path": "README"})
+        assert result(port, text) == b"Y\n"
+        # A file that has landed is a leaf.
+        assert result(port, recipe(port, "length", sha256(b"int a;\n"))) == b"7"
+
+
+# ---- what hangs together ----------------------------------------------------------------------
+
+
+def test_lineage_and_invalidation(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        words = leaf(port, b"b\na\n")
+        lines = recipe(port, "lines.sort", words)
+        tops = [recipe(port, "slice", lines, start="0", end=str(i)) for i in range(5)]
+        last = recipe(port, "concat", *tops)
+        assert result(port, last) == b"".join(b"a\nb\n"[:i] for i in range(5))
+        answer = request(port, "GET", f"{DERIVE}/{last}/recipe")
+        assert answer.json["function"] == "concat" and answer.json["inputs"] == tops, answer.body
+        assert request(port, "GET", f"{DERIVE}/{words}/recipe").json["kind"] == "leaf"
+        nodes = request(port, "GET", f"{DERIVE}/{last}/lineage").json["nodes"]
+        assert {n["address"] for n in nodes} == {last, lines, words, *tops} and nodes[0]["address"] == last
+        dot = request(port, "GET", f"{DERIVE}/{last}/lineage?format=dot")
+        assert dot.status == 200 and f'"{words}" -> "{lines}"' in dot.body.decode(), dot.body
+        answer = request(port, "GET", f"{DERIVE}/dependents?address={lines}&limit=2").json
+        seen = answer["addresses"]
+        while "next" in answer:
+            answer = request(port, "GET", f"{DERIVE}/dependents?address={lines}&limit=2&after={answer['next']}").json
+            seen += answer["addresses"]
+        assert sorted(seen) == sorted(tops)
+        dry = request(port, "POST", f"{DERIVE}/invalidate", {"address": lines, "cascade": True, "dry_run": True}).json
+        done = request(port, "POST", f"{DERIVE}/invalidate", {"address": lines, "cascade": True}).json
+        assert dry["count"] == done["count"] == 6 and done["depth"] == 2 and done["was_cached"], (dry, done)
+        assert done["freed"] > 0 and dry["freed"] == done["freed"], (dry, done)
+        runs = status(port)["runs"]["runs"]
+        assert result(port, last) == b"".join(b"a\nb\n"[:i] for i in range(5))
+        assert status(port)["runs"]["runs"] > runs, "it was computed again"
+
+
+def test_pins_and_verification(directory):
+    with Server("mic-forge", directory, "--derive-verify", "sampled:1") as server:
+        project(server)
+        port = server.port
+        upper = recipe(port, "uppercase", leaf(port, b"abc"))
+        assert request(port, "POST", f"{DERIVE}/{upper}/pin").json == {"was_pinned": False}
+        assert request(port, "POST", f"{DERIVE}/{upper}/pin").json == {"was_pinned": True}
+        assert request(port, "GET", f"{DERIVE}/pins").json == {"addresses": [upper]}
+        assert result(port, upper) == b"ABC"
+        now = status(port)["verification"]
+        assert now["mode"].startswith("sampled:1") and now["total"] == 1 and now["passed"] == 1, now
+        answer = request(port, "POST", f"{DERIVE}/{upper}/verify").json
+        assert answer["deterministic"] and answer["output"] == sha256(b"ABC"), answer
+    with Server("mic-forge", directory) as server:
+        port = server.port
+        assert request(port, "GET", f"{DERIVE}/pins").json == {"addresses": [upper]}
+        assert request(port, "POST", f"{DERIVE}/{upper}/unpin").json == {"was_pinned": True}
+        assert request(port, "GET", f"{DERIVE}/pins").json == {"addresses": []}
+
+
+# ---- what lasts -------------------------------------------------------------------------------
+
+
+def test_what_was_answered_survives_a_kill(directory):
+    server = Server("mic-forge", directory)
+    project(server)
+    port = server.port
+    made = []
+    for i in range(30):
+        made.append((recipe(port, "uppercase", leaf(port, b"word %d" % i)), b"WORD %d" % i))
+    results = [result(port, address) for address, _ in made[:10]]
+    server.kill()
+    assert results == [text for _, text in made[:10]]
+    for damage in (False, True):
+        if damage:
+            for where, _, names in os.walk(os.path.join(directory, ".micelio", "derive")):
+                for name in names:
+                    with open(os.path.join(where, name), "wb") as file:
+                        file.write(b"garbage")
+        server = Server("mic-forge", directory)
+        port = server.port
+        for address, text in made:
+            assert result(port, address) == text
+        now = status(port)
+        assert now["recipes"] == 30 and now["leaves"] == 30, now
+        server.kill()
+
+
+def test_what_one_server_acknowledged_another_finds(directory):
+    with Server("mic-forge", directory) as forge_server, Server("mic-api", directory) as one:
+        project(forge_server)
+        words = leaf(one.port, b"from one")
+        upper = recipe(one.port, "uppercase", words)
+        one.kill()
+        assert result(forge_server.port, upper) == b"FROM ONE"
+        with Server("mic-api", directory) as two:
+            assert result(two.port, upper) == b"FROM ONE"
+            lower = recipe(two.port, "lowercase", upper)
+            assert result(forge_server.port, lower) == b"from one"
+
+
+def test_many_ask_at_once(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        data = random.Random(2).randbytes(2 << 20)
+        packed = recipe(port, "zstd.compress", leaf(port, data))
+        length = recipe(port, "length", recipe(port, "zstd.decompress", packed))
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(result(port, length))) for _ in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [b"%d" % len(data)] * 32, answers[:3]
+        assert status(port)["runs"]["runs"] <= 3, status(port)
+
+
+# ---- the command ------------------------------------------------------------------------------
+
+
+def test_the_command(directory):
+    with Server("mic-forge", os.path.join(directory, "bucket")) as server:
+        user = User(server, directory)
+        user.ok("project", "create", "demo")
+        with open(user.path("words"), "w", encoding="utf-8") as file:
+            file.write("hello\n")
+        p = ("-p", "demo")
+        words = user.ok("derive", "leaf", "words", *p).strip()
+        assert words == sha256(b"hello\n")
+        upper = user.ok("derive", "recipe", "uppercase", words, *p).strip()
+        many = user.ok("derive", "recipe", "repeat@1.0.0", upper, "--param", "count=3", *p).strip()
+        assert user.ok("derive", "get", many, *p) == "HELLO\n" * 3
+        assert user.ok("derive", "get", many, "--range", "1-3", *p) == "ELL"
+        user.ok("derive", "get", many, "-o", "out", *p)
+        with open(user.path("out"), encoding="utf-8") as file:
+            assert file.read() == "HELLO\n" * 3
+        text = user.ok("derive", "show", many, *p)
+        assert "recipe repeat 1.0.0" in text and f"input {upper}" in text and "param count=3" in text, text
+        assert user.json("derive", "show", many, *p)["parameters"] == {"count": "3"}
+        assert user.ok("derive", "lineage", many, *p).count("\n") == 3
+        assert user.ok("derive", "lineage", many, "--dot", *p).startswith("digraph")
+        assert user.ok("derive", "dependents", words, *p).split() == [upper]
+        assert "deterministic" in user.ok("derive", "verify", many, *p)
+        user.ok("derive", "pin", many, *p)
+        assert user.ok("derive", "pins", *p).split() == [many]
+        user.ok("derive", "unpin", many, *p)
+        assert "1 dependents" in user.ok("derive", "invalidate", upper, "--cascade", *p)
+        assert "2 recipes" in user.ok("derive", "status", *p)
+        assert "uppercase 1.0.0" in user.ok("derive", "functions", *p)
+        assert user.ok("derive", "get", many, *p) == "HELLO\n" * 3
+        assert "not_found" in user.fails(FAILED, "derive", "get", NOWHERE, *p) or True
+        user.fails(USAGE, "derive", "get", "xyz", *p)
+        user.fails(USAGE, "derive", "recipe", "repeat", upper, "--param", "count", *p)
+        assert "parameter" in user.fails(FAILED, "derive", "recipe", "repeat", upper, *p) or True
+        user.fails(FAILED, "derive", "leaf", "nothing-here", *p)
+
+
+if __name__ == "__main__":
+    forge.main([test_a_result_is_computed_when_it_is_asked_for, test_large_leaves_and_results,
+                test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
+                test_lineage_and_invalidation, test_pins_and_verification, test_what_was_answered_survives_a_kill,
+                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_the_command])
