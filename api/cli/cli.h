@@ -183,5 +183,18 @@ int cmd_ls(struct cli *);
 int cmd_import_dir(struct cli *);
 int cmd_import_git(struct cli *);
 int cmd_export_git(struct cli *);
+int cmd_derive_leaf(struct cli *);
+int cmd_derive_recipe(struct cli *);
+int cmd_derive_get(struct cli *);
+int cmd_derive_show(struct cli *);
+int cmd_derive_lineage(struct cli *);
+int cmd_derive_dependents(struct cli *);
+int cmd_derive_invalidate(struct cli *);
+int cmd_derive_verify(struct cli *);
+int cmd_derive_pin(struct cli *);
+int cmd_derive_unpin(struct cli *);
+int cmd_derive_pins(struct cli *);
+int cmd_derive_status(struct cli *);
+int cmd_derive_functions(struct cli *);
 
 #endif

@@ -1,0 +1,351 @@
+/* `mic derive`: what addresses are, how they hang together, and keeping house. With --json each
+ * prints the server's answer as it is. */
+#include "api/cli/cli.h"
+#include "api/client/client_derive.h"
+#include "formats/base/hex.h"
+#include "pipeline/sys/http_client.h"
+
+#define NUMBER(at, name) (unsigned long long)jrd_u64((at), (name), JSON_OPTIONAL, INT64_MAX, 0)
+
+struct ask {
+    struct cli *cli;
+    struct buf below;
+    struct buf body;
+    struct buf text;
+    struct json_t *value;
+    struct json_problem wrong;
+    struct json_at top;
+};
+
+static void ask_release(struct ask *ask)
+{
+    buf_release(&ask->below);
+    buf_release(&ask->body);
+    buf_release(&ask->text);
+    json_drop(&ask->value);
+}
+#define AUTO_ASK AUTO(ask_release) struct ask
+
+/* Sends what `below` and `body` say. 0: the answer is there to be printed; else what main is to
+ * return: it failed, or with --json it was printed. */
+static int ask_run(struct ask *ask, const char *method, bool *done)
+{
+    struct cli *cli = ask->cli;
+    struct bytes project;
+    *done = false;
+    int status = cli_project(cli, &project);
+    if (status == 0 && strcmp(method, "POST") == 0)
+        status = cli_author(cli);
+    if (status != 0)
+        return status;
+    buf_append(&ask->below, "", 1);
+    if (client_derive_ask(&cli->client, project, method, (const char *)ask->below.data,
+                          buf_bytes(&ask->body), &ask->text, &ask->value) != OK)
+        return cli_client_failed(cli, cli->command->name);
+    ask->top = jrd_top(ask->value, &ask->wrong);
+    *done = cli->json;
+    if (!cli->json)
+        return 0;
+    buf_append(&ask->text, "\n", 1);
+    return cli_print(buf_bytes(&ask->text));
+}
+
+/* An answer whose fields are not as they should be is said so. */
+static int ask_end(const struct ask *ask)
+{
+    return jrd_ok(&ask->top) ? EXIT_DONE
+                             : cli_fail(ask->cli, "the server's answer makes no sense: %s",
+                                        ask->wrong.message);
+}
+
+static int address_word(struct cli *cli, const char *word)
+{
+    struct hash address;
+    if (hash_parse(bytes_str(word), &address) == OK)
+        return 0;
+    return cli_usage(cli, "%s is no address: that has 64 hex digits", word);
+}
+
+/* Asks about the address in the first word. */
+static int ask_address(struct ask *ask, const char *method, const char *what, bool *done)
+{
+    *done = false;
+    int status = address_word(ask->cli, ask->cli->words[0]);
+    if (status != 0)
+        return status;
+    buf_printf(&ask->below, "/%s%s", ask->cli->words[0], what);
+    return ask_run(ask, method, done);
+}
+
+static void text_print(const char *before, struct bytes text, const char *after)
+{
+    printf("%s%.*s%s", before, (int)text.len, (const char *)text.data, after);
+}
+
+/* --- what an address is --- */
+
+static void recipe_print(const struct json_at *top)
+{
+    text_print("recipe ", jrd_text(top, "function", JSON_REQUIRED), " ");
+    text_print("", jrd_text(top, "version", JSON_REQUIRED), "\n");
+    struct json_at inputs = jrd_array(top, "inputs", JSON_REQUIRED);
+    for (size_t i = 0; i < jrd_count(&inputs); i++) {
+        if (!jrd_item_is_object(&inputs, i)) {
+            text_print("input ", jrd_item_text(&inputs, i), "\n");
+            continue;
+        }
+        struct json_at item = jrd_item(&inputs, i);
+        struct bytes path = jrd_text(&item, "path", JSON_OPTIONAL);
+        text_print("input @", jrd_text(&item, "ref", JSON_REQUIRED), path.len > 0 ? "//" : "");
+        text_print("", path, "\n");
+    }
+    struct json_at parameters = jrd_object(top, "parameters", JSON_REQUIRED);
+    void *iter = NULL;
+    const char *name;
+    struct bytes value;
+    while (jrd_each_text(&parameters, &iter, &name, &value)) {
+        printf("param %s=", name);
+        text_print("", value, "\n");
+    }
+}
+
+int cmd_derive_show(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool done;
+    int status = ask_address(&ask, "GET", "/recipe", &done);
+    if (status != 0 || done)
+        return status;
+    struct bytes kind = jrd_text(&ask.top, "kind", JSON_REQUIRED);
+    if (bytes_equal(kind, bytes_str("recipe")))
+        recipe_print(&ask.top);
+    else if (bytes_equal(kind, bytes_str("leaf")))
+        printf("leaf of %llu bytes\n", NUMBER(&ask.top, "size"));
+    else
+        text_print("", kind, "\n");
+    return ask_end(&ask);
+}
+
+static int lineage_dot(struct cli *cli)
+{
+    AUTO_BUF below = {0};
+    AUTO_BUF text = {0};
+    struct bytes project;
+    int status = address_word(cli, cli->words[0]);
+    if (status == 0)
+        status = cli_project(cli, &project);
+    if (status != 0)
+        return status;
+    buf_printf(&below, "/%s/lineage?format=dot", cli->words[0]);
+    buf_append(&below, "", 1);
+    if (client_derive_ask(&cli->client, project, "GET", (const char *)below.data,
+                          bytes_of(NULL, 0), &text, NULL) != OK)
+        return cli_client_failed(cli, cli->command->name);
+    return cli_print(buf_bytes(&text));
+}
+
+int cmd_derive_lineage(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool done;
+    if (cli_flag(cli, "dot"))
+        return lineage_dot(cli);
+    int status = ask_address(&ask, "GET", "/lineage", &done);
+    if (status != 0 || done)
+        return status;
+    struct json_at nodes = jrd_array(&ask.top, "nodes", JSON_REQUIRED);
+    for (size_t i = 0; i < jrd_count(&nodes); i++) {
+        struct json_at node = jrd_item(&nodes, i);
+        struct bytes function = jrd_text(&node, "function", JSON_OPTIONAL);
+        text_print("", jrd_text(&node, "address", JSON_REQUIRED), " ");
+        text_print("", jrd_text(&node, "kind", JSON_REQUIRED), function.len > 0 ? " " : "");
+        text_print("", function, "\n");
+    }
+    if (jrd_bool(&ask.top, "more", JSON_OPTIONAL))
+        cli_say(cli, "there is more than is shown here");
+    return ask_end(&ask);
+}
+
+/* --- dependents --- */
+
+static void addresses_print(const struct json_at *top)
+{
+    struct json_at list = jrd_array(top, "addresses", JSON_REQUIRED);
+    for (size_t i = 0; i < jrd_count(&list); i++)
+        text_print("", jrd_item_text(&list, i), "\n");
+}
+
+/* The root in the first word, an address or @REF: as a field's name and its value. */
+static int root_word(struct cli *cli, const char **name, const char **value)
+{
+    const char *word = cli->words[0];
+    bool ref = word[0] == '@';
+    *name = ref ? "ref" : "address";
+    *value = ref ? word + 1 : word;
+    return ref ? 0 : address_word(cli, word);
+}
+
+/* Pages of addresses, each behind the last. */
+static int pages_print(struct cli *cli, const char *first, bool counted)
+{
+    struct bytes next = bytes_of(NULL, 0);
+    bool query = strchr(first, '?') != NULL;
+    do {
+        AUTO_ASK ask = {.cli = cli};
+        bool done;
+        buf_printf(&ask.below, "%s", first);
+        if (next.len > 0)
+            buf_printf(&ask.below, "%cafter=%.*s", query ? '&' : '?', (int)next.len,
+                       (const char *)next.data);
+        int status = ask_run(&ask, "GET", &done);
+        if (status != 0 || done)
+            return status;
+        addresses_print(&ask.top);
+        next = arena_copy(&cli->arena, jrd_text(&ask.top, "next", JSON_OPTIONAL));
+        if (counted && next.len == 0)
+            cli_say(cli, "%llu depend on it, directly or not; %llu deep",
+                    NUMBER(&ask.top, "count"), NUMBER(&ask.top, "depth"));
+        status = ask_end(&ask);
+        if (status != EXIT_DONE)
+            return status;
+    } while (next.len > 0);
+    return EXIT_DONE;
+}
+
+int cmd_derive_dependents(struct cli *cli)
+{
+    const char *name;
+    const char *value;
+    AUTO_BUF below = {0};
+    int status = root_word(cli, &name, &value);
+    if (status != 0)
+        return status;
+    buf_printf(&below, "/dependents?%s=", name);
+    http_escape(&below, bytes_str(value), false);
+    buf_append(&below, "", 1);
+    return pages_print(cli, (const char *)below.data, true);
+}
+
+int cmd_derive_invalidate(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    const char *name;
+    const char *value;
+    struct json_writer w;
+    bool done;
+    int status = root_word(cli, &name, &value);
+    if (status != 0)
+        return status;
+    jwr_init(&w, &ask.body);
+    jwr_object(&w, NULL);
+    jwr_str(&w, name, value);
+    jwr_bool(&w, "cascade", cli_flag(cli, "cascade"));
+    jwr_bool(&w, "dry_run", cli_flag(cli, "dry-run"));
+    jwr_object_end(&w);
+    buf_printf(&ask.below, "/invalidate");
+    status = ask_run(&ask, "POST", &done);
+    if (status != 0 || done)
+        return status;
+    printf("%s; %llu dependents, %llu deep; %llu bytes %s%s\n",
+           jrd_bool(&ask.top, "was_cached", JSON_REQUIRED) ? "was cached" : "was not cached",
+           NUMBER(&ask.top, "count"), NUMBER(&ask.top, "depth"), NUMBER(&ask.top, "freed"),
+           cli_flag(cli, "dry-run") ? "would be freed" : "freed",
+           jrd_bool(&ask.top, "goes_on", JSON_OPTIONAL) ? ", and more behind this answer" : "");
+    return ask_end(&ask);
+}
+
+/* --- verifying and pins --- */
+
+int cmd_derive_verify(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool done;
+    int status = ask_address(&ask, "POST", "/verify", &done);
+    if (status != 0 || done)
+        return status;
+    if (!jrd_bool(&ask.top, "deterministic", JSON_REQUIRED)) {
+        struct bytes error = jrd_text(&ask.top, "error", JSON_OPTIONAL);
+        return cli_fail(cli, "%.*s", (int)error.len, (const char *)error.data);
+    }
+    text_print("deterministic: ", jrd_text(&ask.top, "output", JSON_REQUIRED), "");
+    printf(", %llu bytes, %llu us\n", NUMBER(&ask.top, "size"), NUMBER(&ask.top, "cost_us"));
+    return ask_end(&ask);
+}
+
+static int pin_set(struct cli *cli, const char *what, bool pin)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool done;
+    int status = ask_address(&ask, "POST", what, &done);
+    if (status != 0 || done)
+        return status;
+    if (jrd_bool(&ask.top, "was_pinned", JSON_REQUIRED) == pin)
+        cli_say(cli, pin ? "it was pinned already" : "it was not pinned before");
+    return ask_end(&ask);
+}
+
+int cmd_derive_pin(struct cli *cli)
+{
+    return pin_set(cli, "/pin", true);
+}
+
+int cmd_derive_unpin(struct cli *cli)
+{
+    return pin_set(cli, "/unpin", false);
+}
+
+int cmd_derive_pins(struct cli *cli)
+{
+    return pages_print(cli, "/pins", false);
+}
+
+/* --- what there is --- */
+
+int cmd_derive_status(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool done;
+    buf_printf(&ask.below, "/status");
+    int status = ask_run(&ask, "GET", &done);
+    if (status != 0 || done)
+        return status;
+    struct json_at cache = jrd_object(&ask.top, "cache", JSON_REQUIRED);
+    struct json_at runs = jrd_object(&ask.top, "runs", JSON_REQUIRED);
+    struct json_at verified = jrd_object(&ask.top, "verification", JSON_REQUIRED);
+    printf("project: %llu recipes, %llu leaves, %llu memos, %llu pins\n",
+           NUMBER(&ask.top, "recipes"), NUMBER(&ask.top, "leaves"), NUMBER(&ask.top, "memos"),
+           NUMBER(&ask.top, "pins"));
+    printf("cache: %llu results, %llu bytes, %llu hits, %llu misses, %llu evictions\n",
+           NUMBER(&cache, "entries"), NUMBER(&cache, "bytes"), NUMBER(&cache, "hits"),
+           NUMBER(&cache, "misses"), NUMBER(&cache, "evictions"));
+    printf("runs: %llu, %llu failed, %llu shared, %llu under way\n", NUMBER(&runs, "runs"),
+           NUMBER(&runs, "failed"), NUMBER(&runs, "shared"), NUMBER(&runs, "running"));
+    text_print("verification: ", jrd_text(&verified, "mode", JSON_REQUIRED), "");
+    printf(", %llu, %llu failed\n", NUMBER(&verified, "total"), NUMBER(&verified, "failed"));
+    return ask_end(&ask);
+}
+
+int cmd_derive_functions(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool done;
+    buf_printf(&ask.below, "/functions");
+    int status = ask_run(&ask, "GET", &done);
+    if (status != 0 || done)
+        return status;
+    struct json_at list = jrd_array(&ask.top, "functions", JSON_REQUIRED);
+    for (size_t i = 0; i < jrd_count(&list); i++) {
+        struct json_at item = jrd_item(&list, i);
+        text_print("", jrd_text(&item, "name", JSON_REQUIRED), " ");
+        text_print("", jrd_text(&item, "version", JSON_REQUIRED), "");
+        struct json_at parameters = jrd_array(&item, "parameters", JSON_OPTIONAL);
+        for (size_t k = 0; k < jrd_count(&parameters); k++) {
+            struct json_at p = jrd_item(&parameters, k);
+            bool required = jrd_bool(&p, "required", JSON_OPTIONAL);
+            text_print(required ? " " : " [", jrd_text(&p, "name", JSON_REQUIRED),
+                       required ? "=…" : "=…]");
+        }
+        printf("\n");
+    }
+    return ask_end(&ask);
+}

@@ -1,0 +1,121 @@
+#include "api/client/client_derive.h"
+
+#include <stdio.h>
+
+#include "api/client/call.h"
+#include "api/json/recipe_json.h"
+#include "formats/base/hex.h"
+
+#define ANSWER_MAX (256u * MIB)
+
+static int address_answer(struct call *call, struct hash *out)
+{
+    AUTO_JSON *value = NULL;
+    int err = call_run(call);
+    if (err == OK)
+        err = call_answer(call, &value);
+    if (err != OK)
+        return err;
+    struct json_problem wrong = {0};
+    struct json_at top = jrd_top(value, &wrong);
+    struct hash address = jrd_hash(&top, "address", JSON_REQUIRED);
+    err = call_fields(call, &wrong);
+    if (err == OK)
+        *out = address;
+    return err;
+}
+
+int client_derive_leaf(struct client *client, struct bytes project,
+                       const struct http_source *source, struct hash *out)
+{
+    AUTO_CALL call;
+    call_project(&call, client, "POST", project, "/derive/leaves");
+    call_header(&call, "Content-Type: application/octet-stream");
+    call.http.source = *source;
+    return address_answer(&call, out);
+}
+
+int client_derive_recipe(struct client *client, struct bytes project,
+                         const struct recipe *recipe, struct hash *out)
+{
+    AUTO_CALL call;
+    struct json_writer w;
+    call_project(&call, client, "POST", project, "/derive/recipes");
+    jwr_init(&w, &call.body);
+    jwr_object(&w, NULL);
+    recipe_to_json(&w, recipe);
+    jwr_object_end(&w);
+    call_json(&call);
+    return address_answer(&call, out);
+}
+
+static int progress_read(struct call *call, struct client_derive_progress *out)
+{
+    AUTO_JSON *value = NULL;
+    int err = call_answer(call, &value);
+    if (err != OK)
+        return err;
+    struct json_problem wrong = {0};
+    struct json_at top = jrd_top(value, &wrong);
+    out->nodes = jrd_u64(&top, "nodes", JSON_REQUIRED, INT64_MAX, 0);
+    out->known = jrd_u64(&top, "known", JSON_REQUIRED, INT64_MAX, 0);
+    out->runs = jrd_u64(&top, "runs", JSON_REQUIRED, INT64_MAX, 0);
+    out->elapsed_ms = jrd_u64(&top, "elapsed_ms", JSON_REQUIRED, INT64_MAX, 0);
+    return call_fields(call, &wrong);
+}
+
+/* One request; `*pending`: it is not there yet. */
+static int get_once(struct client *client, struct bytes project, const struct hash *address,
+                    const struct client_derive_get *get, bool *pending)
+{
+    AUTO_CALL call;
+    char below[96];
+    char range[96];
+    snprintf(below, sizeof(below), "/derive/%s", hash_hex(address).s);
+    call_project(&call, client, "GET", project, below);
+    if (get->verify != NULL)
+        call_query(&call, "verify", bytes_str(get->verify));
+    call_query(&call, "wait", bytes_str("10s"));
+    if (get->range != NULL) {
+        snprintf(range, sizeof(range), "Range: bytes=%s", get->range);
+        call_header(&call, range);
+    }
+    call.http.sink = get->sink;
+    int err = call_run(&call);
+    *pending = err == OK && call.http.status == 202;
+    if (!*pending)
+        return err;
+    struct client_derive_progress progress;
+    err = progress_read(&call, &progress);
+    if (err == OK && get->wait != NULL)
+        get->wait(get->arg, &progress);
+    return err;
+}
+
+int client_derive_get(struct client *client, struct bytes project, const struct hash *address,
+                      const struct client_derive_get *get)
+{
+    bool pending = true;
+    int err = OK;
+    while (pending && err == OK)
+        err = get_once(client, project, address, get, &pending);
+    return err;
+}
+
+int client_derive_ask(struct client *client, struct bytes project, const char *method,
+                      const char *below, struct bytes body, struct buf *text,
+                      struct json_t **out)
+{
+    AUTO_CALL call;
+    call_project(&call, client, method, project, "/derive");
+    buf_append(&call.url, below, strlen(below));
+    call.http.body_max = ANSWER_MAX;
+    if (body.len > 0) {
+        buf_append_bytes(&call.body, body);
+        call_json(&call);
+    }
+    int err = call_run(&call);
+    if (err == OK && text != NULL)
+        buf_append_bytes(text, buf_bytes(&call.http.body));
+    return err == OK && out != NULL ? call_answer(&call, out) : err;
+}
