@@ -29,7 +29,7 @@ struct service_options {
     uint64_t poll_ms; /* how often the heads that somebody waits for are read */
     uint64_t waiters_max;
     struct refs_source refs; /* where recipes and trees are found that refs are bound to */
-    struct derive *derive; /* the caller's, open and started; NULL: nothing is derived here */
+    struct derive *derive;   /* the caller's, open and started; NULL: nothing is derived here */
     struct store *pulse; /* a layer of pulse.h under the repo's store; NULL: the store is taken
                             to be well */
 };
