@@ -24,6 +24,8 @@ struct faulty_files {
     struct made made[FILES_MAX];
     size_t n;
     struct faulty_files_counts counts;
+    void (*on_open)(void *arg);
+    void *arg;
 };
 
 static struct faulty_files *faulty_of(struct file_area *area)
@@ -135,6 +137,10 @@ static int remove_file(struct file_area *area, const char *name)
 static int open_file(struct file_area *area, const char *name, int *fd)
 {
     struct faulty_files *f = faulty_of(area);
+    void (*call)(void *arg) = f->on_open;
+    f->on_open = NULL;
+    if (call != NULL)
+        call(f->arg);
     (void)pthread_mutex_lock(&f->mutex);
     int err = f->dead ? ERR_UNKNOWN : f->below->open(f->below, name, fd);
     f->counts.opened += err == OK;
@@ -210,6 +216,13 @@ void faulty_files_room(struct file_area *area, uint64_t bytes)
 {
     struct faulty_files *f = faulty_of(area);
     f->room = bytes == UINT64_MAX ? bytes : f->used + bytes;
+}
+
+void faulty_files_on_open(struct file_area *area, void (*call)(void *arg), void *arg)
+{
+    struct faulty_files *f = faulty_of(area);
+    f->on_open = call;
+    f->arg = arg;
 }
 
 struct faulty_files_counts faulty_files_counts(struct file_area *area)

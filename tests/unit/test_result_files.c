@@ -276,6 +276,27 @@ START_TEST(within_the_budgets)
 }
 END_TEST
 
+static void unfinished(void)
+{
+    struct result_cache *cache = result_rig_open(dir, NO_MEMORY, ROOM);
+    AUTO_BUF content = {0};
+    result_rig_content(4, (size_t)5 * RIG_CHUNK, &content);
+    struct result_writer *w;
+    ck_assert_int_eq(result_begin(cache, &rig_project, &w), OK);
+    ck_assert_int_eq(fn_put(result_out(w), buf_bytes(&content)), OK);
+    ck_assert_uint_eq(result_files_fresh(dir), 1);
+    result_writer_close(w);
+    ck_assert_uint_eq(result_files_fresh(dir), 0);
+    ck_assert_uint_eq(result_files_count(dir), 0);
+    result_cache_close(cache);
+}
+
+START_TEST(what_is_not_finished_leaves_nothing)
+{
+    with_files(unfinished);
+}
+END_TEST
+
 /* ---- read while it goes ---- */
 
 static void evicted(void)
@@ -286,10 +307,11 @@ static void evicted(void)
     struct result_reader *begun;
     struct result_reader *made;
     struct hash first = result_rig_put(cache, 1, (size_t)3 * RIG_CHUNK, 1);
+    struct hash fifth = result_rig_put(cache, 5, (size_t)2 * RIG_CHUNK, 1);
     struct hash second_hash = result_rig_put(cache, 2, 100, 1);
     ck_assert_int_eq(result_rig_try(cache, 3, (size_t)2 * RIG_CHUNK, 1, NULL, &made), OK);
     ck_assert_int_eq(result_open(cache, &rig_project, &first, &large), OK);
-    ck_assert_int_eq(result_open(cache, &rig_project, &first, &begun), OK);
+    ck_assert_int_eq(result_open(cache, &rig_project, &fifth, &begun), OK);
     struct bytes view;
     ck_assert_int_eq(result_bytes(begun)->view(result_bytes(begun), 0, &view), OK);
     ck_assert_int_eq(result_open(cache, &rig_project, &second_hash, &small), OK);
@@ -298,7 +320,7 @@ static void evicted(void)
     ck_assert_int_eq(result_rig_get(cache, 1, (size_t)3 * RIG_CHUNK), ERR_NOT_FOUND);
     ck_assert_uint_eq(result_drop(cache, &rig_project, &first), 0);
     ck_assert_int_eq(result_rig_read(large, 1, (size_t)3 * RIG_CHUNK), OK);
-    ck_assert_int_eq(result_rig_read(begun, 1, (size_t)3 * RIG_CHUNK), OK);
+    ck_assert_int_eq(result_rig_read(begun, 5, (size_t)2 * RIG_CHUNK), OK);
     ck_assert_int_eq(result_rig_read(small, 2, 100), OK);
     ck_assert_int_eq(result_rig_read(made, 3, (size_t)2 * RIG_CHUNK), OK);
     ck_assert_uint_eq(result_rig_stats(cache).damaged, 0);
@@ -370,6 +392,7 @@ int main(void)
         what_is_cheap_gets_no_file,
         any_length_through_bounded_memory,
         within_the_budgets,
+        what_is_not_finished_leaves_nothing,
         open_while_it_is_evicted,
         what_is_not_kept_is_served,
         dropped_is_gone,

@@ -279,6 +279,46 @@ static void rig_end(struct rig *rig)
     file_area_close(rig->below);
 }
 
+/* ---- what happens between the look at a name and the file ---- */
+
+static struct rig between;
+static struct hash between_hash;
+
+static void rename_it(void *arg)
+{
+    (void)arg;
+    result_pin(between.cache, &rig_project, &between_hash);
+}
+
+static void remove_it(void *arg)
+{
+    (void)arg;
+    (void)result_drop(between.cache, &rig_project, &between_hash);
+}
+
+static void changed_meanwhile(void)
+{
+    rig_begin(&between, NO_MEMORY, ROOM);
+    for (size_t len = 100; len <= LARGE; len += LARGE - 100) {
+        between_hash = rig_put(between.cache, 1, len, 10);
+        faulty_files_on_open(between.files, rename_it, NULL);
+        ck_assert_int_eq(rig_get(between.cache, 1, len), OK);
+        ck_assert_uint_eq(rig_stats(between.cache).pinned, 1);
+        faulty_files_on_open(between.files, remove_it, NULL);
+        ck_assert_int_eq(rig_get(between.cache, 1, len), OK);
+        ck_assert_int_eq(rig_get(between.cache, 1, len), ERR_NOT_FOUND);
+        result_unpin(between.cache, &rig_project, &between_hash);
+    }
+    ck_assert_uint_eq(rig_stats(between.cache).damaged, 0);
+    rig_end(&between);
+}
+
+START_TEST(renamed_or_removed_before_it_is_opened)
+{
+    with_files(changed_meanwhile);
+}
+END_TEST
+
 /* ---- a full disk ---- */
 
 static unsigned lines_of(int fd)
@@ -483,6 +523,7 @@ int main(void)
         memory_does_not_ask_the_file,
         a_chunk_is_found_in_another_result,
         files_that_are_none_of_ours_are_removed,
+        renamed_or_removed_before_it_is_opened,
         on_a_full_disk_results_are_served_and_not_kept,
         on_a_full_disk_room_is_made_first,
         killed_at_any_step,

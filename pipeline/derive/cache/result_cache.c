@@ -30,6 +30,8 @@ int result_cache_open(const struct result_cache_options *options, struct result_
     struct result_cache *cache = result_alloc(1, sizeof(*cache));
     int failed = pthread_mutex_init(&cache->mutex, NULL);
     assert(failed == 0);
+    failed = pthread_cond_init(&cache->idle, NULL);
+    assert(failed == 0);
     (void)failed;
     cache->chunk_size = options->chunk_size;
     cache->file_cost_us = options->file_cost_us;
@@ -84,6 +86,7 @@ void result_cache_close(struct result_cache *cache)
     gdsf_release(&cache->disk.order);
     if (cache->files_are_mine)
         file_area_close(cache->files);
+    (void)pthread_cond_destroy(&cache->idle);
     (void)pthread_mutex_destroy(&cache->mutex);
     free(cache);
 }

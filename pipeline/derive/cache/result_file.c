@@ -202,6 +202,18 @@ static void step_rename(struct result_cache *cache, struct result_entry *e)
     e->named_pinned = pinned;
 }
 
+/* Keeps an open file for all who read the entry; gives the one that is kept. */
+static int file_keep(struct result_cache *cache, struct result_entry *e, int fd)
+{
+    result_lock(cache);
+    int kept = e->fd < 0 ? fd : e->fd;
+    e->fd = kept;
+    result_unlock(cache);
+    if (kept != fd)
+        cache->files->shut(cache->files, fd);
+    return kept;
+}
+
 /* Who still reads it keeps it open. */
 static void step_remove(struct result_cache *cache, struct result_entry *e)
 {
@@ -215,15 +227,8 @@ static void step_remove(struct result_cache *cache, struct result_entry *e)
     bool open = e->readers > 0 && e->fd < 0;
     result_unlock(cache);
     int fd = -1;
-    bool opened = open && files->open(files, name, &fd) == OK;
-    result_lock(cache);
-    if (opened && e->fd < 0) {
-        e->fd = fd;
-        opened = false;
-    }
-    result_unlock(cache);
-    if (opened)
-        files->shut(files, fd);
+    if (open && files->open(files, name, &fd) == OK)
+        (void)file_keep(cache, e, fd);
     (void)files->remove(files, name);
     result_lock(cache);
     e->there = false;
@@ -253,43 +258,50 @@ void result_file_work(struct result_cache *cache, struct result_entry *e)
         }
     }
     e->busy = false;
+    int failed = pthread_cond_broadcast(&cache->idle);
+    assert(failed == 0);
+    (void)failed;
 }
 
 /* ---- reading ---- */
 
+/* The entry's open file, or -1 and its name. When the name has failed before, nobody may be at
+ * the file: it has its new name before the entry says so. */
+static int file_look(struct result_cache *cache, struct result_entry *e, bool failed,
+                     char name[RESULT_NAME_MAX])
+{
+    result_lock(cache);
+    while (failed && e->busy) {
+        int wrong = pthread_cond_wait(&cache->idle, &cache->mutex);
+        assert(wrong == 0);
+        (void)wrong;
+    }
+    int fd = e->fd;
+    name[0] = '\0';
+    if (e->there)
+        name_of(e, e->named_frequency, e->named_pinned, name);
+    result_unlock(cache);
+    return fd;
+}
+
 /* The open file of an entry that is read. */
 static int file_open(struct result_cache *cache, struct result_entry *e, int *out)
 {
-    struct file_area *files = cache->files;
     char tried[RESULT_NAME_MAX] = "";
     for (;;) {
         char name[RESULT_NAME_MAX];
-        result_lock(cache);
-        int fd = e->fd;
-        bool there = e->there;
-        name_of(e, e->named_frequency, e->named_pinned, name);
-        result_unlock(cache);
+        int fd = file_look(cache, e, tried[0] != '\0', name);
         if (fd >= 0) {
             *out = fd;
             return OK;
         }
-        /* Its name may have changed since it was looked at; else it is gone. */
-        if (!there || strcmp(tried, name) == 0)
+        if (name[0] == '\0' || strcmp(tried, name) == 0)
             return ERR_CORRUPT;
-        int err = files->open(files, name, &fd);
-        if (err != OK && err != ERR_NOT_FOUND)
+        int err = cache->files->open(cache->files, name, &fd);
+        if (err == OK)
+            *out = file_keep(cache, e, fd);
+        if (err != ERR_NOT_FOUND)
             return err;
-        if (err == OK) {
-            result_lock(cache);
-            bool mine = e->fd < 0;
-            if (mine)
-                e->fd = fd;
-            *out = e->fd;
-            result_unlock(cache);
-            if (!mine)
-                files->shut(files, fd);
-            return OK;
-        }
         memcpy(tried, name, sizeof(tried));
     }
 }

@@ -108,6 +108,7 @@ struct result_entry {
 
 struct result_cache {
     pthread_mutex_t mutex;
+    pthread_cond_t idle;     /* an entry is not busy any more */
     struct file_area *files; /* NULL: memory only */
     bool files_are_mine;
     uint32_t chunk_size;
