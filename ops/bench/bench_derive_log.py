@@ -20,11 +20,11 @@ def measure(rig):
             runs.append(json.loads(rig.call([program, place, clients, outstanding, SECONDS, delay]).stdout))
         figures = {key: Figures([run[key] for run in runs]) for key in runs[0]}
         name = f"{clients} clients, {outstanding} recipes each under way" + (f", {delay} ms a request" if delay else "")
-        rows.append([name, *(figures[key] for key in ("rate", "puts", "p50_ms", "p99_ms", "read_rate"))])
+        rows.append([name, *(figures[key] for key in ("rate", "puts", "p50_ms", "p99_ms", "read_rate", "look_ms"))])
         if wanted:
             rate = figures["rate"].median
             verdicts.append(verdict(f"recipes durable in a second, {name}, at least {figure(wanted)}", rate, rate >= wanted))
-    table("o. Recipes into the derive log", ["load", "recipes/s", "objects/s", "p50 ms", "p99 ms", "read back, recipes/s"], rows,
+    table("o. Recipes into the derive log", ["load", "recipes/s", "objects/s", "p50 ms", "p99 ms", "read back, recipes/s", "look without news, ms"], rows,
           ["In process, recipes of about 100 bytes of one project, on a directory store; each is counted when it is durable. "
            "In the end another node reads the log and must find every recipe that was answered."])
     print()

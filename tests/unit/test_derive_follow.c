@@ -344,6 +344,36 @@ START_TEST(what_comes_while_it_lists_is_not_lost)
 }
 END_TEST
 
+/* A put that takes effect late: whoever reads by numbers has not passed it over meanwhile. */
+START_TEST(schedule_27_a_late_number_is_not_skipped)
+{
+    struct derive_outcome second = {0};
+    struct derive_outcome third = {0};
+    setup();
+    struct derive_node *writer = &nodes[1];
+    put(1, 1);
+    faulty_reset(writer->faulty);
+    faulty_late_calls(writer->faulty, 2);
+    faulty_plan(writer->faulty, 1, FAULT_UNKNOWN_LATE);
+    faulty_plan(writer->faulty, 2, FAULT_AGAIN);
+    ck_assert_int_eq(derive_node_tell(writer, 1, 2, &second), OK);
+    ck_assert_int_eq(derive_log_step(writer->log), 0);
+    ck_assert_int_eq(derive_node_tell(writer, 1, 3, &third), OK);
+    for (unsigned i = 0; i < 20 && third.told == 0; i++) {
+        look();
+        rig.clock.us += derive_log_wait_us(writer->log);
+        (void)!derive_log_step(writer->log);
+    }
+    ck_assert_int_eq(second.err, OK);
+    ck_assert_int_eq(third.err, OK);
+    faulty_flush(writer->faulty);
+    look();
+    took(3, (const uint64_t[]){1, 2, 3});
+    ck_assert_uint_eq(derive_cursor_find(&reader.cursor, writer->repo.agent)->n_holes, 0);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_store_that_fails_loses_and_doubles_nothing)
 {
     setup();
@@ -406,6 +436,7 @@ int main(void)
         a_missing_number_is_a_hole,
         holes_are_bounded,
         what_comes_while_it_lists_is_not_lost,
+        schedule_27_a_late_number_is_not_skipped,
         a_store_that_fails_loses_and_doubles_nothing,
         a_part_of_an_object_is_read,
     };

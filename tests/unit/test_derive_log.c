@@ -305,7 +305,7 @@ static void give_up(const struct derive_outcome *outcome)
 
 /* A put of which nothing is known: the next number is not put before it is, however long that
  * takes and whatever the clients were told. */
-START_TEST(a_number_waits_for_the_one_below_it)
+START_TEST(schedule_27_a_number_waits_for_the_one_below_it)
 {
     struct derive_outcome first = {0};
     struct derive_outcome behind = {0};
@@ -518,7 +518,7 @@ int main(void)
         what_no_object_can_hold_or_no_reader_takes_is_refused,
         a_put_that_failed_once_is_made_good,
         a_store_that_takes_nothing_is_told_and_the_number_is_free,
-        a_number_waits_for_the_one_below_it,
+        schedule_27_a_number_waits_for_the_one_below_it,
         unknown_is_never_told_as_again,
         a_number_that_is_taken_is_not_ours,
         agents_have_numbers_of_their_own,
