@@ -1,7 +1,10 @@
 /* One project's batch: decide each request against the tree as the ones before it left it,
  * build one tree object out of all answers, and make it true with one conditional put of the
  * head. */
+#include <stdlib.h>
+
 #include "formats/base/hex.h"
+#include "formats/path.h"
 #include "pipeline/repo/judge.h"
 #include "pipeline/repo/put_once.h"
 #include "pipeline/repo/tree/snapshot.h"
@@ -190,26 +193,53 @@ static bool request_overdue(const struct attempt *a, const struct request *r)
 
 /* --- landing one session --- */
 
-/* Moves inline contents into the tree object: the records then say where they lie. */
-static int contents_place(struct attempt *a, struct session *session)
+/* A record whose content is to lie in the tree object. */
+struct to_place {
+    struct bytes path;
+    struct record *record;
+};
+
+static int path_order(const void *a, const void *b)
 {
+    const struct to_place *left = a;
+    const struct to_place *right = b;
+    int order = path_compare(left->path, right->path);
+    return order != 0 ? order : id16_compare(&left->record->id, &right->record->id);
+}
+
+static size_t contents_inline(struct session *session, struct to_place *out)
+{
+    size_t n = 0;
     for (size_t i = 0; i < session->n_records; i++) {
         struct record *record = &session->records[i];
-        if (record->kind != RECORD_OPERATION || record->operation.op == OP_DELETE)
+        const struct record_operation *operation = &record->operation;
+        if (record->kind != RECORD_OPERATION || operation->op == OP_DELETE)
             continue;
-        struct content *content = &record->operation.content;
-        enum carrier placed;
-        if (content->carrier == CARRIER_INLINE_RAW)
-            placed = CARRIER_TREE_RAW;
-        else if (content->carrier == CARRIER_INLINE_ZSTD)
-            placed = CARRIER_TREE_ZSTD;
-        else
-            continue;
+        if (operation->content.carrier == CARRIER_INLINE_RAW ||
+            operation->content.carrier == CARRIER_INLINE_ZSTD)
+            out[n++] = (struct to_place){
+                operation->op == OP_RENAME ? operation->target : operation->path, record};
+    }
+    return n;
+}
+
+/* Moves inline contents into the tree object, in order of their paths, so that who goes through
+ * the tree finds the next one beside the last: the records then say where they lie. */
+static int contents_place(struct attempt *a, struct session *session)
+{
+    AUTO(arena_release) struct arena scratch = {0};
+    struct to_place *places = arena_array(&scratch, session->n_records, struct to_place);
+    size_t n = contents_inline(session, places);
+    if (n > 1)
+        qsort(places, n, sizeof(*places), path_order);
+    for (size_t i = 0; i < n; i++) {
+        struct content *content = &places[i].record->operation.content;
         int err = tree_build_add(&a->build, content->data, &content->offset);
         if (err != OK)
             return err;
         content->len = (uint32_t)content->data.len;
-        content->carrier = placed;
+        content->carrier =
+            content->carrier == CARRIER_INLINE_RAW ? CARRIER_TREE_RAW : CARRIER_TREE_ZSTD;
     }
     return OK;
 }

@@ -308,6 +308,39 @@ START_TEST(directories_are_read_ahead)
 }
 END_TEST
 
+/* Contents lie in a tree object in order of their paths, whatever the order of the records. */
+START_TEST(small_contents_are_read_ahead)
+{
+    enum { N = 500, LEN = 8000 };
+    static const uint64_t whole = N * LEN;
+    struct forge f;
+    struct forge cold;
+    AUTO_BUF out = {0};
+    forge_init(&f);
+    struct chance chance = {.state = 5};
+    struct draft d = begin(&f, "contents");
+    for (unsigned i = 0; i < N; i++) {
+        char *text = arena_alloc(&f.arena, LEN + 1);
+        for (unsigned k = 0; k < LEN; k++)
+            text[k] = (char)(' ' + chance_below(&chance, 90));
+        text[LEN] = '\0';
+        draft_write(&d, arena_printf(&f.arena, "%u/%u/%u", i * 7 % N % 10, i * 7 % N % 50, i),
+                    text, NULL);
+    }
+    land(&f, &d);
+    struct tree tree = forge_tree(&f);
+    join_cold(&cold, &f);
+    struct tree_input *input = input_of(&cold, &tree);
+    ck_assert_int_eq(run_on("tree.stat", NONE, tree_input_tree(input), NULL, &out), OK);
+    struct trace_counts counts = trace_store_counts(f.trace, true);
+    ck_assert_uint_le(counts.gets[TRACE_TREE], 20);
+    ck_assert_uint_le(counts.bytes_out, whole + whole / 4);
+    tree_input_close(input);
+    forge_release(&cold);
+    forge_release(&f);
+}
+END_TEST
+
 /* ---- large files ---- */
 
 #define LARGE_CHUNKS 5u
@@ -472,6 +505,7 @@ int main(void)
         a_deep_tree,
         equal_parts_are_not_read,
         directories_are_read_ahead,
+        small_contents_are_read_ahead,
         large_files_come_in_chunks,
         errors_of_the_store_are_passed_up,
         damage_is_found,
