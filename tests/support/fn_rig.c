@@ -12,6 +12,8 @@ struct rig_out {
     struct fn_out out;
     struct buf window;
     struct buf *to;
+    const struct fn_case *of;
+    unsigned flushed;
 };
 
 struct rig {
@@ -43,6 +45,8 @@ static void rig_take(struct rig_out *rig)
 static int rig_flush(struct fn_out *out)
 {
     struct rig_out *rig = (struct rig_out *)(void *)out;
+    if (rig->of->flush_err_at > 0 && ++rig->flushed >= rig->of->flush_err_at)
+        return rig->of->flush_err;
     rig_take(rig);
     out->at = rig->window.data;
     out->space = rig->window.cap;
@@ -90,6 +94,7 @@ static void rig_open(struct rig *rig, const struct fn_case *of, struct buf *to,
     rig->out.out =
         (struct fn_out){.at = rig->out.window.data, .space = window, .flush = rig_flush};
     rig->out.to = to;
+    rig->out.of = of;
     rig->run.out = &rig->out.out;
     rig->fn = function_find(rig->recipe.function, rig->recipe.version);
     ck_assert_ptr_nonnull(rig->fn);

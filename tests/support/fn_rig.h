@@ -16,6 +16,8 @@ struct fn_case {
     size_t window;                 /* 0: as large as it likes */
     int view_err;                  /* what a view gives when `view_err_at` is reached */
     uint64_t view_err_at;
+    int flush_err; /* what the output gives after `flush_err_at` windows, unless that is 0 */
+    unsigned flush_err_at;
 };
 
 /* Checks the parameters, then runs. Appends the result to `out`. */

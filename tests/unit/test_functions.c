@@ -466,6 +466,35 @@ START_TEST(errors_of_inputs_are_passed_up)
 }
 END_TEST
 
+START_TEST(errors_of_outputs_are_passed_up)
+{
+    static uint8_t data[300];
+    struct bytes inputs[2] = {bytes_of(data, sizeof(data)), bytes_str("11\n")};
+    memset(data, '1', sizeof(data));
+    size_t n;
+    const struct function *const *all = functions_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        AUTO_BUF out = {0};
+        struct fn_problem problem = {0};
+        struct fn_case of = {.name = all[i]->name,
+                             .inputs = inputs,
+                             .n_inputs = all[i]->inputs_least,
+                             .parameters = parameters_of(all[i]),
+                             .window = 1};
+        if (all[i]->trees != 0)
+            continue;
+        int err = fn_case_run(&of, &out, &problem);
+        if (err != OK || out.len < 2)
+            continue; /* it takes no such bytes, or gives too few */
+        of.flush_err = ERR_AGAIN;
+        for (of.flush_err_at = 1; of.flush_err_at < 3 && of.flush_err_at < out.len;
+             of.flush_err_at++)
+            ck_assert_msg(fn_case_run(&of, &out, &problem) == ERR_AGAIN, "%s", of.name);
+        ck_assert_str_eq(problem.message, "");
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -482,6 +511,7 @@ int main(void)
         packed_after_packed,
         pieces_are_parts_of_the_whole,
         errors_of_inputs_are_passed_up,
+        errors_of_outputs_are_passed_up,
     };
     return suite_run("functions", tests, ARRAY_LEN(tests));
 }

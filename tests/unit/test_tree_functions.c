@@ -492,6 +492,37 @@ START_TEST(errors_of_trees_are_passed_up)
 }
 END_TEST
 
+/* Nor does a result that cannot be written end as anything else. */
+START_TEST(errors_of_outputs_are_passed_up)
+{
+    struct rig_file other[] = {file_of("README", "x"), file_of("bin/new/er", "y")};
+    for (size_t which = 0; which < ARRAY_LEN(runs); which++) {
+        int err = ERR_AGAIN;
+        for (unsigned at = 1; err != OK; at++) {
+            struct rig_tree trees[2];
+            struct fn_problem problem = {0};
+            AUTO_BUF out = {0};
+            rig_tree_init(&trees[0], sample, ARRAY_LEN(sample), NULL);
+            rig_tree_init(&trees[1], other, ARRAY_LEN(other), NULL);
+            struct fn_tree *const inputs[] = {&trees[0].tree, &trees[1].tree};
+            struct fn_case of = {.name = runs[which].name,
+                                 .parameters = runs[which].parameters,
+                                 .trees = inputs,
+                                 .n_inputs = strcmp(runs[which].name, "tree.diff") == 0 ? 2 : 1,
+                                 .window = 50,
+                                 .flush_err = ERR_AGAIN,
+                                 .flush_err_at = at};
+            err = fn_case_run(&of, &out, &problem);
+            ck_assert_msg(err == OK || err == ERR_AGAIN, "%s at %u gives %d", of.name, at, err);
+            ck_assert_str_eq(problem.message, "");
+            ck_assert(err != OK || at > 1 || out.len <= 50);
+            rig_tree_release(&trees[0]);
+            rig_tree_release(&trees[1]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(inputs_are_of_their_kind)
 {
     struct rig_tree tree;
@@ -586,6 +617,7 @@ int main(void)
         equal_pages_are_not_opened,
         cuts_do_not_matter,
         errors_of_trees_are_passed_up,
+        errors_of_outputs_are_passed_up,
         inputs_are_of_their_kind,
         depth_is_bounded,
         extensions_are_bounded,

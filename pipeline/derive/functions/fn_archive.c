@@ -36,7 +36,8 @@ static int archive_check(const struct fn_run *run)
 static la_ssize_t out_write(struct archive *archive, void *arg, const void *data, size_t len)
 {
     struct archive_work *work = arg;
-    work->err = fn_put(work->run->out, bytes_of(data, len));
+    if (work->err == OK)
+        work->err = fn_put(work->run->out, bytes_of(data, len));
     if (work->err == OK)
         return (la_ssize_t)len;
     archive_set_error(archive, EIO, "the result cannot be written");
@@ -180,7 +181,10 @@ static int archive_put(struct archive_work *work)
         return refused(work, bytes_str("a tree"));
     int err = tree_put(work);
     if (err != OK) {
-        (void)archive_write_fail(archive);
+        /* The library lets go of all that it holds only when the archive is closed. That wants
+         * to write what is missing, and may not. */
+        work->err = err;
+        (void)archive_write_close(archive);
         return err;
     }
     return archive_write_close(archive) == ARCHIVE_OK ? OK : refused(work, bytes_str("a tree"));

@@ -126,9 +126,10 @@ static int tree_add(struct stat_work *work)
     return err;
 }
 
-static int text_write(const char *text, size_t len, void *arg)
+static int piece_write(const char *text, size_t len, void *arg)
 {
-    return fn_put(arg, bytes_of(text, len));
+    buf_append(arg, text, len);
+    return 0;
 }
 
 static int stat_write(struct stat_work *work)
@@ -141,10 +142,10 @@ static int stat_write(struct stat_work *work)
     (void)json_object_set(all, "extensions", work->extensions);
     if (work->others != NULL)
         (void)json_object_set(all, "other_extensions", work->others);
-    int err =
-        json_dump_callback(all, text_write, work->run->out, JSON_COMPACT | JSON_SORT_KEYS);
+    int failed = json_dump_callback(all, piece_write, &text, JSON_COMPACT | JSON_SORT_KEYS);
+    assert(failed == 0);
     json_decref(all);
-    return err;
+    return fn_put(work->run->out, buf_bytes(&text));
 }
 
 static int stat_run(struct fn_run *run)
