@@ -191,12 +191,35 @@ START_TEST(the_newest_come_from_the_chain)
 }
 END_TEST
 
+/* Where a path changes often, one segment has what is wanted, and one more is read at most. */
+START_TEST(a_busy_path_is_not_read_far_ahead)
+{
+    struct log_maker m;
+    struct path_log *log;
+    const struct log_entry *entry;
+    log_maker_init(&m, 4, 3, 20);
+    log_maker_grow(&m, 20001);
+    rollups_make(&m.bc);
+    (void)build_chain_counts(&m.bc);
+    const struct path_asked asked = {
+        .path = bytes_str("d1"), .from = 1, .before = 19000, .wanted = 100};
+    ck_assert_int_eq(path_log_open(&m.bc.repo, &m.bc.project, &asked, &log), OK);
+    for (unsigned i = 0; i < 100; i++)
+        ck_assert_int_eq(path_log_next(log, &entry), OK);
+    ck_assert_uint_gt(entry->position, 18000);
+    ck_assert_uint_le(build_chain_counts(&m.bc).gets[TRACE_LOG], 2);
+    path_log_close(log);
+    log_maker_release(&m);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         it_is_what_the_log_has,
         a_hole_where_it_is_read_is_corrupt,
         the_newest_come_from_the_chain,
+        a_busy_path_is_not_read_far_ahead,
     };
     return suite_run("path_log", tests, ARRAY_LEN(tests));
 }

@@ -4,8 +4,11 @@
 #include "pipeline/repo/history/rollup_read.h"
 
 /* Segments that are read side by side at first. One is much longer than a sector, and where a
- * path changes often one has all that is wanted. */
+ * path changes often one has all that is wanted. Where the rollups leave little of a segment,
+ * it has a landing or two, and so many of these count as one. */
 #define SEGMENTS_FIRST 2u
+#define THIN_AS_ONE    4u
+#define THIN_MAX       (2u * LOG_SPAN_SMALL) /* positions that are left of one */
 
 struct path_log {
     struct arena arena; /* holds the reader itself */
@@ -110,25 +113,48 @@ static bool ranges_join(const struct path_log *log, const struct landlog_range *
     return older->end == newer->from || block + LOG_SPAN_LARGE < landlog_end(log->log);
 }
 
-/* The next ranges, as many as lie in `segments` segments: these are read side by side. */
+/* Segments of some ranges, as they are gone through. */
+struct tally {
+    unsigned n;
+    unsigned before;    /* what all but the last one count, in parts of a segment */
+    uint64_t positions; /* of the last one that are looked at */
+};
+
+static unsigned tally_parts(const struct tally *tally)
+{
+    unsigned last = tally->positions > THIN_MAX ? THIN_AS_ONE : 1;
+    return tally->before + (tally->n > 0 ? last : 0);
+}
+
+static void tally_add(struct tally *tally, const struct landlog_range *range, bool another)
+{
+    if (another) {
+        tally->before = tally_parts(tally);
+        tally->n++;
+        tally->positions = 0;
+    }
+    tally->positions += range->end - range->from;
+}
+
+/* The next ranges, as many as lie in few segments: these are read side by side. */
 static bool ranges_fill(struct path_log *log)
 {
-    unsigned segments = 0;
+    struct tally tally = {0};
+    struct landlog_range range;
     log->n = log->at = 0;
-    while (log->n < LANDLOG_EXPECT_MAX && segments < log->segments) {
+    while (log->n < LANDLOG_EXPECT_MAX && tally.n < log->segments_most &&
+           tally_parts(&tally) < log->segments * THIN_AS_ONE && range_next(log, &range)) {
         struct landlog_range *newer = log->n > 0 ? &log->ranges[log->n - 1] : NULL;
-        struct landlog_range range;
-        if (!range_next(log, &range))
-            break;
-        if (newer != NULL && ranges_join(log, newer, &range)) {
-            newer->from = range.from;
-            continue;
-        }
         bool another = newer == NULL || block_of(newer->from) != block_of(range.end - 1);
-        segments += another && range.from < landlog_end(log->log);
-        log->ranges[log->n++] = range;
+        if (range.from < landlog_end(log->log))
+            tally_add(&tally, &range, another);
+        if (newer != NULL && ranges_join(log, newer, &range))
+            newer->from = range.from;
+        else
+            log->ranges[log->n++] = range;
     }
-    landlog_expect(log->log, log->ranges, log->n, log->segments);
+    landlog_expect(log->log, log->ranges, log->n,
+                   tally.n > log->segments ? tally.n : log->segments);
     log->segments = at_most(2 * log->segments, log->segments_most);
     return log->n > 0;
 }
