@@ -297,10 +297,14 @@ static void fate_draw(struct far_line *line, const struct store_op *op, uint64_t
     const struct far_end *end = line->end;
     if (end->calm)
         return;
-    /* A write has more to lose; a log segment is rare, and so is a rollup. */
+    /* A write has more to lose; a log segment is rare, and so are a rollup and what a collector
+     * deletes. */
     bool writes = op != NULL && op->verb != STORE_GET;
     enum key_kind kind = op != NULL ? key_kind(op->key, NULL) : KEY_OTHER;
-    unsigned weight = !writes ? 1 : kind == KEY_LOG || kind == KEY_ROLLUP ? 60 : 4;
+    bool collects =
+        writes && op->verb == STORE_DELETE && (kind == KEY_BLOB || kind == KEY_TREE);
+    bool rare = kind == KEY_LOG || kind == KEY_ROLLUP || collects;
+    unsigned weight = !writes ? 1 : rare ? 60 : 4;
     uint64_t at = world_between(world_now_us(), reply_us);
     if (world_chance(3000))
         at = reply_us + world_below(1000);

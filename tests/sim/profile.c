@@ -102,9 +102,11 @@ static void make_gathering(struct profile *p)
  * know what is in the queue. */
 static void make_collected(struct profile *p)
 {
-    static const uint64_t graces_ms[] = {1000, 10000, 60000};
+    static const uint64_t graces_ms[] = {1000, 3000, 30000};
+    static const unsigned hoards[] = {0, 30, 70, 70};
     p->collectors = 1 + (unsigned)(p->calls_min % 2);
     p->grace_ms = graces_ms[p->calls_min % 3];
+    p->hoard = hoards[p->calls_min / 3 % 4];
     p->lag_us = 0;
 }
 

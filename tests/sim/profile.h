@@ -53,6 +53,7 @@ struct profile {
     uint64_t calls_min;  /* store calls before the clients come to an end, */
     uint64_t acts_min;   /* and what they have done by then */
     unsigned whole;      /* of 80 acts, how many land whole sessions; else open ones */
+    unsigned hoard;      /* of 100 acts, how many upload something and name it nowhere */
     bool import;         /* one client lands series after series of short sessions */
     bool gather;         /* whole sessions begin where others began, inside a batch */
     unsigned think_ms;   /* of a client between two actions, at most */

@@ -45,6 +45,10 @@ static void act(struct client *c)
     const struct profile *p = &c->sim->profile;
     uint64_t roll = world_below(100);
     c->sim->acts++;
+    if (p->hoard > 0 && world_below(100) < p->hoard) {
+        client_hoard(c);
+        return;
+    }
     if (p->import)
         client_read_head(c, 0);
     if (p->import || roll < p->whole)

@@ -64,9 +64,13 @@ void client_ask_again(struct client *);
 void client_land_whole(struct client *);
 void client_session_act(struct client *);
 void client_read(struct client *);
+/* A text that many write. */
+struct bytes client_common(void);
 /* Uploads the text through any front, and says what an operation names it by. False when that
  * did not come about. */
 bool client_upload(struct client *, unsigned project, struct bytes text, struct content *out);
+/* Uploads something that many do, and does nothing with it. */
+void client_hoard(struct client *);
 /* Content of a chunk or several, which is there if all went well. */
 struct content client_upload_large(struct client *, unsigned project);
 void client_read_session(struct client *, struct asked_session *);

@@ -64,10 +64,15 @@ static struct seen say_seen(const struct client *c, const struct asked_session *
 
 /* --- contents --- */
 
+struct bytes client_common(void)
+{
+    return bytes_str(arena_printf(client_arena(), "common %u", (unsigned)world_below(3)));
+}
+
 static struct bytes text_draw(const struct client *c)
 {
     if (world_chance(2500))
-        return bytes_str(arena_printf(client_arena(), "common %u", (unsigned)world_below(3)));
+        return client_common();
     AUTO_BUF text = {0};
     unsigned lines = world_chance(1000) ? 200 : 1;
     for (unsigned i = 0; i < lines; i++)

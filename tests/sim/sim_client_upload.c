@@ -130,6 +130,16 @@ bool client_upload(struct client *c, unsigned project, struct bytes text, struct
     return world_chance(5000);
 }
 
+void client_hoard(struct client *c)
+{
+    unsigned project = (unsigned)world_below(c->sim->profile.projects);
+    struct content content;
+    if (world_chance(3000))
+        (void)client_upload_large(c, project);
+    else
+        (void)client_upload(c, project, client_common(), &content);
+}
+
 struct content client_upload_large(struct client *c, unsigned project)
 {
     const struct profile *p = &c->sim->profile;
