@@ -7,10 +7,17 @@
 #include "pipeline/repo/pack/pack.h"
 #include "tests/sim/schedules.h"
 
+#define SCRIPT_COOL_MS 120000u
+
 /* A collection by the process of the append; what it comes to. */
-static struct collect_report collect(struct script *s)
+static struct collect_report
+collect_telling(struct script *s,
+                void (*opening)(void *, const struct id16 *, const struct id16 *), void *arg)
 {
-    const struct collect_options options = {.grace_ms = SCRIPT_GRACE_MS, .cool_ms = 120000};
+    const struct collect_options options = {.grace_ms = SCRIPT_GRACE_MS,
+                                            .cool_ms = SCRIPT_COOL_MS,
+                                            .opening = opening,
+                                            .opening_arg = arg};
     struct collect_report report;
     while (s->append->repo == NULL)
         task_pause(1000);
@@ -18,6 +25,11 @@ static struct collect_report collect(struct script *s)
     if (err != OK)
         broken("script", "a collection: %s", err_name(err));
     return report;
+}
+
+static struct collect_report collect(struct script *s)
+{
+    return collect_telling(s, NULL, NULL);
 }
 
 static void deleted_is(const struct collect_report *report, uint64_t n)
@@ -132,6 +144,58 @@ static void touch_against_delete(struct script *s)
     if (upload(s, s->fronts[0], &again) != ERR_CONFLICT)
         broken("script", "a name is free before its time");
     task_pause(40000000);
+}
+
+struct collecting {
+    struct script *s;
+    struct id16 run;
+    bool ended;
+};
+
+static void collecting_opens(void *arg, const struct id16 *project, const struct id16 *run)
+{
+    struct collecting *collecting = arg;
+    (void)project;
+    collecting->run = *run;
+}
+
+static void collecting_life(void *arg)
+{
+    struct collecting *collecting = arg;
+    (void)collect_telling(collecting->s, collecting_opens, collecting);
+    collecting->ended = true;
+}
+
+/* The collector dies with its delete under way; who takes its run over cannot know. */
+static void touch_against_a_dead_collector(struct script *s)
+{
+    const struct id16 *project = &s->sim.oracle.projects[0].id;
+    const struct collect_options options = {.grace_ms = SCRIPT_GRACE_MS,
+                                            .cool_ms = SCRIPT_COOL_MS};
+    struct content content;
+    struct collecting *collecting = arena_new(client_arena(), struct collecting);
+    collecting->s = s;
+    if (upload(s, s->fronts[0], &content) != OK)
+        broken("script", "no upload");
+    task_pause(2 * SCRIPT_GRACE_MS * 1000);
+    struct gate *gate = script_gate(s, &(struct gate){.process = s->append,
+                                                      .verb = STORE_DELETE,
+                                                      .kind = KEY_BLOB,
+                                                      .trouble = TROUBLE_LATE,
+                                                      .open = true});
+    (void)task_start(s->append, collecting_life, collecting);
+    script_reached(s, gate);
+    task_pause(1000);
+    process_die(s->append);
+    struct collect_report report;
+    int err = collect_resume(s->fronts[1]->repo, project, &collecting->run, &options, &report);
+    if (err != OK || report.end != COLLECT_COOLING)
+        broken("script", "a run that was taken over does not cool: %s", err_name(err));
+    if (upload(s, s->fronts[0], &content) != ERR_CONFLICT)
+        broken("script", "a name whose delete may come is free");
+    task_pause((SCRIPT_COOL_MS + 1000) * 1000);
+    if (upload(s, s->fronts[0], &content) != OK)
+        broken("script", "no upload when all is over");
 }
 
 /* And then it is put again, and lands. */
@@ -255,18 +319,6 @@ static void uploading_life(void *arg)
     uploading->ended = true;
 }
 
-struct collecting {
-    struct script *s;
-    bool ended;
-};
-
-static void collecting_life(void *arg)
-{
-    struct collecting *collecting = arg;
-    (void)collect(collecting->s);
-    collecting->ended = true;
-}
-
 /* Its chunks are put, and then it is stopped for so long that they are past their grace time. A
  * collector has found them, and no manifest; before it says so the manifest is put, and the
  * client is told that its upload is there. */
@@ -300,6 +352,7 @@ static const struct schedule schedules[] = {
     {1, stalled_lander_and_the_collector},
     {2, upload_in_flight},
     {3, touch_after_delete},
+    {3, touch_against_a_dead_collector},
     {32, pack_against_the_collector},
     {33, young_manifest_with_old_chunks},
     {33, manifest_without_a_chunk},
