@@ -31,6 +31,7 @@ void oracle_queue_put(struct oracle *o, const char *key, struct bytes data)
             if (p == NULL)
                 p = id_table_new(&o->pending, &group->session, &record->id, sizeof(*p));
             p->copies++;
+            oracle_upload_named(o, &group->project, &group->session, record);
             p->owner = group->owner;
             p->kind = record->kind;
             if (oracle_closed(o, &group->session) != NULL && record->kind != RECORD_LAND)

@@ -86,8 +86,10 @@ static void deleting_seen(void *arg, const char *key, struct bytes old)
     else if (p != NULL)
         oracle_rollup_deleting(o, p, key);
     else if (kind == KEY_BLOB && o->profile->grace_ms > 0)
-        oracle_upload_deleting(o, key);
-    else if (kind != KEY_LOG && kind != KEY_TREE)
+        oracle_upload_deleting(o, key, old);
+    else if (kind == KEY_TREE && o->profile->grace_ms > 0)
+        oracle_tree_deleting(o, key);
+    else if (kind != KEY_LOG)
         broken("durable", "deleted: %s", key);
 }
 

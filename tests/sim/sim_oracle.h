@@ -86,7 +86,10 @@ void oracle_upload_told(struct oracle *, const struct id16 *project, const struc
 /* --- between its files --- */
 
 void oracle_upload_put(struct oracle *, const char *key, struct bytes data);
-void oracle_upload_deleting(struct oracle *, const char *key);
+void oracle_upload_named(struct oracle *, const struct id16 *project,
+                         const struct id16 *session, const struct record *);
+void oracle_upload_deleting(struct oracle *, const char *key, struct bytes old);
+void oracle_tree_deleting(struct oracle *, const char *key);
 
 /* A record that lies in the queue, or did. */
 struct pending {
