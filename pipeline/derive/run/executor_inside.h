@@ -96,7 +96,7 @@ struct node {
     bool size_wanted; /* for ranges */
     bool size_out;    /* for ranges: its content is waited for, for its size */
     bool bytes_out;   /* for ranges: its bytes are waited for */
-    bool surely;      /* its bytes went once: they are kept at hand */
+    bool surely;      /* its bytes went once, or the caller reads them: they are kept at hand */
     uint8_t retries;  /* of its run, because bytes of inputs went */
     uint8_t n_parts;
     struct recipe recipe;

@@ -198,6 +198,7 @@ static void part_take(struct walk *walk, const struct part *part)
     struct node *node = part->node;
     if (node->is != DERIVE_IS_RECIPE || node->hold != NULL)
         return;
+    node->surely = true;
     if (node->known && node_open(get, node)) {
         node->users++;
         return;

@@ -298,15 +298,20 @@ static void run_succeeded(struct get *get, struct node *node, const struct run *
         return;
     }
     node->again = false;
-    if (node->users > 0 || node->bytes) {
-        hold_drop(node->hold);
-        node->hold = hold_take(run->hold);
-    }
+    node->cost_us = run->cost_us;
     if (!node->known) {
         struct fact fact = {.result = run->hold->result, .cost_us = run->cost_us};
         node_fact(get, node, &fact);
     }
-    node->cost_us = run->cost_us;
+    if (node->bytes && node->surely && run->hold->reader == NULL) {
+        /* Another get began the run, and leaves its bytes to the cache. */
+        todo_push(get, node, TODO_BYTES);
+        return;
+    }
+    if (node->users > 0 || node->bytes) {
+        hold_drop(node->hold);
+        node->hold = hold_take(run->hold);
+    }
     if (node->bytes)
         bytes_came(get, node);
     inputs_unuse(node);
@@ -349,6 +354,7 @@ static void begin(struct get *get)
         break;
     case GET_BYTES:
         get->root->users++;
+        get->root->surely = true;
         (void)node_bytes(get, get->root);
         break;
     case GET_SIZE:
