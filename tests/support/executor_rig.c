@@ -7,7 +7,7 @@
 #include "formats/base/hash.h"
 #include "tests/support/rig_functions.h"
 
-enum row_kind { ROW_LEAF = 1, ROW_RECIPE, ROW_MEMO, ROW_REF, ROW_QUARANTINE };
+enum row_kind { ROW_LEAF = 1, ROW_RECIPE, ROW_MEMO, ROW_REF, ROW_QUARANTINE, ROW_TREE };
 
 struct rig_row {
     struct rig_row *next;
@@ -17,6 +17,7 @@ struct rig_row {
     struct memo memo;
     struct quarantine quarantine;
     struct hash address; /* REF */
+    struct fn_tree *tree;
 };
 
 /* ---- the table; under the lock ---- */
@@ -103,6 +104,7 @@ static int source_find(struct derive_source *source, const struct hash *address,
     lock(rig);
     struct rig_row *recipe = find(rig, ROW_RECIPE, address);
     struct rig_row *leaf = recipe == NULL ? find(rig, ROW_LEAF, address) : NULL;
+    bool tree = find(rig, ROW_TREE, address) != NULL;
     int err = rig->find_err;
     unlock(rig);
     if (err != OK)
@@ -111,8 +113,10 @@ static int source_find(struct derive_source *source, const struct hash *address,
         out->is = DERIVE_IS_RECIPE;
         return recipe_decode(recipe->data, arena, &out->recipe);
     }
+    if (tree)
+        out->is = DERIVE_IS_TREE;
     if (leaf == NULL)
-        return ERR_NOT_FOUND;
+        return tree ? OK : ERR_NOT_FOUND;
     out->is = DERIVE_IS_BYTES;
     out->size = leaf->data.len;
     return OK;
@@ -207,8 +211,9 @@ static int source_open(struct derive_source *source, const struct hash *address,
     lock(rig);
     struct rig_row *row = find(rig, ROW_LEAF, address);
     struct bytes data = row != NULL ? row->data : (struct bytes){0};
+    struct rig_row *tree = find(rig, ROW_TREE, address);
     unlock(rig);
-    if (row == NULL)
+    if (row == NULL && tree == NULL)
         return ERR_NOT_FOUND;
     atomic_fetch_add(&rig->opened, 1);
     struct rig_input *in = calloc(1, sizeof(*in));
@@ -216,7 +221,9 @@ static int source_open(struct derive_source *source, const struct hash *address,
     in->rig = rig;
     in->data = data;
     in->bytes = (struct fn_bytes){.size = data.len, .view = input_view};
-    in->input = (struct derive_input){.bytes = &in->bytes, .close = input_close};
+    in->input = (struct derive_input){.bytes = tree == NULL ? &in->bytes : NULL,
+                                      .tree = tree != NULL ? tree->tree : NULL,
+                                      .close = input_close};
     *out = &in->input;
     return OK;
 }
@@ -315,6 +322,14 @@ struct hash executor_rig_leaf(struct executor_rig *rig, struct bytes data)
     row->data = arena_copy(&rig->arena, data);
     unlock(rig);
     return address;
+}
+
+struct hash executor_rig_tree(struct executor_rig *rig, struct fn_tree *tree)
+{
+    lock(rig);
+    row_of(rig, ROW_TREE, &tree->top.hash)->tree = tree;
+    unlock(rig);
+    return tree->top.hash;
 }
 
 static struct hash put(struct executor_rig *rig, struct recipe *recipe,

@@ -44,6 +44,8 @@ void executor_rig_close(struct executor_rig *);
 void executor_rig_reopen(struct executor_rig *);
 
 struct hash executor_rig_leaf(struct executor_rig *, struct bytes);
+/* The tree stays the caller's; one run at a time uses it. */
+struct hash executor_rig_tree(struct executor_rig *, struct fn_tree *);
 /* `parameters`: name, value …, NULL; may be NULL. */
 struct hash executor_rig_recipe(struct executor_rig *, const char *function,
                                 const struct hash *inputs, uint32_t n,

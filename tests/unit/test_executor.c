@@ -5,6 +5,7 @@
 
 #include "formats/base/hash.h"
 #include "tests/support/executor_rig.h"
+#include "tests/support/fn_tree_rig.h"
 #include "tests/support/suite.h"
 
 #define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -208,10 +209,45 @@ START_TEST(early_cut_off)
 }
 END_TEST
 
+START_TEST(trees_as_inputs)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    const struct rig_file files[] = {
+        {.path = bytes_str("a"), .kind = KIND_FILE, .mode = 0644, .content = bytes_str("abc")}};
+    struct rig_tree tree;
+    rig_tree_init(&tree, files, ARRAY_LEN(files), NULL);
+    struct hash top = executor_rig_tree(&rig, &tree.tree);
+    struct hash list = executor_rig_one(&rig, "tree.list", top, NULL);
+    executor_rig_gives(
+        &rig, executor_rig_one(&rig, "uppercase", list, NULL),
+        "FILE 0644 3 BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD A\n");
+    ck_assert_uint_eq(executor_rig_runs(&rig), 2);
+    /* A tree has a content hash and no bytes. */
+    struct one_get get;
+    ck_assert_int_eq(one_get(&get, &rig, top, NULL), DERIVE_FAULT_NONE);
+    ck_assert_int_eq(get.derived->is, DERIVE_IS_TREE);
+    ck_assert(hash_equal(&get.derived->hash, &top));
+    ck_assert_uint_eq(get.derived->end, 0);
+    one_get_close(&get);
+    /* A tree where bytes are taken, also for a range, and bytes where a tree is. */
+    struct hash wrong = executor_rig_one(&rig, "identity", top, NULL);
+    executor_rig_fails(&rig, wrong, DERIVE_FAULT_INPUT_INVALID);
+    const struct get_options range = {.want = GET_RANGE, .from = 0, .end = 1};
+    ck_assert_int_eq(one_get(&get, &rig, wrong, &range), DERIVE_FAULT_INPUT_INVALID);
+    one_get_close(&get);
+    wrong = executor_rig_one(&rig, "tree.list", text_leaf(&rig, "abc"), NULL);
+    executor_rig_fails(&rig, wrong, DERIVE_FAULT_INPUT_INVALID);
+    executor_rig_close(&rig);
+    rig_tree_release(&tree);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {a_recipe_a_leaf, a_chain,         a_wide_one,
-                                  a_diamond,       equal_inputs,    memos_are_enough,
-                                  evicted,         nothing_is_kept, early_cut_off};
+    const TTest *const tests[] = {
+        a_recipe_a_leaf,  a_chain, a_wide_one,      a_diamond,     equal_inputs,
+        memos_are_enough, evicted, nothing_is_kept, early_cut_off, trees_as_inputs};
     return suite_run("executor", tests, ARRAY_LEN(tests));
 }
