@@ -76,6 +76,7 @@ int project_look(struct index_project *p)
 {
     index_lock(&p->lock);
     uint64_t wanted = p->looks + 1; /* the next that begins */
+    p->lookers++;
     while (p->looks_done < wanted) {
         if (p->looking)
             (void)pthread_cond_wait(&p->looked, &p->lock);
@@ -83,6 +84,7 @@ int project_look(struct index_project *p)
             look_lead(p);
     }
     int err = p->look_err;
+    p->lookers--;
     index_unlock(&p->lock);
     return err;
 }

@@ -50,6 +50,7 @@ struct index_project {
     size_t cap_quarantines;
     struct index_rows *walker; /* a connection that no walk uses */
 
+    uint32_t lookers; /* who want a look */
     bool looking;
     bool complete;       /* a look has succeeded since the database was opened */
     uint64_t looks;      /* that have begun */
