@@ -105,8 +105,9 @@ int derive_index_output(struct derive_index *, const struct id16 *project,
 int derive_index_tree(struct derive_index *, const struct id16 *project,
                       const struct hash *content, enum derive_miss,
                       struct location *out) MUST_USE;
-/* Whether the function has given two results for one key; a function also is quarantined when
- * two memos that were told differ in their output. */
+/* Whether the function has given two results for one key, as far as is known here: it is asked
+ * before every run, and does not look. A function also is quarantined when two memos that were
+ * told differ in their output. */
 int derive_index_quarantine(struct derive_index *, const struct id16 *project,
                             struct bytes function, struct bytes version,
                             const struct hash *implementation, struct arena *,

@@ -69,7 +69,7 @@ void project_quarantine(struct index_project *p, const struct quarantine *q)
 
 static int reads_load(struct index_project *p)
 {
-    struct index_query *query;
+    struct index_query *query = NULL;
     int err = rows_query(p->writer, ROWS_AGENTS, &query);
     while (err == OK && (err = index_query_next(query)) == OK)
         project_read_set(p, index_row_number(query, 0), index_row_number(query, 1));
@@ -81,7 +81,7 @@ static int reads_load(struct index_project *p)
 
 static int quarantines_load(struct index_project *p)
 {
-    struct index_query *query;
+    struct index_query *query = NULL;
     int err = rows_query(p->writer, ROWS_QUARANTINES, &query);
     while (err == OK && (err = index_query_next(query)) == OK) {
         struct quarantine q = {
@@ -313,7 +313,6 @@ static void filling_done(struct index_project *p)
     index_unlock(&p->lock);
     index_stage_release(done);
     free(done);
-    /* Finds see the database as it is now. */
 }
 
 /* One stage. Under write_lock. */
