@@ -27,6 +27,7 @@ struct derive_gets {
 struct waiting_get {
     struct due due; /* first, for the heap */
     struct derive_gets *gets;
+    struct id16 project;
     struct project_source *source;
     uint64_t ticket;
     derive_answer_fn answer; /* NULL: it was answered */
@@ -86,6 +87,8 @@ static void get_done(void *arg, struct derived *derived, const struct derive_pro
         answer_problem(&answer, problem);
     else if (derived->n_refs > 0)
         answer_snapshot(&answer, get->source);
+    if (derived != NULL)
+        derive_keep_pinned(gets->derive, &get->project, derived);
     (void)pthread_mutex_lock(&gets->lock);
     derive_answer_fn tell = get->answer;
     void *whom = get->arg;
@@ -107,6 +110,7 @@ void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
     if (get == NULL)
         abort();
     get->gets = gets;
+    get->project = *project;
     get->source = project_source_open(gets->derive, project);
     get->answer = answer;
     get->arg = arg;

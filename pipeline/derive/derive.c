@@ -138,6 +138,15 @@ int derive_put(struct derive *derive, const struct id16 *project,
     return OK;
 }
 
+void derive_keep_pinned(struct derive *derive, const struct id16 *project,
+                        const struct derived *derived)
+{
+    bool pinned = false;
+    if (derived->is == DERIVE_IS_RECIPE && derived->ran && derived->hash_known &&
+        derive_index_pinned(derive->index, project, &derived->address, &pinned) == OK && pinned)
+        result_pin(derive->results, project, &derived->hash);
+}
+
 int derive_look(struct derive *derive, const struct id16 *project)
 {
     return derive_index_look(derive->index, project);

@@ -55,6 +55,9 @@ int derive_put(struct derive *, const struct id16 *project, const struct derive_
 /* Recipes and places of trees as this node knows them, for snapshots of references. */
 struct refs_source derive_refs_source(struct derive *);
 
+/* What a get has just computed stays in the cache if its address is pinned. */
+void derive_keep_pinned(struct derive *, const struct id16 *project, const struct derived *);
+
 /* Reads what others have told of the project and this node has not. */
 int derive_look(struct derive *, const struct id16 *project) MUST_USE;
 

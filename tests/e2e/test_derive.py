@@ -105,6 +105,10 @@ def test_large_leaves_and_results(directory):
         part = get(port, whole, Range="bytes=0-9")
         assert part.status == 206 and part.body == data[::-1][:10]
         assert result(port, whole) == data[::-1]
+        # A long result lies in chunks, each with an address of its own.
+        for at in range(0, len(data), 1 << 20):
+            chunk = data[::-1][at:at + (1 << 20)]
+            assert result(port, sha256(chunk)) == chunk
 
 
 def test_faults_have_names_of_their_own(directory):
@@ -242,6 +246,24 @@ def test_pins_and_verification(directory):
         assert request(port, "GET", f"{DERIVE}/pins").json == {"addresses": []}
 
 
+def test_a_pinned_result_is_not_evicted(directory):
+    size = 100 << 10
+    with Server("mic-forge", directory, "--derive-ram-bytes", "1MiB", "--derive-disk-bytes", "1MiB") as server:
+        project(server)
+        port = server.port
+        made = [recipe(port, "reverse", leaf(port, random.Random(i).randbytes(size))) for i in range(60)]
+        pinned, other = made[0], made[1]
+        assert request(port, "POST", f"{DERIVE}/{pinned}/pin").status == 200
+        for address in made:
+            assert get(port, address).status == 200
+        assert get(port, pinned).headers["Mic-Ran"] == "no"
+        ran = [get(port, address).headers["Mic-Ran"] for address in made[1:]]
+        assert "yes" in ran, "the others did not all have room"
+        assert get(port, other).status == 200
+    with Server("mic-forge", directory, "--derive-ram-bytes", "1MiB", "--derive-disk-bytes", "1MiB") as server:
+        assert get(server.port, pinned).headers["Mic-Ran"] == "no", "it was kept over a restart"
+
+
 # ---- what lasts -------------------------------------------------------------------------------
 
 
@@ -343,5 +365,6 @@ def test_the_command(directory):
 if __name__ == "__main__":
     forge.main([test_a_result_is_computed_when_it_is_asked_for, test_large_leaves_and_results,
                 test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
-                test_lineage_and_invalidation, test_pins_and_verification, test_what_was_answered_survives_a_kill,
+                test_lineage_and_invalidation, test_pins_and_verification, test_a_pinned_result_is_not_evicted,
+                test_what_was_answered_survives_a_kill,
                 test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_the_command])
