@@ -1,5 +1,6 @@
 /* References: names that addresses are bound to. */
 #include "api/http/route.h"
+#include "api/service/service_derive.h"
 #include "api/service/service_refs.h"
 #include "formats/base/hex.h"
 
@@ -127,6 +128,8 @@ struct asked {
     struct ref_expected expected;
     uint64_t wait_ms;
     uint64_t begun_us;
+    struct project_source *before; /* what results came to until now */
+    struct ref_done done;
 };
 
 static void asked_send(void *arg);
@@ -139,21 +142,20 @@ static uint64_t left_ms(const struct asked *asked)
     return gone_ms < asked->wait_ms ? asked->wait_ms - gone_ms : 0;
 }
 
-static void on_done(void *arg, const struct ref_done *done)
+/* On the connection's own thread, for it reads: what depends on the ref is counted, and its
+ * results are freed behind the answer. */
+static void asked_answer(void *arg)
 {
     struct asked *asked = arg;
     struct request *r = asked->r;
-    /* Others got in the way: as long as there is time it is tried again. */
-    if (done->err == ERR_AGAIN && strcmp(done->problem.code, "ref_moved") == 0 &&
-        left_ms(asked) > 0) {
-        request_again(r, asked_send, asked);
-        return;
-    }
-    if (done->err != OK) {
-        respond_problem(r, &done->problem);
-        request_resume(r);
-        return;
-    }
+    const struct ref_done *done = &asked->done;
+    struct derive_walk affected;
+    struct problem problem;
+    bool counted = asked->before != NULL && !done->pending &&
+                   service_derive_rebound(r->service, &r->project, r->rest,
+                                          asked->binds ? &asked->address : NULL, asked->before,
+                                          &affected, &problem) == OK;
+    project_source_drop(asked->before);
     struct json_writer w;
     respond_json(r, done->pending ? 202 : 200, &w);
     jwr_text(&w, "name", r->rest);
@@ -164,9 +166,34 @@ static void on_done(void *arg, const struct ref_done *done)
     jwr_str(&w, "state", done->pending ? "pending" : "decided");
     if (!done->pending)
         jwr_u64(&w, "position", done->position);
+    if (counted) {
+        jwr_u64(&w, "affected", affected.count);
+        jwr_u64(&w, "depth", affected.depth);
+    }
     jwr_decimal(&w, "hlc", done->hlc);
     jwr_object_end(&w);
-    request_resume(r);
+}
+
+static void asked_fail(struct asked *asked, const struct problem *problem)
+{
+    project_source_drop(asked->before);
+    respond_problem(asked->r, problem);
+    request_resume(asked->r);
+}
+
+static void on_done(void *arg, const struct ref_done *done)
+{
+    struct asked *asked = arg;
+    struct request *r = asked->r;
+    bool moved = done->err == ERR_AGAIN && strcmp(done->problem.code, "ref_moved") == 0;
+    asked->done = *done;
+    /* Others got in the way: as long as there is time it is tried again. */
+    if (moved && left_ms(asked) > 0)
+        request_again(r, asked_send, asked);
+    else if (done->err != OK)
+        asked_fail(asked, &done->problem);
+    else
+        request_again(r, asked_answer, asked);
 }
 
 /* On the connection's own thread, for it reads. */
@@ -176,6 +203,8 @@ static void asked_send(void *arg)
     struct request *r = asked->r;
     struct problem problem;
     uint64_t wait_ms = left_ms(asked);
+    if (asked->before == NULL)
+        asked->before = service_derive_before(r->service, &r->project);
     request_suspend(r);
     int err =
         asked->binds
@@ -183,10 +212,8 @@ static void asked_send(void *arg)
                                &asked->expected, &r->arena, wait_ms, on_done, asked, &problem)
             : service_ref_delete(r->service, &r->caller, &r->project, r->rest, &asked->expected,
                                  &r->arena, wait_ms, on_done, asked, &problem);
-    if (err == OK)
-        return;
-    respond_problem(r, &problem);
-    request_resume(r);
+    if (err != OK)
+        asked_fail(asked, &problem);
 }
 
 /* Whoever asks for compare and set wants to know: without ?wait= it is the server's longest. */

@@ -110,6 +110,15 @@ int service_derive_invalidate(struct service *, const struct id16 *project,
                               const struct derive_root *, const struct invalidation *,
                               struct invalidated *out, struct problem *) MUST_USE;
 
+/* Before a ref is bound anew or deleted: what results came to until then. NULL where nothing is
+ * derived. Drop it with project_source_drop. */
+struct project_source *service_derive_before(struct service *, const struct id16 *project);
+/* After that: counts what depends on the ref, and frees its results behind this call. `now` is
+ * NULL for one that was deleted, `before` may be NULL. */
+int service_derive_rebound(struct service *, const struct id16 *project, struct bytes ref,
+                           const struct hash *now, struct project_source *before,
+                           struct derive_walk *out, struct problem *) MUST_USE;
+
 /* A result that is pinned stays in the caches of this node and, when they get it, of others. */
 int service_derive_pin(struct service *, const struct caller *, const struct id16 *project,
                        const struct hash *, bool pin, bool *was, derive_written_fn, void *arg,

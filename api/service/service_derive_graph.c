@@ -155,3 +155,29 @@ int service_derive_invalidate(struct service *service, const struct id16 *projec
                            "too many cascades are being freed; try again later");
     return err == OK ? OK : service_problem(problem, err, "the index");
 }
+
+struct project_source *service_derive_before(struct service *service,
+                                             const struct id16 *project)
+{
+    struct head refs;
+    struct head head;
+    if (service->derive == NULL)
+        return NULL;
+    struct project_source *source = project_source_open(service->derive, project);
+    if (project_source_heads(source, &refs, &head) == OK)
+        return source;
+    project_source_drop(source);
+    return NULL;
+}
+
+int service_derive_rebound(struct service *service, const struct id16 *project,
+                           struct bytes ref, const struct hash *now,
+                           struct project_source *before, struct derive_walk *out,
+                           struct problem *problem)
+{
+    const struct derive_root root = {.ref = ref};
+    int err = service_derive_affected(service, project, &root, out, problem);
+    if (err == OK && before != NULL && out->count > 0)
+        derive_rebound(service->derive, project, ref, now, before);
+    return err;
+}

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "pipeline/derive/project_source.h"
 #include "pipeline/sys/bell.h"
 #include "pipeline/sys/log.h"
 
@@ -12,8 +11,9 @@
 
 struct task {
     struct id16 project;
-    struct hash address; /* or: */
-    struct bytes ref;    /* behind the task */
+    struct hash address;           /* or: */
+    struct bytes ref;              /* behind the task */
+    struct project_source *source; /* what results are looked for in; NULL: as it is now */
     struct task *next;
 };
 
@@ -51,16 +51,17 @@ static void known_done(void *arg, struct derived *derived, const struct derive_p
 
 /* The output of a recipe, as far as memos tell; nothing runs. */
 static bool output_of(struct derive *derive, const struct id16 *project,
-                      const struct hash *address, struct hash *out)
+                      struct project_source *as_of, const struct hash *address,
+                      struct hash *out)
 {
     struct known known = {.found = false};
     bell_init(&known.bell);
     const struct get_options options = {.want = GET_KNOWN, .done = known_done, .arg = &known};
-    struct project_source *source = project_source_open(derive, project);
-    executor_get(derive->executor, project, project_source_hold(source), address, &options,
-                 NULL);
+    struct project_source *own = as_of == NULL ? project_source_open(derive, project) : NULL;
+    executor_get(derive->executor, project, project_source_hold(own != NULL ? own : as_of),
+                 address, &options, NULL);
     (void)bell_wait(&known.bell, BELL_FOR_EVER);
-    project_source_drop(source);
+    project_source_drop(own);
     bell_release(&known.bell);
     *out = known.hash;
     return known.found;
@@ -69,6 +70,7 @@ static bool output_of(struct derive *derive, const struct id16 *project,
 struct sweep {
     struct derive *derive;
     struct id16 project;
+    struct project_source *source; /* NULL: as it is now */
     bool dry_run;
     const bool *stopping; /* under the invalidator's lock; NULL: to the end */
     pthread_mutex_t *lock;
@@ -102,7 +104,7 @@ static int result_free(struct sweep *sweep, const struct hash *address)
 {
     struct derive *derive = sweep->derive;
     struct hash output;
-    if (!output_of(derive, &sweep->project, address, &output))
+    if (!output_of(derive, &sweep->project, sweep->source, address, &output))
         return OK;
     sweep->cached += result_has(derive->results, &sweep->project, &output);
     sweep->freed += sweep->dry_run ? result_count(sweep, &output)
@@ -126,13 +128,22 @@ static int sweep_each(void *arg, const struct hash *address, uint64_t distance)
 
 /* --- many --- */
 
+static void task_drop(struct task *task)
+{
+    if (task != NULL)
+        project_source_drop(task->source);
+    free(task);
+}
+
+/* Takes the source over. */
 static int task_add(struct invalidator *inv, const struct id16 *project,
-                    const struct derive_root *root)
+                    const struct derive_root *root, struct project_source *source)
 {
     struct task *task = calloc(1, sizeof(*task) + root->ref.len);
     if (task == NULL)
         abort();
     task->project = *project;
+    task->source = source;
     if (root->address != NULL)
         task->address = *root->address;
     if (root->ref.len > 0) {
@@ -148,7 +159,7 @@ static int task_add(struct invalidator *inv, const struct id16 *project,
     }
     (void)pthread_mutex_unlock(&inv->lock);
     if (!room)
-        free(task);
+        task_drop(task);
     bell_ring(&inv->bell);
     return room ? OK : ERR_LIMIT;
 }
@@ -159,6 +170,7 @@ static void task_run(struct invalidator *inv, const struct task *task)
                                      .ref = task->ref};
     struct sweep sweep = {.derive = inv->derive,
                           .project = task->project,
+                          .source = task->source,
                           .stopping = &inv->stopping,
                           .lock = &inv->lock};
     struct derive_walk walk;
@@ -194,10 +206,11 @@ static void *invalidator_run(void *arg)
         struct task *task = task_take(inv, &stopping);
         if (task != NULL && !stopping)
             task_run(inv, task);
-        free(task);
-        if (task == NULL && stopping)
+        bool none = task == NULL;
+        task_drop(task);
+        if (none && stopping)
             return NULL;
-        if (task == NULL)
+        if (none)
             (void)bell_wait(&inv->bell, BELL_FOR_EVER);
     }
 }
@@ -261,7 +274,7 @@ int derive_invalidate(struct derive *derive, const struct id16 *project,
     if (err == OK && done.of.count > FREE_AT_ONCE) {
         done.goes_on = true;
         if (!what->dry_run)
-            err = task_add(derive->invalidator, project, root);
+            err = task_add(derive->invalidator, project, root, NULL);
     } else if (err == OK && done.of.count > 0) {
         struct derive_walk walk;
         err = derive_index_walk(derive->index, project, root, sweep_each, &sweep, &walk);
@@ -270,4 +283,19 @@ int derive_invalidate(struct derive *derive, const struct id16 *project,
     if (err == OK)
         *out = done;
     return err;
+}
+
+void derive_rebound(struct derive *derive, const struct id16 *project, struct bytes ref,
+                    const struct hash *now, struct project_source *before)
+{
+    const struct derive_root root = {.ref = ref};
+    struct derive_source *sees = project_source_hold(before);
+    struct hash then;
+    bool same = now != NULL && sees->ref(sees, ref, bytes_of(NULL, 0), &then) == OK &&
+                hash_equal(&then, now);
+    /* It takes over that hold. Where there is no room what lies in the cache goes some day. */
+    if (same || task_add(derive->invalidator, project, &root, before) != OK)
+        log_debug("derive_not_freed", LOG_STR("why", same ? "bound as before" : "too many"));
+    if (same)
+        sees->release(sees);
 }

@@ -6,7 +6,7 @@
 #ifndef PIPELINE_DERIVE_INVALIDATE_H
 #define PIPELINE_DERIVE_INVALIDATE_H
 
-#include "pipeline/derive/derive.h"
+#include "pipeline/derive/project_source.h"
 
 struct invalidator;
 
@@ -30,5 +30,11 @@ struct invalidated {
 /* ERR_LIMIT when as many cascades wait as may. */
 int derive_invalidate(struct derive *, const struct id16 *project, const struct derive_root *,
                       const struct invalidation *, struct invalidated *out) MUST_USE;
+
+/* A ref was bound anew or deleted: frees, behind this call, what the results of all that
+ * depends on it came to in the snapshot of `before`, which read its references before that.
+ * What the ref was bound to then and is bound to again is left alone. */
+void derive_rebound(struct derive *, const struct id16 *project, struct bytes ref,
+                    const struct hash *now, struct project_source *before);
 
 #endif

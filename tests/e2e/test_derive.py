@@ -156,11 +156,17 @@ def test_references_are_inputs(directory):
         assert answer.body == b"ONEONE" and "immutable" not in answer.headers["Cache-Control"], answer.body
         assert answer.headers["Mic-Refs-Position"] == "1"
         runs = status(port)["runs"]["runs"]
-        assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": two}).status == 200
+        entries = status(port)["cache"]["entries"]
+        answer = request(port, "PUT", "/projects/demo/refs/release/input", {"address": two})
+        assert answer.status == 200 and answer.json["affected"] == 2 and answer.json["depth"] == 2, answer.body
+        forge.wait_until(lambda: status(port)["cache"]["entries"] == entries - 2)
         assert result(port, above) == b"TWOTWO"
+        assert status(port)["runs"]["runs"] == runs + 2
+        # Bound to what it is bound to already, nothing is freed.
+        assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": two}).status == 200
+        assert get(port, above).headers["Mic-Ran"] == "no"
         assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": one}).status == 200
         assert result(port, above) == b"ONEONE"
-        assert status(port)["runs"]["runs"] == runs + 2, "what was known is not computed again"
         answer = request(port, "GET", f"{DERIVE}/dependents?ref=release%2Finput")
         assert answer.json["addresses"] == [upper] and answer.json["count"] == 2 and answer.json["depth"] == 2, answer.body
         # Early cut-off: another input with the same content runs nothing above it.
