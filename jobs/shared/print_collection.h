@@ -9,7 +9,7 @@ struct collection_printer {
     bool json;
     bool acts;
     uint64_t merged; /* objects of the project's derive log */
-    unsigned shown; /* keys of this project */
+    unsigned shown;  /* keys of this project */
     char name[HANDLE_LEN_MAX + sizeof("/refs")];
     struct id16 project;
     uint64_t projects;

@@ -9,6 +9,10 @@
 
 /* Processes that share a directory: each has the folder of the first number that is free. */
 #define SHARERS_MAX 256u
+/* Looking at a directory for what others have told costs next to nothing; at a bucket a request
+ * that is paid for. */
+#define LOOK_NEAR_US 20000u
+#define LOOK_FAR_US  1000000u
 
 /* False where there is none. */
 static bool dir_of(const struct settings *s, struct arena *arena, const char **out)
@@ -30,6 +34,7 @@ static int open_in(struct process *p, const char *dir, struct derive *derive)
         .window_us = s->intake_window_us,
         .batch_max = (size_t)s->intake_batch_max,
         .queue_max = (size_t)s->intake_queue_max,
+        .look_us = is_s3_place(s->dir) ? LOOK_FAR_US : LOOK_NEAR_US,
         .slots = (uint32_t)(s->derive_slots > 0 ? s->derive_slots
                             : cores > 0         ? (uint64_t)cores
                                                 : 1),

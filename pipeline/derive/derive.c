@@ -31,8 +31,11 @@ static int parts_open(struct derive *derive, const struct derive_options *option
     int err = result_cache_open(&results, &derive->results);
     if (err != OK)
         return err;
-    const struct derive_index_options index = {
-        .dir = path, .clock = repo->clock, .follow = index_follow, .arg = repo};
+    const struct derive_index_options index = {.dir = path,
+                                               .clock = repo->clock,
+                                               .look_us = options->look_us,
+                                               .follow = index_follow,
+                                               .arg = repo};
     err = derive_index_open(&index, &derive->index);
     if (err != OK)
         return err;
@@ -158,7 +161,11 @@ static int refs_recipe(void *arg, const struct id16 *project, const struct hash 
                        struct arena *arena, struct recipe *out)
 {
     struct derive *derive = arg;
+    struct derive_leaf leaf;
     AUTO_BUF canonical = {0};
+    /* What is known as a leaf needs no look for a recipe of that address. */
+    if (derive_index_leaf(derive->index, project, address, DERIVE_MISS_TELL, &leaf) == OK)
+        return ERR_NOT_FOUND;
     int err =
         derive_index_recipe(derive->index, project, address, DERIVE_MISS_LOOK, &canonical);
     if (err != OK)

@@ -30,7 +30,8 @@ struct derive_options {
     uint64_t window_us; /* as of the intake, and so are the two below */
     size_t batch_max;
     size_t queue_max;
-    uint32_t slots; /* functions that run at once */
+    uint64_t look_us; /* at most one look for what others told begins in so long; 0: a second */
+    uint32_t slots;   /* functions that run at once */
     uint64_t in_flight_max;
     size_t ram_bytes;
     uint64_t disk_bytes;

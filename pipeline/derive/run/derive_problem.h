@@ -19,7 +19,7 @@ enum derive_fault {
     DERIVE_FAULT_RESULT_TOO_LARGE,
     DERIVE_FAULT_GRAPH_TOO_LARGE, /* over GET_NODES_MAX recipes, or GET_GRAPH_MAX bytes of them
                                    */
-    DERIVE_FAULT_NOT_KNOWN, /* GET_KNOWN: it would have to be computed */
+    DERIVE_FAULT_NOT_KNOWN,       /* GET_KNOWN: it would have to be computed */
     DERIVE_FAULT_CANCELLED,
     DERIVE_FAULT_STORE, /* `err` says what */
 };
