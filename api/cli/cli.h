@@ -190,6 +190,7 @@ int cmd_derive_show(struct cli *);
 int cmd_derive_lineage(struct cli *);
 int cmd_derive_dependents(struct cli *);
 int cmd_derive_invalidate(struct cli *);
+int cmd_derive_collect(struct cli *);
 int cmd_derive_verify(struct cli *);
 int cmd_derive_pin(struct cli *);
 int cmd_derive_unpin(struct cli *);

@@ -3,6 +3,7 @@
 #include "api/cli/cli.h"
 #include "api/client/client_derive.h"
 #include "formats/base/hex.h"
+#include "formats/hlc.h"
 #include "pipeline/sys/http_client.h"
 
 #define NUMBER(at, name) (unsigned long long)jrd_u64((at), (name), JSON_OPTIONAL, INT64_MAX, 0)
@@ -251,6 +252,31 @@ int cmd_derive_invalidate(struct cli *cli)
            NUMBER(&ask.top, "count"), NUMBER(&ask.top, "depth"), NUMBER(&ask.top, "freed"),
            cli_flag(cli, "dry-run") ? "would be freed" : "freed",
            jrd_bool(&ask.top, "goes_on", JSON_OPTIONAL) ? ", and more behind this answer" : "");
+    return ask_end(&ask);
+}
+
+int cmd_derive_collect(struct cli *cli)
+{
+    AUTO_ASK ask = {.cli = cli};
+    struct json_writer w;
+    bool done;
+    uint64_t unused_s;
+    const char *unused = cli_value(cli, "unused", 0);
+    if (unused != NULL && hlc_parse(bytes_str(unused), &unused_s) != OK)
+        return cli_usage(cli, "--unused %s is no number of seconds", unused);
+    jwr_init(&w, &ask.body);
+    jwr_object(&w, NULL);
+    if (unused != NULL)
+        jwr_u64(&w, "unused_s", unused_s);
+    jwr_bool(&w, "dry_run", cli_flag(cli, "dry-run"));
+    jwr_object_end(&w);
+    buf_printf(&ask.below, "/collect");
+    int status = ask_run(&ask, "POST", &done);
+    if (status != 0 || done)
+        return status;
+    printf("%llu results %s, %llu bytes; %llu stay\n", NUMBER(&ask.top, "results"),
+           cli_flag(cli, "dry-run") ? "would go" : "gone", NUMBER(&ask.top, "bytes"),
+           NUMBER(&ask.top, "kept"));
     return ask_end(&ask);
 }
 

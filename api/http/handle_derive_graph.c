@@ -8,6 +8,8 @@
 #define PAGE_DEFAULT    1000u
 #define PAGE_MOST       10000u
 #define LINEAGE_DEFAULT 10000u
+/* Results that were used since are not collected unless it is said. */
+#define UNUSED_DEFAULT_S 3600u
 
 static bool address_of(struct request *r, struct hash *out)
 {
@@ -248,6 +250,41 @@ void handle_derive_invalidate(struct request *r)
     jwr_u64(&w, "depth", out.of.depth);
     jwr_u64(&w, "freed", out.freed);
     jwr_bool(&w, "goes_on", out.goes_on);
+    jwr_object_end(&w);
+}
+
+void handle_derive_collect(struct request *r)
+{
+    static const char *const names[] = {"unused_s", "max", "dry_run"};
+    struct json_problem wrong = {0};
+    struct problem problem;
+    struct json_at top;
+    if (!request_json(r, true, &wrong, &top))
+        return;
+    jrd_only(&top, names, ARRAY_LEN(names));
+    uint64_t unused_s = jrd_u64(&top, "unused_s", JSON_OPTIONAL, UINT32_MAX, UNUSED_DEFAULT_S);
+    uint64_t max = jrd_u64(&top, "max", JSON_OPTIONAL, INT64_MAX, 0);
+    bool dry_run = jrd_bool(&top, "dry_run", JSON_OPTIONAL);
+    if (!jrd_ok(&top)) {
+        respond_json_problem(r, &wrong);
+        return;
+    }
+    struct result_collected *out = arena_new(&r->arena, struct result_collected);
+    if (service_derive_collect(r->service, &r->project, unused_s * 1000000,
+                               max == 0 ? UINT64_MAX : max, dry_run, out, &problem) != OK) {
+        respond_problem(r, &problem);
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 200, &w);
+    jwr_u64(&w, "results", out->entries);
+    jwr_u64(&w, "bytes", out->bytes);
+    jwr_u64(&w, "kept", out->kept);
+    jwr_bool(&w, "more", out->more);
+    jwr_array(&w, "sample");
+    for (size_t i = 0; i < out->n_sample; i++)
+        jwr_hash(&w, NULL, &out->sample[i]);
+    jwr_array_end(&w);
     jwr_object_end(&w);
 }
 

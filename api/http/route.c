@@ -44,6 +44,8 @@ const struct route routes[] = {
      ROUTE_WRITES | ROUTE_STREAMS | ROUTE_SMALL_WHOLE},
     {"POST", "/projects/:id/derive/recipes", handle_derive_recipes, ROUTE_WRITES},
     {"POST", "/projects/:id/derive/invalidate", handle_derive_invalidate, ROUTE_WRITES},
+    {"POST", "/projects/:id/derive/collect", handle_derive_collect,
+     ROUTE_WRITES | ROUTE_EMPTY_OK},
     {"GET", "/projects/:id/derive/dependents", handle_derive_dependents, ROUTE_NO_BODY},
     {"GET", "/projects/:id/derive/functions", handle_derive_functions, ROUTE_NO_BODY},
     {"GET", "/projects/:id/derive/pins", handle_derive_pins, ROUTE_NO_BODY},

@@ -81,6 +81,7 @@ void handle_derive_recipe(struct request *);
 void handle_derive_dependents(struct request *);
 void handle_derive_lineage(struct request *);
 void handle_derive_invalidate(struct request *);
+void handle_derive_collect(struct request *);
 void handle_derive_pin(struct request *);
 void handle_derive_unpin(struct request *);
 void handle_derive_pins(struct request *);

@@ -159,6 +159,16 @@ int service_derive_pins(struct service *service, const struct id16 *project,
     return OK;
 }
 
+int service_derive_collect(struct service *service, const struct id16 *project,
+                           uint64_t unused_us, uint64_t max, bool dry_run,
+                           struct result_collected *out, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err == OK)
+        result_collect(service->derive->results, project, unused_us, max, dry_run, out);
+    return err;
+}
+
 bool service_derive_stats(struct service *service, struct derive_status *out)
 {
     struct derive *derive = service->derive;

@@ -127,6 +127,12 @@ int service_derive_pins(struct service *, const struct id16 *project, const stru
                         size_t max, struct arena *, struct derive_page *out,
                         struct problem *) MUST_USE;
 
+/* Takes results out of this node's cache that nobody has used for `unused_us` and that are not
+ * pinned. Leaves, recipes and memos are never collected. */
+int service_derive_collect(struct service *, const struct id16 *project, uint64_t unused_us,
+                           uint64_t max, bool dry_run, struct result_collected *out,
+                           struct problem *) MUST_USE;
+
 struct derive_status {
     struct derive_counts counts; /* of the project */
     struct result_cache_stats results;

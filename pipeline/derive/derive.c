@@ -26,6 +26,7 @@ static int parts_open(struct derive *derive, const struct derive_options *option
         .disk_bytes = options->disk_bytes,
         .chunk_size = repo->bucket.chunk_size,
         .file_cost_us = FILE_COST_US,
+        .clock = repo->clock,
     };
     /* First what only one process can have. */
     int err = result_cache_open(&results, &derive->results);

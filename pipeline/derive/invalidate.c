@@ -34,6 +34,7 @@ struct invalidator {
 struct known {
     struct bell bell;
     bool found;
+    enum derive_is is;
     struct hash hash;
 };
 
@@ -42,17 +43,17 @@ static void known_done(void *arg, struct derived *derived, const struct derive_p
     struct known *known = arg;
     (void)problem; /* what is not known has no result */
     if (derived != NULL) {
-        known->found = derived->is == DERIVE_IS_RECIPE && derived->hash_known;
+        known->found = derived->hash_known;
+        known->is = derived->is;
         known->hash = derived->hash;
         derived_close(derived);
     }
     bell_ring(&known->bell);
 }
 
-/* The output of a recipe, as far as memos tell; nothing runs. */
-static bool output_of(struct derive *derive, const struct id16 *project,
-                      struct project_source *as_of, const struct hash *address,
-                      struct hash *out)
+/* What an address comes to, as far as memos tell; nothing runs. */
+static struct known known_of(struct derive *derive, const struct id16 *project,
+                             struct project_source *as_of, const struct hash *address)
 {
     struct known known = {.found = false};
     bell_init(&known.bell);
@@ -63,8 +64,7 @@ static bool output_of(struct derive *derive, const struct id16 *project,
     (void)bell_wait(&known.bell, BELL_FOR_EVER);
     project_source_drop(own);
     bell_release(&known.bell);
-    *out = known.hash;
-    return known.found;
+    return known;
 }
 
 struct sweep {
@@ -103,12 +103,12 @@ static uint64_t result_count(struct sweep *sweep, const struct hash *output)
 static int result_free(struct sweep *sweep, const struct hash *address)
 {
     struct derive *derive = sweep->derive;
-    struct hash output;
-    if (!output_of(derive, &sweep->project, sweep->source, address, &output))
+    struct known known = known_of(derive, &sweep->project, sweep->source, address);
+    if (!known.found || known.is != DERIVE_IS_RECIPE)
         return OK;
-    sweep->cached += result_has(derive->results, &sweep->project, &output);
-    sweep->freed += sweep->dry_run ? result_count(sweep, &output)
-                                   : result_drop(derive->results, &sweep->project, &output);
+    sweep->cached += result_has(derive->results, &sweep->project, &known.hash);
+    sweep->freed += sweep->dry_run ? result_count(sweep, &known.hash)
+                                   : result_drop(derive->results, &sweep->project, &known.hash);
     return OK;
 }
 
@@ -285,17 +285,33 @@ int derive_invalidate(struct derive *derive, const struct id16 *project,
     return err;
 }
 
+/* Whether the ref meant other content before than now. What is not known yet may turn out to be
+ * the same, and then nothing above it is computed again: so its results are not freed. */
+static bool content_differs(struct derive *derive, const struct id16 *project, struct bytes ref,
+                            const struct hash *now, struct project_source *before)
+{
+    struct derive_source *sees = project_source_hold(before);
+    struct hash then;
+    int err = sees->ref(sees, ref, bytes_of(NULL, 0), &then);
+    sees->release(sees);
+    if (err != OK)
+        return false; /* it was not bound: there were no results */
+    if (now == NULL)
+        return true;
+    if (hash_equal(&then, now))
+        return false;
+    struct known old = known_of(derive, project, before, &then);
+    struct known fresh = known_of(derive, project, NULL, now);
+    return old.found && fresh.found && !hash_equal(&old.hash, &fresh.hash);
+}
+
 void derive_rebound(struct derive *derive, const struct id16 *project, struct bytes ref,
                     const struct hash *now, struct project_source *before)
 {
     const struct derive_root root = {.ref = ref};
-    struct derive_source *sees = project_source_hold(before);
-    struct hash then;
-    bool same = now != NULL && sees->ref(sees, ref, bytes_of(NULL, 0), &then) == OK &&
-                hash_equal(&then, now);
-    /* It takes over that hold. Where there is no room what lies in the cache goes some day. */
-    if (same || task_add(derive->invalidator, project, &root, before) != OK)
-        log_debug("derive_not_freed", LOG_STR("why", same ? "bound as before" : "too many"));
-    if (same)
-        sees->release(sees);
+    if (!content_differs(derive, project, ref, now, before))
+        return;
+    (void)project_source_hold(before);
+    if (task_add(derive->invalidator, project, &root, before) != OK)
+        log_debug("derive_not_freed", LOG_STR("why", "too many cascades wait"));
 }

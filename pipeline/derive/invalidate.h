@@ -33,7 +33,8 @@ int derive_invalidate(struct derive *, const struct id16 *project, const struct 
 
 /* A ref was bound anew or deleted: frees, behind this call, what the results of all that
  * depends on it came to in the snapshot of `before`, which read its references before that.
- * What the ref was bound to then and is bound to again is left alone. */
+ * Only where the content that the ref means is known to be another than it was: else nothing
+ * above it may have to be computed again. */
 void derive_rebound(struct derive *, const struct id16 *project, struct bytes ref,
                     const struct hash *now, struct project_source *before);
 

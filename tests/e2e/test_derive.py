@@ -170,6 +170,7 @@ def test_references_are_inputs(directory):
         answer = request(port, "GET", f"{DERIVE}/dependents?ref=release%2Finput")
         assert answer.json["addresses"] == [upper] and answer.json["count"] == 2 and answer.json["depth"] == 2, answer.body
         # Early cut-off: another input with the same content runs nothing above it.
+        forge.wait_until(lambda: status(port)["cache"]["entries"] == entries)
         same = recipe(port, "lowercase", leaf(port, b"ONE"))
         runs = status(port)["runs"]["runs"]
         assert request(port, "PUT", "/projects/demo/refs/release/input", {"address": same}).status == 200
@@ -266,6 +267,15 @@ def test_a_pinned_result_is_not_evicted(directory):
         ran = [get(port, address).headers["Mic-Ran"] for address in made[1:]]
         assert "yes" in ran, "the others did not all have room"
         assert get(port, other).status == 200
+        # Collecting takes the others, and says so before it does.
+        there = status(port)["cache"]["entries"]
+        assert request(port, "POST", f"{DERIVE}/collect", {}).json["results"] == 0, "all were used within the hour"
+        dry = request(port, "POST", f"{DERIVE}/collect", {"unused_s": 0, "dry_run": True}).json
+        assert dry["results"] == there - 1 and dry["kept"] == 1 and status(port)["cache"]["entries"] == there, dry
+        some = request(port, "POST", f"{DERIVE}/collect", {"unused_s": 0, "max": 2}).json
+        assert some["results"] == 2 and some["more"] and some["kept"] == there - 2, some
+        assert request(port, "POST", f"{DERIVE}/collect", {"unused_s": 0}).json["bytes"] == (there - 3) * size
+        assert status(port)["cache"]["entries"] == 1 and get(port, pinned).headers["Mic-Ran"] == "no"
     with Server("mic-forge", directory, "--derive-ram-bytes", "1MiB", "--derive-disk-bytes", "1MiB") as server:
         assert get(server.port, pinned).headers["Mic-Ran"] == "no", "it was kept over a restart"
 
@@ -328,6 +338,48 @@ def test_many_ask_at_once(directory):
         assert status(port)["runs"]["runs"] <= 3, status(port)
 
 
+# ---- numbers ----------------------------------------------------------------------------------
+
+
+def metrics(port):
+    text = request(port, "GET", "/metrics").body.decode()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and line[0] != "#"}
+
+
+def test_counters_count(directory):
+    with Server("mic-forge", directory, "--derive-verify", "dual", "--derive-ram-bytes", "1MiB",
+                "--derive-disk-bytes", "0") as server:
+        project(server)
+        port = server.port
+        bad = recipe(port, "json.canonicalize", leaf(port, b"{"))
+        words = recipe(port, "lowercase", leaf(port, b"WORDS"))
+        top = recipe(port, "reverse", words)
+        same = recipe(port, "repeat", words, count="1")
+        large = [recipe(port, "reverse", leaf(port, random.Random(i).randbytes(60000))) for i in range(30)]
+
+        def more(work, *names):
+            before = metrics(port)
+            work()
+            after = metrics(port)
+            return [after["mic_derive_" + name] - before.get("mic_derive_" + name, 0) for name in names]
+
+        assert more(lambda: result(port, top), "gets_total", "memo_misses_total", "verified_total", "verify_passed_total",
+                    "verify_failed_total") == [1, 2, 2, 2, 0]
+        assert metrics(port)["mic_derive_depth"] >= 2
+        runs = 'run_us_count{function="reverse",version="1.0.0"}'
+        assert metrics(port)["mic_derive_" + runs] >= 1
+        assert more(lambda: result(port, top), "gets_total", "gets_known_total", "runs_total") == [1, 1, 0]
+        assert more(lambda: result(port, same), "memo_hits_total") == [1], "what is below is known"
+        assert more(lambda: get(port, bad), "runs_failed_total", "runs_total") == [1, 1]
+        assert more(lambda: [result(port, a) for a in large], "cache_evictions_total")[0] > 0
+        now = metrics(port)
+        assert 0 < now["mic_derive_cache_entries"] < 30 and 0 < now["mic_derive_cache_bytes"] <= 1 << 20
+        assert more(lambda: [result(port, a) for a in large], "recomputed_total")[0] > 0
+        assert now["mic_derive_in_flight_bytes"] >= 0 and now["mic_derive_running"] == 0
+        request(port, "POST", f"{DERIVE}/{large[-1]}/pin")
+        assert metrics(port)["mic_derive_cache_pinned"] == 1
+
+
 # ---- the command ------------------------------------------------------------------------------
 
 
@@ -359,6 +411,8 @@ def test_the_command(directory):
         user.ok("derive", "unpin", many, *p)
         assert "1 dependents" in user.ok("derive", "invalidate", upper, "--cascade", *p)
         assert "2 recipes" in user.ok("derive", "status", *p)
+        assert "would go" in user.ok("derive", "collect", "--unused", "0", "--dry-run", *p)
+        assert "gone" in user.ok("derive", "collect", "--unused", "0", *p)
         assert "uppercase 1.0.0" in user.ok("derive", "functions", *p)
         assert user.ok("derive", "get", many, *p) == "HELLO\n" * 3
         assert "not_found" in user.fails(FAILED, "derive", "get", NOWHERE, *p) or True
@@ -373,4 +427,5 @@ if __name__ == "__main__":
                 test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
                 test_lineage_and_invalidation, test_pins_and_verification, test_a_pinned_result_is_not_evicted,
                 test_what_was_answered_survives_a_kill,
-                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_the_command])
+                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_counters_count,
+                test_the_command])

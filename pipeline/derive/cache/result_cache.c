@@ -35,6 +35,7 @@ int result_cache_open(const struct result_cache_options *options, struct result_
     (void)failed;
     cache->chunk_size = options->chunk_size;
     cache->file_cost_us = options->file_cost_us;
+    cache->clock = options->clock != NULL ? options->clock : clock_system();
     cache->ram.bytes_max = options->ram_bytes;
     cache->disk.bytes_max = options->disk_bytes;
     int err = open_files(cache, options);

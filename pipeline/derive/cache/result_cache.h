@@ -19,6 +19,7 @@
 
 #include "formats/base/err.h"
 #include "pipeline/derive/function.h"
+#include "pipeline/sys/clock.h"
 
 struct file_area;
 struct result_cache;
@@ -35,6 +36,7 @@ struct result_cache_options {
     /* A result that cost less than this gets no file, unless it is pinned or too long for
      * memory. */
     uint64_t file_cost_us;
+    struct clock *clock; /* for how long results were not used; NULL: the system's */
     /* Instead of the files of `dir`, for tests; the caller's, and stays as long as the cache.
      */
     struct file_area *files;
@@ -102,6 +104,21 @@ void result_unpin(struct result_cache *, const struct id16 *project, const struc
 /* Takes the result out, pinned or not (its pin stays, for when it comes again); gives the bytes
  * that it had, 0 when it was not there. */
 uint64_t result_drop(struct result_cache *, const struct id16 *project, const struct hash *);
+
+/* Takes out the results of a project that are not pinned and that nobody has used for
+ * `unused_us` (since the process began, for those that were found in the directory), at most
+ * `max` of them; with `dry_run` it only counts. */
+#define RESULT_SAMPLE_MAX 100u
+struct result_collected {
+    uint64_t entries; /* that go */
+    uint64_t bytes;   /* of these */
+    uint64_t kept;    /* entries of the project that stay */
+    bool more;        /* there are others beyond `max` */
+    struct hash sample[RESULT_SAMPLE_MAX];
+    size_t n_sample;
+};
+void result_collect(struct result_cache *, const struct id16 *project, uint64_t unused_us,
+                    uint64_t max, bool dry_run, struct result_collected *out);
 
 struct result_tier_stats {
     uint64_t entries;

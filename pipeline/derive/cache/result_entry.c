@@ -166,6 +166,7 @@ struct pin_node *result_pin_find(struct result_cache *cache, const struct id16 *
 void result_entry_list(struct result_cache *cache, struct result_entry *e)
 {
     e->listed = true;
+    e->used_us = cache->clock->mono_us(cache->clock);
     result_table_add(&cache->entries, &e->node, result_code(&e->project, &e->result.hash));
     for (uint32_t i = 0; e->nodes != NULL && i < e->n_slabs; i++)
         result_table_add(&cache->chunks, &e->nodes[i].node,

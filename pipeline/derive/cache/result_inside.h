@@ -76,6 +76,7 @@ struct result_entry {
     struct id16 project;
     struct result result;
     uint64_t cost_us;
+    uint64_t used_us; /* when it was used last, by the clock's mono_us */
     uint32_t holders;
     uint32_t readers; /* holders that may still want bytes */
     bool listed;
@@ -113,6 +114,7 @@ struct result_cache {
     bool files_are_mine;
     uint32_t chunk_size;
     uint64_t file_cost_us;
+    struct clock *clock;
     uint64_t ram_most; /* an entry with more bytes is not kept in memory */
 
     /* Under the mutex. */

@@ -121,6 +121,7 @@ void result_free_disk(struct result_cache *cache, uint64_t bytes)
 
 void result_touch(struct result_cache *cache, struct result_entry *e)
 {
+    e->used_us = cache->clock->mono_us(cache->clock);
     gdsf_use(&cache->ram.order, &e->ram.order);
     gdsf_use(&cache->disk.order, &e->disk.order);
     result_entry_settle(cache, e);
