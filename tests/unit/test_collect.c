@@ -8,6 +8,7 @@
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/collect/fence.h"
 #include "pipeline/repo/collect/gc_put.h"
+#include "pipeline/repo/collect/reach.h"
 #include "pipeline/repo/project.h"
 #include "pipeline/store/mem.h"
 #include "tests/support/collect_rig.h"
@@ -146,13 +147,18 @@ static void told_object(const struct content *content, uint64_t seq, struct buf 
     derive_object_finish(out, 1);
 }
 
+static void told_put(const struct content *content, uint64_t seq)
+{
+    AUTO_BUF bytes = {0};
+    struct key key = key_derive(&rig.f.project, 7, seq);
+    told_object(content, seq, &bytes);
+    ck_assert_int_eq(store_put(rig.f.store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL), OK);
+}
+
 /* A leaf of derivation. */
 static void root_told(const struct content *content)
 {
-    AUTO_BUF bytes = {0};
-    struct key key = key_derive(&rig.f.project, 7, 1);
-    told_object(content, 1, &bytes);
-    ck_assert_int_eq(store_put(rig.f.store, key.s, buf_bytes(&bytes), PUT_IF_ABSENT, NULL), OK);
+    told_put(content, 1);
 }
 
 static void root_merged(const struct content *content)
@@ -193,6 +199,41 @@ START_TEST(what_a_root_names_stays)
     ck_assert(!collect_rig_there(&rig, &orphan));
     ck_assert(collect_rig_has(&rig, &content));
     ck_assert_uint_eq(objects(), before - 1 + 2);
+    collect_rig_close(&rig);
+}
+END_TEST
+
+static bool marked(struct reach *reach, const struct content *content)
+{
+    const struct gc_name name = {.what = GC_BLOB, .hash = content->hash};
+    return reach_has(reach, &name);
+}
+
+/* Marking again reads what the derive log has more, and misses no number that was not listed
+ * the first time. */
+START_TEST(a_second_mark_reads_on)
+{
+    collect_rig_open(&rig);
+    struct content contents[5];
+    struct reach reach;
+    reach_init(&reach, &rig.f.repo, &rig.f.project);
+    for (unsigned i = 1; i < ARRAY_LEN(contents); i++)
+        contents[i] = collect_rig_upload(&rig, i, 1000);
+    told_put(&contents[1], 1);
+    told_put(&contents[3], 3);
+    ck_assert_int_eq(reach_mark(&reach), OK);
+    ck_assert(marked(&reach, &contents[1]) && marked(&reach, &contents[3]));
+    ck_assert(!marked(&reach, &contents[2]));
+    ck_assert_uint_eq(reach.counts.derive_objects, 2);
+    told_put(&contents[2], 2);
+    told_put(&contents[4], 4);
+    ck_assert_int_eq(reach_mark(&reach), OK);
+    for (unsigned i = 1; i < ARRAY_LEN(contents); i++)
+        ck_assert(marked(&reach, &contents[i]));
+    ck_assert_uint_eq(reach.counts.derive_objects, 2 + 3);
+    ck_assert_int_eq(reach_mark(&reach), OK);
+    ck_assert_uint_eq(reach.counts.derive_objects, 2 + 3);
+    reach_release(&reach);
     collect_rig_close(&rig);
 }
 END_TEST
@@ -480,6 +521,7 @@ int main(void)
     tcase_add_test(tcase, what_nothing_names_goes_when_it_is_old);
     tcase_add_test(tcase, an_upload_that_is_renewed_stays);
     tcase_add_loop_test(tcase, what_a_root_names_stays, 0, 2 * (int)ARRAY_LEN(roots));
+    tcase_add_test(tcase, a_second_mark_reads_on);
     tcase_add_test(tcase, companions_stay);
     tcase_add_test(tcase, other_projects_are_left_alone);
     tcase_add_test(tcase, a_project_without_a_name_is_left_alone);
