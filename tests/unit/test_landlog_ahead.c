@@ -117,6 +117,31 @@ START_TEST(what_was_not_foreseen_is_read_when_it_is_wanted)
 }
 END_TEST
 
+/* What is there and is still to come stays there. */
+START_TEST(what_is_at_hand_is_not_read_again)
+{
+    static const struct landlog_range ranges[] = {{15901, 15902}, {5001, 5101}, {5, 6}};
+    struct landlog_slot *slot;
+    make(20501);
+    struct landlog_ahead ahead = {.repo = &m.bc.repo, .project = m.bc.project};
+    (void)build_chain_counts(&m.bc);
+    ck_assert_int_eq(landlog_ahead_get(&ahead, 5, &slot), OK);
+    ck_assert_uint_eq(slot->ref.end, 1001);
+    memcpy(ahead.ranges, ranges, sizeof(ranges));
+    ahead.n_ranges = ARRAY_LEN(ranges);
+    ahead.most = 3;
+    static const uint64_t ends[] = {16001, 6001, 1001};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        ck_assert_int_eq(landlog_ahead_get(&ahead, ranges[i].end - 1, &slot), OK);
+        ck_assert_uint_eq(slot->ref.end, ends[i]);
+        ck_assert_uint_gt(slot->bytes.len, 0);
+    }
+    ck_assert_uint_eq(build_chain_counts(&m.bc).gets[TRACE_LOG], 3);
+    landlog_ahead_release(&ahead);
+    log_maker_release(&m);
+}
+END_TEST
+
 /* Damage shows where it is read, and not before; what is gone, too. */
 START_TEST(damage_shows_when_its_turn_comes)
 {
@@ -191,6 +216,7 @@ int main(void)
         what_is_expected_is_read_side_by_side,
         a_long_range_is_read_some_segments_at_a_time,
         what_was_not_foreseen_is_read_when_it_is_wanted,
+        what_is_at_hand_is_not_read_again,
         damage_shows_when_its_turn_comes,
         what_fails_ahead_is_read_again,
         long_segments_are_read_one_by_one,

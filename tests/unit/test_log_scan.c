@@ -155,13 +155,50 @@ START_TEST(fields_are_checked)
 }
 END_TEST
 
+/* Of each kind and place, wherever it ends too early. */
+START_TEST(an_effect_that_is_cut_is_none)
+{
+    static const struct log_effect effects[] = {
+        {.kind = EFFECT_DELETE},
+        {.kind = EFFECT_MOVED},
+        {.kind = EFFECT_WRITE, .where = {.place = PLACE_NONE}},
+        {.kind = EFFECT_WRITE, .where = {.place = PLACE_RAW}},
+        {.kind = EFFECT_WRITE, .where = {.place = PLACE_MANIFEST}},
+    };
+    struct log_segment segment = sample();
+    for (size_t i = 0; i < ARRAY_LEN(effects); i++) {
+        AUTO_BUF out = {0};
+        struct log_effect effect = effects[i];
+        struct log_scan scan;
+        struct log_scan_entry entry;
+        struct log_scan_effect found;
+        effect.path = bytes_str("a/path");
+        segment.entries[1].effects = &effect;
+        segment.entries[1].n_effects = 1;
+        struct log_segment one = segment_of(1, 2, &segment.entries[1], 1);
+        log_segment_encode(&one, &arena, &out);
+        ck_assert_int_eq(log_scan_open(buf_bytes(&out), &scan), OK);
+        ck_assert_int_eq(log_scan_entry(&scan, &entry), OK);
+        ck_assert_int_eq(log_scan_effect(&scan, &found), OK);
+        ck_assert(bytes_equal(found.path, effect.path));
+        size_t begin = (size_t)(found.path.data - out.data);
+        for (out.len--; out.len > begin; out.len--) {
+            envelope_close(&out, 0);
+            ck_assert_int_eq(log_scan_open(buf_bytes(&out), &scan), OK);
+            ck_assert_int_eq(log_scan_entry(&scan, &entry), OK);
+            ck_assert_int_eq(log_scan_effect(&scan, &found), ERR_CORRUPT);
+            ck_assert_int_eq(log_scan_entry(&scan, &entry), ERR_CORRUPT);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
-        gives_what_decoding_gives,
-        damage_is_refused,
-        positions_are_without_holes,
-        fields_are_checked,
+        gives_what_decoding_gives,     damage_is_refused,
+        positions_are_without_holes,   fields_are_checked,
+        an_effect_that_is_cut_is_none,
     };
     int failed = suite_run("log_scan", tests, ARRAY_LEN(tests));
     arena_release(&arena);
