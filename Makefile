@@ -157,14 +157,16 @@ $(tests): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libsupport.a $(B)/librig.a $(lib
 .PHONY: mutant
 mutant: $(B)/mutants/$(MUTANT)/test_sim ## the simulator with the bug MUTANT=name planted
 ifneq ($(MUTANT),)
-$(B)/mutants/$(MUTANT)/test_sim: $(B)/tests/sim/test_sim tests/sim/mutations.py
+$(B)/mutants/$(MUTANT)/test_sim: $(sim_tests) tests/sim/mutations.py
 	@mkdir -p $(@D)
 	@echo "  MUTANT $(MUTANT)"
 	@tests/sim/mutations.py write $(MUTANT) $(@D)/src > $(@D)/sources
 	@for source in $$(cat $(@D)/sources); do \
 	    $(CC) $(base_cflags) -w $(pic) $(pkg_cflags) -c -o $$source.o $$source || exit 1; done
-	@$(CC) $(LDFLAGS) -o $@ $$(sed 's/$$/.o/' $(@D)/sources) $(B)/obj/tests/sim/test_sim.o \
-	    $(call obj,$(sim_src)) $(B)/libsupport.a $(libs) $(sim_wrapped) $(test_libs)
+	@for test in $(notdir $(sim_tests)); do \
+	    $(CC) $(LDFLAGS) -o $(@D)/$$test $$(sed 's/$$/.o/' $(@D)/sources) \
+	    $(B)/obj/tests/sim/$$test.o $(call obj,$(sim_src)) $(B)/libsupport.a $(libs) \
+	    $(sim_wrapped) $(test_libs) || exit 1; done
 endif
 
 $(replays): $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay_main.o \

@@ -14,6 +14,10 @@ import sys
 LAND = "pipeline/stages/land_batch.c"
 STAGE = "pipeline/stages/stage_land.c"
 COLLECT = "pipeline/repo/collect/collect.c"
+GARBAGE = "pipeline/repo/collect/garbage_list.c"
+REACH = "pipeline/repo/collect/reach.c"
+UPLOAD = "pipeline/repo/content/upload.c"
+BLOBS = "pipeline/repo/content/blob_store.c"
 
 HEAD_PUT = """    err =
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
@@ -229,7 +233,8 @@ MUTATIONS = [
 
     ("absent_says_no", "a filter that is absent or damaged is taken for a no",
      "pipeline/repo/history/rollup_read.c",
-     [("    else\n        step_push(reader, step->level - 1, low, step->end);\n", "")]),
+     [("        step_push(reader, step->level - 1, low, step->end, step->asks);\n", ""),
+      ("        uint64_t asks = answers->silent;\n", "        uint64_t asks = 0;\n")]),
 
     ("answers_not_in_rollups", "rollups leave out the answers that landed nothing",
      "pipeline/repo/history/rollup_keys.c",
@@ -288,6 +293,130 @@ MUTATIONS = [
 """, """    if (err == OK)
         err = garbage_list_make(&list, &c->reach, c->before_ms, &c->object.gc, NULL, &unused);
 """)]),
+
+    ("gc_young_again", "what was put again since the first mark is deleted like all that is "
+     "condemned", GARBAGE,
+     [("    } else if (key->put_ms >= l->before_ms) {\n",
+       "    } else if (key->put_ms >= l->before_ms && l->only == NULL) {\n")]),
+
+    ("gc_unknown_done", "a delete of which nobody knows what became is taken as done", COLLECT,
+     [("            done[of[k]] = ops[k].err == OK;\n"
+       "            doubt[of[k]] |= ops[k].err == ERR_UNKNOWN;\n",
+       "            done[of[k]] = ops[k].err == OK || ops[k].err == ERR_UNKNOWN;\n"
+       "            doubt[of[k]] = false;\n")]),
+
+    ("gc_no_cooling", "a run is closed although deletes of it may come late", COLLECT,
+     [("    return run_close(c, names, n);\n", "    return run_close(c, NULL, 0);\n")]),
+
+    ("gc_no_doubt", "who takes a run over takes it that its dead process has nothing under way",
+     COLLECT, [("    c->doubtful = true;\n", "")]),
+
+    ("gc_not_looked", "a run goes on deleting though somebody has closed it", COLLECT,
+     [("        err = gc_object_check(&c->object);\n        if (err == OK)\n", "")]),
+
+    ("gc_put_blind", "gc is put whatever it is by now", "pipeline/repo/collect/gc_put.c",
+     [("object->there ? PUT_IF_MATCH : PUT_IF_ABSENT;", "PUT_ANY;")]),
+
+    ("gc_fence_unknown", "a fence of which nobody knows what became is taken as put",
+     "pipeline/repo/collect/fence.c",
+     [("        if (err == OK || err == ERR_CONFLICT)\n",
+       "        if (err == OK || err == ERR_CONFLICT || err == ERR_UNKNOWN)\n")]),
+
+    ("gc_queue_no_root", "what lies in the queue names nothing", REACH,
+     [("    int err = reach_queue(reach);\n", "    int err = OK;\n")]),
+
+    ("gc_queue_once", "the queue is not listed again when an object of it was gone",
+     "pipeline/repo/collect/reach_queue.c",
+     [("    for (unsigned i = 0; err == OK && walk.gone; i++)\n",
+       "    for (unsigned i = 0; err == OK && i == 0; i++)\n")]),
+
+    ("gc_sessions_no_root", "open sessions name nothing", REACH,
+     [("        err = reach_sessions(reach);\n", "        err = OK;\n")]),
+
+    ("gc_sessions_first", "sessions are read before the queue", REACH,
+     [("""    int err = reach_queue(reach);
+    if (err == OK)
+        err = reach_sessions(reach);
+""", """    int err = reach_sessions(reach);
+    if (err == OK)
+        err = reach_queue(reach);
+""")]),
+
+    ("gc_chain_first", "the chain is read before the queue", REACH,
+     [("""    int err = reach_queue(reach);
+    if (err == OK)
+        err = reach_sessions(reach);
+    if (err == OK)
+        err = reach_chain(reach);
+""", """    int err = reach_chain(reach);
+    if (err == OK)
+        err = reach_queue(reach);
+    if (err == OK)
+        err = reach_sessions(reach);
+""")]),
+
+    ("gc_no_companions", "what was put along with a tree object is not named by it",
+     "pipeline/repo/collect/reach_chain.c",
+     [("    for (unsigned i = 0; i < f->n_companions; i++)\n"
+       "        reach_tree(reach, &f->companions[i]);\n", "")]),
+
+    ("gc_no_chunks", "a manifest that stays does not keep its chunks", REACH,
+     [("    for (uint32_t i = 0; i < manifest.n; i++)\n"
+       "        blob_mark(reach, &manifest.chunks[i], false);\n", "")]),
+
+    ("gc_young_chunks", "a manifest that nothing names yet does not keep its chunks", GARBAGE,
+     [("    if (err == OK && list->n > 0 && l.young.len > 0)\n",
+       "    if (err == OK && list->n > 0 && l.young.len > SIZE_MAX - 1)\n")]),
+
+    ("gc_young_chunks_once", "a manifest that has come since the first mark does not keep its "
+     "chunks", GARBAGE,
+     [("        if (name->what == GC_BLOB)\n",
+       "        if (name->what == GC_BLOB && l->only == NULL)\n")]),
+
+    ("condemned_is_there", "a condemned name is there as long as it can be seen", BLOBS,
+     [("{.condemned = condemned_blob(ask->condemned, &hashes[i])}", "{.condemned = false}"),
+      ("    if (condemned_blob(condemned, hash))\n        return ERR_NOT_FOUND;\n", "")]),
+
+    ("condemned_refused_not", "a session that names a condemned content does not wait", LAND,
+     [("    if (err == OK && a->uploads.awaits) {\n", "    if (false) {\n"),
+      (BLOBS, "{.condemned = condemned_blob(ask->condemned, &hashes[i])}",
+       "{.condemned = false}")]),
+
+    ("known_for_ever", "a content that was there once is there though gc has changed", BLOBS,
+     [("    uint64_t version = condemned_version(ask->condemned);\n",
+       "    uint64_t version = 0;\n")]),
+
+    ("manifest_first", "a manifest is put before its chunks", UPLOAD,
+     [("""    int err = chunk_seal(upload);
+    if (err == OK)
+        err = group_put(upload);
+    if (err != OK)
+        return err;
+""", """    int err = chunk_seal(upload);
+    if (err != OK)
+        return err;
+"""),
+      ("    return object_put(upload, &content->hash, &bytes);\n",
+       "    err = object_put(upload, &content->hash, &bytes);\n"
+       "    return err == OK ? group_put(upload) : err;\n")]),
+
+    ("manifest_alone", "a manifest is there though a chunk of it is not", BLOBS,
+     [("        err = chunks_there(ask, &manifest, look);\n", "        look->there = true;\n")]),
+
+    ("chunk_skipped", "a chunk that was there once is not put again", UPLOAD,
+     [("    if (!chunk_at_hand(upload, &hash)) {\n",
+       """    bool missing = true;
+    (void)!blob_missing(upload->repo, &upload->project, NULL, &hash, 1, &missing, NULL);
+    if (!chunk_at_hand(upload, &hash) && missing) {
+""")]),
+
+    ("upload_own_name", "an upload is held up when it is condemned, and not for its chunks",
+     UPLOAD,
+     [("    for (size_t i = 0; i < n && condemned->gc.n > 0 && !gone; i++)\n",
+       "    for (size_t i = n; i < n && condemned->gc.n > 0 && !gone; i++)\n")]),
+
+    ("upload_unlooked", "nobody looks whether a collection takes what was put", UPLOAD,
+     [("    upload->err = upload_stays(upload, &content);\n", "")]),
 ]
 
 
