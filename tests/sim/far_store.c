@@ -5,6 +5,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "formats/key.h"
+#include "formats/project_id.h"
 #include "pipeline/store/mem.h"
 #include "pipeline/store/put_times.h"
 #include "tests/sim/counts.h"
@@ -57,9 +58,13 @@ enum key_kind key_kind(const char *key, struct id16 *project)
     struct id16 id;
     if (id16_parse(bytes_of(key + 9, 32), &id) != OK)
         return KEY_OTHER;
+    const char *rest = key + 42;
+    if (starts_with(rest, "refs/")) {
+        id = project_id_refs(&id);
+        rest += 5;
+    }
     if (project != NULL)
         *project = id;
-    const char *rest = key + 42;
     if (strcmp(rest, "head") == 0)
         return KEY_HEAD;
     if (starts_with(rest, "trees/"))

@@ -21,7 +21,7 @@ enum key_kind {
     KEY_BLOB,
     KEY_HANDLE,
 };
-/* What a key names, and of which project when it is one's. */
+/* What a key names, and of which project when it is one's; of references too. */
 enum key_kind key_kind(const char *key, struct id16 *project);
 
 /* Told of every effect, when it happens, whoever asked for it. */

@@ -5,6 +5,7 @@
 #include "formats/base/hex.h"
 #include "formats/key.h"
 #include "formats/log_segment.h"
+#include "formats/project_id.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/sim_oracle.h"
 
@@ -17,6 +18,12 @@ static struct queue_object object_decode(const char *key, struct bytes data,
     return object;
 }
 
+/* Of references what clients were told is held against their history (sim_refs.h). */
+static bool of_refs(const struct queue_group *group)
+{
+    return project_id_is_refs(&group->project);
+}
+
 void oracle_queue_put(struct oracle *o, const char *key, struct bytes data)
 {
     AUTO(arena_release) struct arena arena = {0};
@@ -25,7 +32,7 @@ void oracle_queue_put(struct oracle *o, const char *key, struct bytes data)
         count(COUNT_QUEUE_MERGED);
     for (uint32_t i = 0; i < object.n; i++) {
         const struct queue_group *group = &object.groups[i];
-        for (uint32_t k = 0; k < group->n; k++) {
+        for (uint32_t k = 0; k < group->n && !of_refs(group); k++) {
             const struct record *record = &group->records[k];
             struct pending *p = id_table_find(&o->pending, &group->session, &record->id);
             if (p == NULL)
@@ -87,7 +94,7 @@ void oracle_queue_deleting(struct oracle *o, const char *key, struct bytes data)
     struct queue_object object = object_decode(key, data, &arena);
     for (uint32_t i = 0; i < object.n; i++) {
         const struct queue_group *group = &object.groups[i];
-        for (uint32_t k = 0; k < group->n; k++) {
+        for (uint32_t k = 0; k < group->n && !of_refs(group); k++) {
             const struct record *record = &group->records[k];
             struct pending *p = id_table_find(&o->pending, &group->session, &record->id);
             assert(p != NULL && p->copies > 0);

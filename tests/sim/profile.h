@@ -59,6 +59,7 @@ struct profile {
     unsigned think_ms;   /* of a client between two actions, at most */
     unsigned paths;      /* that clients work on: few, and they collide */
     unsigned series_max; /* sessions of a series, at most */
+    bool refs;           /* half of what clients do is to bind references */
     bool strangers;      /* somebody writes into other people's sessions */
 };
 

@@ -5,6 +5,7 @@
 #include "formats/hlc.h"
 #include "formats/key.h"
 #include "pipeline/repo/project.h"
+#include "tests/sim/sim_refs.h"
 
 #define START_MS 1800000000000u
 /* Steps after which a seed is taken to run in circles. */
@@ -199,15 +200,29 @@ void sim_finish(struct sim *sim)
         sim->processes[i].idle = 0;
     sim_run_until(sim, settled, 900000000, "the queue is drained");
     oracle_final(&sim->oracle);
+    if (sim->profile.refs)
+        oracle_refs_final(&sim->oracle);
+}
+
+static void as_drawn(struct profile *profile)
+{
+    (void)profile;
 }
 
 void sim_seed(uint64_t seed, struct verdict_of_seed *verdict)
+{
+    sim_seed_with(seed, as_drawn, verdict);
+}
+
+void sim_seed_with(uint64_t seed, void (*tune)(struct profile *),
+                   struct verdict_of_seed *verdict)
 {
     static struct sim sim;
     verdict->seed = seed;
     verdict_to(verdict);
     world_open(seed);
     profile_draw(&sim.profile);
+    tune(&sim.profile);
     sim_open(&sim);
     for (unsigned i = 0; i < sim.n_clients; i++)
         sim.clients[i].task = task_start(NULL, client_life, &sim.clients[i]);

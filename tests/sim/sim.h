@@ -48,5 +48,7 @@ bool sim_queue_empty(struct sim *);
 
 /* One whole seed, in this process: ends it when something does not hold. */
 void sim_seed(uint64_t seed, struct verdict_of_seed *);
+/* The same with a profile that `tune` has changed. */
+void sim_seed_with(uint64_t seed, void (*tune)(struct profile *), struct verdict_of_seed *);
 
 #endif

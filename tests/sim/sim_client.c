@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_refs.h"
 
 struct arena *client_arena(void)
 {
@@ -47,6 +48,10 @@ static void act(struct client *c)
     c->sim->acts++;
     if (p->hoard > 0 && world_below(100) < p->hoard) {
         client_hoard(c);
+        return;
+    }
+    if (p->refs && world_chance(5000)) {
+        client_ref(c);
         return;
     }
     if (p->import)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/base/hex.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/collect/collect.h"
 #include "pipeline/repo/project.h"
 #include "tests/sim/counts.h"
@@ -64,11 +65,27 @@ static int collect_one(struct sim_collect *collect, const struct id16 *project)
         err = run_end(collect, project, &options, &report);
     trace("%s: %s, end %d, %lu of %lu deleted", p->name, err_name(err), (int)report.end,
           (unsigned long)report.deleted.n, (unsigned long)report.old.n);
-    if (err != OK && err != ERR_CONFLICT && err != ERR_AGAIN && err != ERR_UNKNOWN)
+    bool unmade = err == ERR_NOT_FOUND && project_id_is_refs(project);
+    if (err != OK && !unmade && err != ERR_CONFLICT && err != ERR_AGAIN && err != ERR_UNKNOWN)
         broken("named", "a project cannot be collected: %s", err_name(err));
     if (report.end == COLLECT_COOLING)
         count(COUNT_COLLECT_COOLING);
     return err != OK ? err : report.end != COLLECT_DONE;
+}
+
+/* Where references are played, half of the time those of the project. */
+static int collect_either(struct sim_collect *collect, const struct id16 *project)
+{
+    struct id16 refs;
+    struct process *p = collect->process;
+    if (!p->profile->refs || world_chance(5000))
+        return collect_one(collect, project);
+    int err = project_refs_find(p->repo, project, &refs);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    err = collect_one(collect, &refs);
+    /* Its making may not have come to its end. */
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 static int run(struct stage *stage)
@@ -81,10 +98,10 @@ static int run(struct stage *stage)
     if (err != OK || list.n == 0)
         return err;
     if (!p->calm)
-        return collect_one(collect, &list.projects[world_below(list.n)].id);
+        return collect_either(collect, &list.projects[world_below(list.n)].id);
     int left = 0;
     for (size_t i = 0; i < list.n; i++) {
-        int one = collect_one(collect, &list.projects[i].id);
+        int one = collect_either(collect, &list.projects[i].id);
         if (one < 0)
             return one;
         left += one;

@@ -3,6 +3,7 @@
 #include "api/service/parts.h"
 #include "formats/base/limits.h"
 #include "tests/sim/counts.h"
+#include "tests/sim/sim_refs.h"
 
 #define NETWORK_MAX_US 3000u
 
@@ -64,6 +65,7 @@ void front_open(struct process *p)
                                                        .queue_max = MIB,
                                                        .hint = p->drains ? queued_hint : NULL,
                                                        .hint_arg = p},
+                                            .refs = sim_refs_source(),
                                             .wait_max_ms = 60000,
                                             .poll_ms = 50,
                                             .waiters_max = 1000};

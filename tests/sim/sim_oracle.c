@@ -5,10 +5,12 @@
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
 #include "formats/key.h"
+#include "formats/project_id.h"
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/content/content_read.h"
 #include "tests/sim/counts.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_refs.h"
 
 /* --- what it has learned --- */
 
@@ -52,8 +54,10 @@ struct oracle_project *oracle_project(struct oracle *o, const struct id16 *proje
 static void put_seen(void *arg, const char *key, struct bytes old, struct bytes data)
 {
     struct oracle *o = arg;
-    struct id16 id;
+    struct id16 id = {{0}};
     enum key_kind kind = key_kind(key, &id);
+    if (kind == KEY_HEAD && project_id_is_refs(&id))
+        oracle_refs_head(o, &id);
     if (kind == KEY_QUEUE || kind == KEY_DEAD)
         oracle_queue_put(o, key, data);
     if (kind == KEY_DEAD && !o->profile->strangers)
@@ -78,8 +82,10 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
 static void deleting_seen(void *arg, const char *key, struct bytes old)
 {
     struct oracle *o = arg;
-    struct id16 id;
+    struct id16 id = {{0}};
     enum key_kind kind = key_kind(key, &id);
+    if (project_id_is_refs(&id) && kind == KEY_ROLLUP)
+        return;
     struct oracle_project *p = kind == KEY_ROLLUP ? oracle_project(o, &id) : NULL;
     if (kind == KEY_QUEUE || kind == KEY_DEAD)
         oracle_queue_deleting(o, key, old);
