@@ -16,7 +16,7 @@
 #include "tests/support/index_rig.h"
 #include "tests/support/suite.h"
 
-#define ROUNDS  60u
+#define ROUNDS  30u
 #define OBJECTS 40u
 #define EACH    25u /* of each kind in an object */
 

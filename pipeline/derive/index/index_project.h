@@ -76,7 +76,7 @@ struct derive_index {
 };
 
 /* Opens the project's database if it is not open; give it back with project_release. */
-int project_hold(struct derive_index *, const struct id16 *project,
+int project_hold(struct derive_index *, const struct id16 *id,
                  struct index_project **out) MUST_USE;
 void project_release(struct index_project *);
 void project_close(struct index_project *);

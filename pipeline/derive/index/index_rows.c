@@ -33,16 +33,16 @@ static const char tables[] =
 
 static const char *const statements[ROWS_QUERIES] = {
     [ROWS_TOTAL] = "SELECT recipes, leaves, memos, pins, edges, project FROM total",
-    [ROWS_NODE] = "SELECT id FROM prefix CROSS JOIN node USING(id)"
-                  " WHERE prefix = ?1 AND address = ?2",
+    [ROWS_NODE] = ("SELECT id FROM prefix CROSS JOIN node USING(id)"
+                   " WHERE prefix = ?1 AND address = ?2"),
     [ROWS_NODE_PUT] = "INSERT INTO node VALUES(?1, ?2)",
     [ROWS_PREFIX_PUT] = "INSERT INTO prefix VALUES(?1, ?2)",
     [ROWS_ADDRESS] = "SELECT address FROM node WHERE id = ?1",
-    [ROWS_RECIPE] = "SELECT canonical FROM prefix CROSS JOIN node USING(id)"
-                    " CROSS JOIN recipe USING(id) WHERE prefix = ?1 AND address = ?2",
+    [ROWS_RECIPE] = ("SELECT canonical FROM prefix CROSS JOIN node USING(id)"
+                     " CROSS JOIN recipe USING(id) WHERE prefix = ?1 AND address = ?2"),
     [ROWS_RECIPE_PUT] = "INSERT OR IGNORE INTO recipe VALUES(?1, ?2)",
-    [ROWS_EDGES] = "SELECT key & 0x7fffffff FROM edge"
-                   " WHERE key BETWEEN (?1 << 31) + ?2 AND (?1 << 31) + 0x7fffffff",
+    [ROWS_EDGES] = ("SELECT key & 0x7fffffff FROM edge"
+                    " WHERE key BETWEEN (?1 << 31) + ?2 AND (?1 << 31) + 0x7fffffff"),
     [ROWS_EDGE_PUT] = "INSERT OR IGNORE INTO edge VALUES(?1)",
     [ROWS_REF_EDGES] = "SELECT recipe FROM ref_edge WHERE ref = ?1 AND recipe >= ?2",
     [ROWS_REF_EDGE_PUT] = "INSERT OR IGNORE INTO ref_edge VALUES(?1, ?2)",
@@ -64,8 +64,8 @@ static const char *const statements[ROWS_QUERIES] = {
     [ROWS_AGENTS] = "SELECT agent, seq FROM agent",
     [ROWS_AGENT_PUT] = "INSERT OR REPLACE INTO agent VALUES(?1, ?2)",
     [ROWS_NEXT_NODE] = "SELECT coalesce(max(id), 0) + 1 FROM node",
-    [ROWS_COUNT] = "UPDATE total SET recipes = recipes + ?1, leaves = leaves + ?2,"
-                   " memos = memos + ?3, pins = pins + ?4, edges = edges + ?5",
+    [ROWS_COUNT] = ("UPDATE total SET recipes = recipes + ?1, leaves = leaves + ?2,"
+                    " memos = memos + ?3, pins = pins + ?4, edges = edges + ?5"),
 };
 
 int told_compare(const struct told *a, const struct told *b)

@@ -54,7 +54,8 @@ int derive_index_pins(struct derive_index *index, const struct id16 *project,
                       const struct hash *after, size_t max, struct arena *arena,
                       struct hash **out, size_t *n)
 {
-    struct pins pins = {after, max, arena, out, n};
+    struct pins pins = {.after = after, .max = max, .arena = arena, .out = out};
+    pins.n = n;
     struct asked asked = {ask_pins, &pins};
     return settled_ask(index, project, ask_reader, &asked);
 }
@@ -78,7 +79,8 @@ static int ask_pinned(struct index_rows *rows, void *arg)
 int derive_index_pinned(struct derive_index *index, const struct id16 *project,
                         const struct hash *address, bool *out)
 {
-    struct pinned pinned = {address, out};
+    struct pinned pinned = {.address = address};
+    pinned.out = out;
     struct asked asked = {ask_pinned, &pinned};
     return settled_ask(index, project, ask_reader, &asked);
 }
@@ -136,7 +138,9 @@ int derive_index_dependents(struct derive_index *index, const struct id16 *proje
                             const struct derive_root *root, const struct hash *after,
                             size_t max, struct arena *arena, struct hash **out, size_t *n)
 {
-    struct dependents d = {root, after, max, arena, out, n};
+    struct dependents d = {
+        .root = root, .after = after, .max = max, .arena = arena, .out = out};
+    d.n = n;
     struct asked asked = {ask_dependents, &d};
     return settled_ask(index, project, ask_reader, &asked);
 }
