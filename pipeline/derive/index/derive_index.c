@@ -11,7 +11,7 @@
 
 #define FRONT_BYTES (64u * MIB)
 #define CACHE_BYTES (64u * MIB)
-#define OPEN_MAX    16u
+#define OPEN_MAX    8u
 #define LOOK_US     1000000u
 #define KEEP_US     1000000u
 
@@ -93,6 +93,7 @@ int derive_index_flush(struct derive_index *index)
     for (size_t i = 0; i < n; i++) {
         int err = project_flush(held[i]);
         first = first != OK ? first : err;
+        project_forget(held[i]);
         project_release(held[i]);
     }
     return first;

@@ -27,8 +27,9 @@ struct derive_index_options {
     const char *dir; /* made when it is not there; no other process may use it */
     struct clock *clock;
     size_t front_bytes; /* of recipes and memos in memory; 0: 64 MiB */
-    size_t cache_bytes; /* of each database's file in memory; 0: 64 MiB */
-    uint32_t open_max;  /* databases that are open and not in use; 0: 16 */
+    size_t cache_bytes; /* of each database's file in memory, for finds and for filling it; 0:
+                           64 MiB */
+    uint32_t open_max;  /* databases that are open and not in use; 0: 8 */
     uint64_t look_us;   /* 0: a second */
     /* Applies all objects of the project's log that the cursor has not, and raises it:
      * derive_follow. One at a time for a project. */
@@ -150,7 +151,10 @@ struct derive_walk {
 };
 /* Walks over all of them breadth first, as they were known when it began. `each` (may be NULL)
  * gets every one once with its distance from the root; an error of its ends the walk and is
- * given back. Takes about 5 bytes of memory for each; nobody waits for it meanwhile. */
+ * given back. ERR_AGAIN when the database was found to be damaged after `each` was given some.
+ * Memory: 4 bytes for each that is found, a bit for each address of the project, and for its
+ * edges and addresses up to 256 MiB, of which 64 MiB are kept for the next walk. Nobody waits
+ * for it meanwhile. */
 int derive_index_walk(struct derive_index *, const struct id16 *project,
                       const struct derive_root *root,
                       int (*each)(void *arg, const struct hash *address, uint64_t distance),

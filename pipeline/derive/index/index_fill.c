@@ -33,8 +33,7 @@ struct fill {
     size_t n_refs;
     size_t cap_refs;
     struct derive_counts counts; /* what comes to them; pins may fall */
-    void (*twice)(void *arg, const struct quarantine *);
-    void *arg;
+    const struct fill_heard *heard;
 };
 
 static struct bytes bytes_of_hash(const struct hash *hash)
@@ -309,7 +308,7 @@ static int memo_put(struct fill *f, const struct staged *staged)
     int err = rows_memo(f->rows, &staged->address, &arena, &there, &told);
     if (err == OK && !hash_equal(&there.output, &staged->memo->output)) {
         struct quarantine q = index_quarantine_of(&there, staged->memo);
-        f->twice(f->arg, &q);
+        f->heard->twice(f->heard->arg, &q);
         err = quarantine_put(f, &q);
     }
     if ((err != OK && err != ERR_NOT_FOUND) ||
@@ -424,17 +423,18 @@ static int fill_all(struct fill *f, const struct derive_read *read, size_t n_rea
 }
 
 int index_fill(struct index_rows *rows, const struct index_stage *stage,
-               const struct derive_read *read, size_t n_read,
-               void (*twice)(void *arg, const struct quarantine *), void *arg)
+               const struct derive_read *read, size_t n_read, const struct fill_heard *heard)
 {
     int err = index_db_run(rows->db, "BEGIN IMMEDIATE");
     if (err != OK)
         return err;
-    struct fill f = {.rows = rows, .stage = stage, .twice = twice, .arg = arg};
+    struct fill f = {.rows = rows, .stage = stage, .heard = heard};
     err = fill_all(&f, read, n_read);
-    arena_release(&f.arena);
     if (err == OK)
         err = index_db_run(rows->db, "COMMIT");
+    if (err == OK)
+        heard->edges(heard->arg, f.edges, f.n_edges);
+    arena_release(&f.arena);
     if (err == OK)
         return OK;
     /* The first cause is what is told; a transaction that failed for it may be over already. */

@@ -5,11 +5,18 @@
 
 #include "pipeline/derive/index/index_stage.h"
 
-/* `read`: how far agents' logs have been read with that. `twice` is called for functions that
- * are quarantined because a memo in the database and one in the stage differ in their
- * output. */
+/* What a fill tells of; `arg` comes first. */
+struct fill_heard {
+    void *arg;
+    /* A function is quarantined, because a memo in the database and one in the stage differ in
+     * their output. */
+    void (*twice)(void *arg, const struct quarantine *);
+    /* These edges are in the database now (input << 31 | recipe). */
+    void (*edges)(void *arg, const uint64_t *edges, size_t n);
+};
+
+/* `read`: how far agents' logs have been read with that. */
 int index_fill(struct index_rows *, const struct index_stage *, const struct derive_read *read,
-               size_t n_read, void (*twice)(void *arg, const struct quarantine *),
-               void *arg) MUST_USE;
+               size_t n_read, const struct fill_heard *) MUST_USE;
 
 #endif

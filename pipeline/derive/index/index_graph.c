@@ -9,9 +9,10 @@
 /* So many rows are stepped over before one is sought anew. */
 #define STEPS_MAX 16u
 
-int index_graph_init(struct index_graph *g, struct index_rows *rows, size_t bytes_max)
+int index_graph_init(struct index_graph *g, struct index_rows *rows, size_t bytes_max,
+                     struct graph_edges *edges)
 {
-    *g = (struct index_graph){.rows = rows, .bytes_max = bytes_max};
+    *g = (struct index_graph){.rows = rows, .bytes_max = bytes_max, .edges = edges};
     struct derive_counts counts;
     struct index_query *query;
     int err = rows_counts(rows, &counts, &g->n_edges);
@@ -31,8 +32,7 @@ int index_graph_init(struct index_graph *g, struct index_rows *rows, size_t byte
 
 void index_graph_release(struct index_graph *g)
 {
-    free(g->first);
-    free(g->recipes);
+    graph_edges_free(g->edges);
     free(g->addresses);
     free(g->seen);
     if (g->rows != NULL && g->rows->queries[ROWS_ALL_ADDRESSES] != NULL)
@@ -61,6 +61,41 @@ void index_graph_visit(struct index_graph *g, uint64_t node, struct graph_level 
 
 /* ---- edges ---- */
 
+static int compare_edges(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void graph_edges_add(struct graph_edges *edges, const uint64_t *fresh, size_t n)
+{
+    if (n == 0)
+        return;
+    edges->fresh = reallocarray(edges->fresh, edges->n_fresh + n, sizeof(*edges->fresh));
+    if (edges->fresh == NULL)
+        abort();
+    memcpy(edges->fresh + edges->n_fresh, fresh, n * sizeof(*fresh));
+    edges->n_fresh += n;
+    qsort(edges->fresh, edges->n_fresh, sizeof(*edges->fresh), compare_edges);
+}
+
+size_t graph_edges_bytes(const struct graph_edges *edges)
+{
+    return (edges->n_nodes + 1 + edges->n_edges) * sizeof(uint32_t) +
+           edges->n_fresh * sizeof(uint64_t);
+}
+
+void graph_edges_free(struct graph_edges *edges)
+{
+    if (edges == NULL)
+        return;
+    free(edges->first);
+    free(edges->recipes);
+    free(edges->fresh);
+    free(edges);
+}
+
 /* Reads all edges, which come sorted. */
 static int edges_load(struct index_graph *g)
 {
@@ -68,8 +103,10 @@ static int edges_load(struct index_graph *g)
     int err = rows_query(g->rows, ROWS_ALL_EDGES, &query);
     if (err != OK)
         return err;
-    uint32_t *first = must_alloc(g->n_nodes + 1, sizeof(*first));
-    uint32_t *recipes = must_alloc(g->n_edges, sizeof(*recipes));
+    struct graph_edges *edges = must_alloc(1, sizeof(*edges));
+    edges->first = must_alloc(g->n_nodes + 1, sizeof(*edges->first));
+    edges->recipes = must_alloc(g->n_edges, sizeof(*edges->recipes));
+    edges->n_nodes = g->n_nodes;
     uint64_t n = 0;
     uint64_t input = 0;
     while ((err = index_query_next(query)) == OK) {
@@ -81,15 +118,47 @@ static int edges_load(struct index_graph *g)
             break;
         }
         while (input < from)
-            first[++input] = (uint32_t)n;
-        recipes[n++] = (uint32_t)to;
+            edges->first[++input] = (uint32_t)n;
+        edges->recipes[n++] = (uint32_t)to;
     }
     while (input < g->n_nodes)
-        first[++input] = (uint32_t)n;
+        edges->first[++input] = (uint32_t)n;
+    edges->n_edges = n;
     index_query_reset(query);
-    g->first = first;
-    g->recipes = recipes;
+    g->edges = edges;
     return err == ERR_NOT_FOUND ? OK : err;
+}
+
+/* The first of the fresh edges of a node, or where it would be. */
+static size_t fresh_place(const struct graph_edges *edges, uint64_t node)
+{
+    size_t low = 0;
+    size_t high = edges->n_fresh;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (edges->fresh[middle] >> 31 < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int edges_visit(struct index_graph *g, uint64_t node, struct graph_level *next)
+{
+    const struct graph_edges *edges = g->edges;
+    if (node < edges->n_nodes) {
+        for (uint32_t at = edges->first[node]; at < edges->first[node + 1]; at++)
+            index_graph_visit(g, edges->recipes[at], next);
+    }
+    for (size_t i = fresh_place(edges, node);
+         i < edges->n_fresh && edges->fresh[i] >> 31 == node; i++) {
+        uint64_t recipe = edges->fresh[i] & (INDEX_NODES_MAX - 1);
+        if (recipe >= g->n_nodes)
+            return ERR_CORRUPT;
+        index_graph_visit(g, recipe, next);
+    }
+    return OK;
 }
 
 static int edges_ask(struct index_graph *g, uint64_t node, struct graph_level *next)
@@ -125,16 +194,10 @@ int index_graph_next(struct index_graph *g, const struct graph_level *level,
     int err = OK;
     for (size_t i = 0; i < level->n && err == OK; i++) {
         uint32_t node = level->nodes[i];
-        if (g->first == NULL && g->asked * EDGES_A_QUESTION >= g->n_edges && edges_fit(g))
+        if (g->edges == NULL && g->asked * EDGES_A_QUESTION >= g->n_edges && edges_fit(g))
             err = edges_load(g);
-        if (err != OK)
-            return err;
-        if (g->first == NULL) {
-            err = edges_ask(g, node, next);
-            continue;
-        }
-        for (uint32_t at = g->first[node]; at < g->first[node + 1]; at++)
-            index_graph_visit(g, g->recipes[at], next);
+        if (err == OK)
+            err = g->edges != NULL ? edges_visit(g, node, next) : edges_ask(g, node, next);
     }
     return err;
 }
@@ -189,8 +252,8 @@ int index_graph_addresses(struct index_graph *g, struct graph_level *level,
 {
     struct index_query *query;
     int err = rows_query(g->rows, ROWS_ALL_ADDRESSES, &query);
-    /* A walk that has read all edges is a long one. */
-    if (err == OK && g->first != NULL && g->addresses == NULL &&
+    g->named += level->n;
+    if (err == OK && g->addresses == NULL && g->named * EDGES_A_QUESTION >= g->n_nodes &&
         g->n_nodes * sizeof(struct hash) <= g->bytes_max)
         err = addresses_load(g);
     if (level->n > 1 && g->addresses == NULL)

@@ -9,19 +9,29 @@
 /* What edges and addresses in memory may take. */
 #define GRAPH_BYTES_MAX (256u * 1024u * 1024u)
 
+/* All edges as they were read, and those that came since; it may be kept for the next walk. */
+struct graph_edges {
+    /* All recipes that have an input, side by side: those of n from first[n] to
+     * first[n + 1]. */
+    uint32_t *first;
+    uint32_t *recipes;
+    uint64_t n_nodes;
+    uint64_t n_edges;
+    uint64_t *fresh; /* input << 31 | recipe, sorted */
+    size_t n_fresh;
+};
+
 struct index_graph {
     struct index_rows *rows;
     size_t bytes_max;
     uint64_t n_nodes; /* one more than the greatest number */
     uint64_t n_edges;
-    uint64_t asked; /* recipes whose dependents the database was asked for */
-    /* All recipes that have an input, side by side: those of n from first[n] to first[n + 1].
-     * NULL while they are in the database only. */
-    uint32_t *first;
-    uint32_t *recipes;
-    struct hash *addresses; /* by number, or NULL */
-    uint64_t *seen;         /* a bit for each number */
-    uint64_t row;           /* of ROWS_ALL_ADDRESSES, the number of the row that it shows */
+    uint64_t asked;            /* recipes whose dependents the database was asked for */
+    struct graph_edges *edges; /* NULL while they are in the database only */
+    uint64_t named;            /* nodes whose addresses were wanted */
+    struct hash *addresses;    /* by number, or NULL */
+    uint64_t *seen;            /* a bit for each number */
+    uint64_t row;              /* of ROWS_ALL_ADDRESSES, the number of the row that it shows */
 };
 
 struct graph_level {
@@ -30,8 +40,10 @@ struct graph_level {
     size_t cap;
 };
 
-/* The database must not change until it is released: it is in a transaction. */
-int index_graph_init(struct index_graph *, struct index_rows *, size_t bytes_max) MUST_USE;
+/* The database must not change until it is released: it is in a transaction. `edges` is what an
+ * earlier walk has kept, or NULL; it is the graph's now. */
+int index_graph_init(struct index_graph *, struct index_rows *, size_t bytes_max,
+                     struct graph_edges *edges) MUST_USE;
 void index_graph_release(struct index_graph *);
 
 /* Adds a recipe to a level, unless it was added to one before. */
@@ -43,5 +55,12 @@ int index_graph_next(struct index_graph *, const struct graph_level *level,
 int index_graph_addresses(struct index_graph *, struct graph_level *,
                           int (*each)(void *arg, const struct hash *), void *arg) MUST_USE;
 void graph_level_release(struct graph_level *);
+
+/* Adds edges that came since they were read; some may be there already. */
+void graph_edges_add(struct graph_edges *, const uint64_t *edges, size_t n);
+/* Bytes of memory. */
+size_t graph_edges_bytes(const struct graph_edges *);
+/* NULL does nothing. */
+void graph_edges_free(struct graph_edges *);
 
 #endif

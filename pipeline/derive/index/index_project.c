@@ -148,6 +148,7 @@ int project_reset(struct index_project *p, uint64_t generation)
         log_warn("derive_index_damaged", LOG_STR("project", id16_hex(&p->id).s),
                  LOG_STR("file", p->path));
         files_close(p);
+        project_graph_drop(p);
         index_db_remove(p->path);
         p->generation++;
         p->complete = false;
@@ -183,6 +184,7 @@ static struct index_project *project_new(struct derive_index *index, const struc
 static void project_free(struct index_project *p)
 {
     files_close(p);
+    project_graph_drop(p);
     derive_cursor_release(&p->cursor);
     arena_release(&p->names);
     index_stage_release(p->stage);
@@ -270,6 +272,51 @@ void project_release(struct index_project *p)
 
 /* ---- filling ---- */
 
+/* So many edges are gathered for the next walk; after more, it reads them all again. */
+#define GATHER_MAX (1u << 20)
+/* What walks have kept goes when none has come for so long. */
+#define FORGET_US 60000000u
+
+void project_graph_drop(struct index_project *p)
+{
+    graph_edges_free(p->graph);
+    free(p->gathered);
+    p->graph = NULL;
+    p->gathered = NULL;
+    p->n_gathered = 0;
+    p->cap_gathered = 0;
+    p->gathers = false; /* a walk that has it out sees that it is not to be kept */
+}
+
+void project_forget(struct index_project *p)
+{
+    struct clock *clock = p->index->options.clock;
+    uint64_t now = clock->mono_us(clock);
+    index_lock(&p->lock);
+    if (!p->graph_out && p->graph != NULL && now - p->graph_us >= FORGET_US)
+        project_graph_drop(p);
+    index_unlock(&p->lock);
+}
+
+static void fill_edges(void *arg, const uint64_t *edges, size_t n)
+{
+    struct index_project *p = arg;
+    index_lock(&p->lock);
+    if (p->gathers && p->n_gathered + n > GATHER_MAX)
+        project_graph_drop(p);
+    if (p->gathers && n > 0) {
+        if (p->n_gathered + n > p->cap_gathered) {
+            p->cap_gathered = 2 * (p->n_gathered + n);
+            p->gathered = reallocarray(p->gathered, p->cap_gathered, sizeof(*p->gathered));
+            if (p->gathered == NULL)
+                abort();
+        }
+        memcpy(p->gathered + p->n_gathered, edges, n * sizeof(*edges));
+        p->n_gathered += n;
+    }
+    index_unlock(&p->lock);
+}
+
 static void fill_twice(void *arg, const struct quarantine *q)
 {
     struct index_project *p = arg;
@@ -323,8 +370,8 @@ static int fill_next(struct index_project *p, bool *any)
         return OK;
     if (p->writer == NULL)
         return ERR_CORRUPT;
-    int err =
-        index_fill(p->writer, p->filling, p->filling_reads, p->n_filling_reads, fill_twice, p);
+    struct fill_heard heard = {.arg = p, .twice = fill_twice, .edges = fill_edges};
+    int err = index_fill(p->writer, p->filling, p->filling_reads, p->n_filling_reads, &heard);
     if (err == OK)
         filling_done(p);
     return err;

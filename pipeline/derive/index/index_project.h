@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "pipeline/derive/index/derive_index.h"
+#include "pipeline/derive/index/index_graph.h"
 #include "pipeline/derive/index/index_stage.h"
 #include "pipeline/repo/held_cache.h"
 #include "pipeline/sys/bell.h"
@@ -49,6 +50,14 @@ struct index_project {
     size_t n_quarantines;
     size_t cap_quarantines;
     struct index_rows *walker; /* a connection that no walk uses */
+    /* What the last walk has read, unless one uses it; and the edges that came since. */
+    struct graph_edges *graph;
+    bool graph_out; /* a walk has it, or reads it */
+    bool gathers;
+    uint64_t *gathered;
+    size_t n_gathered;
+    size_t cap_gathered;
+    uint64_t graph_us; /* when it was last used */
 
     uint32_t lookers; /* who want a look */
     bool looking;
@@ -94,7 +103,11 @@ int project_look(struct index_project *) MUST_USE;
 typedef int index_ask(struct index_rows *, void *arg);
 int project_ask(struct index_project *, index_ask *, void *arg) MUST_USE;
 
+/* Frees what walks have kept, when none has used it for long. */
+void project_forget(struct index_project *);
+
 /* Under the project's lock. */
+void project_graph_drop(struct index_project *);
 uint64_t project_read_of(const struct index_project *, uint64_t agent);
 void project_read_set(struct index_project *, uint64_t agent, uint64_t seq);
 void project_quarantine(struct index_project *, const struct quarantine *);

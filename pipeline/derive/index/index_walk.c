@@ -1,6 +1,11 @@
 /* Questions about all: pins, counts, dependents. */
+#include <stdlib.h>
+
 #include "pipeline/derive/index/index_graph.h"
 #include "pipeline/derive/index/index_project.h"
+
+/* What a walk has read is kept for the next one, up to so much. */
+#define KEPT_BYTES_MAX (64u * 1024u * 1024u)
 
 /* A database that is damaged is made anew, filled by a look, and asked again. */
 #define TRIES_MAX 3u
@@ -213,15 +218,18 @@ static int levels_walk(struct index_graph *g, struct walking *w)
     return err;
 }
 
-static int graph_walk(struct index_rows *rows, struct walking *w)
+/* `edges` goes in and out. */
+static int graph_walk(struct index_rows *rows, struct walking *w, struct graph_edges **edges)
 {
     int err = index_db_run(rows->db, "BEGIN");
     if (err != OK)
         return err;
     struct index_graph graph;
-    err = index_graph_init(&graph, rows, GRAPH_BYTES_MAX);
+    err = index_graph_init(&graph, rows, GRAPH_BYTES_MAX, *edges);
     if (err == OK)
         err = levels_walk(&graph, w);
+    *edges = graph.edges;
+    graph.edges = NULL;
     index_graph_release(&graph);
     int ended = index_db_run(rows->db, "COMMIT");
     return err != OK ? err : ended;
@@ -239,7 +247,7 @@ static int walker_take(struct index_project *p, struct index_rows **out, uint64_
         *out = walker;
         return OK;
     }
-    int err = index_rows_open(p->path, &p->id, p->index->options.cache_bytes, out);
+    int err = index_rows_open(p->path, &p->id, p->index->options.cache_bytes / 4, out);
     if (err == OK)
         index_db_leave((*out)->db);
     return err;
@@ -256,6 +264,65 @@ static void walker_give(struct index_project *p, struct index_rows *walker, uint
     index_rows_close(walker);
 }
 
+/* Takes what an earlier walk has read, or begins to gather what comes while this one reads.
+ * False when another walk has it, or the database was made anew since. */
+static bool graph_take(struct index_project *p, uint64_t generation, struct graph_edges **out)
+{
+    struct graph_edges *edges = NULL;
+    uint64_t *gathered = NULL;
+    size_t n = 0;
+    index_lock(&p->lock);
+    bool ours = !p->graph_out && p->generation == generation;
+    if (ours) {
+        edges = p->graph;
+        gathered = p->gathered;
+        n = p->n_gathered;
+        p->graph = NULL;
+        p->gathered = NULL;
+        project_graph_drop(p);
+        p->graph_out = true;
+        p->gathers = true;
+    }
+    index_unlock(&p->lock);
+    if (edges != NULL)
+        graph_edges_add(edges, gathered, n);
+    free(gathered);
+    *out = edges;
+    return ours;
+}
+
+/* Keeps it, unless it is too much, or something came between that was not gathered. */
+static void graph_give(struct index_project *p, struct graph_edges *edges, bool ours,
+                       uint64_t generation)
+{
+    struct clock *clock = p->index->options.clock;
+    uint64_t now = clock->mono_us(clock);
+    bool keep = ours && edges != NULL && graph_edges_bytes(edges) <= KEPT_BYTES_MAX &&
+                edges->n_fresh <= edges->n_edges / 4;
+    index_lock(&p->lock);
+    if (ours)
+        p->graph_out = false;
+    if (keep && p->gathers && p->generation == generation) {
+        p->graph = edges;
+        p->graph_us = now;
+        edges = NULL;
+    } else if (ours) {
+        project_graph_drop(p);
+    }
+    index_unlock(&p->lock);
+    graph_edges_free(edges);
+}
+
+/* Has the database made anew, for another try. */
+static int walk_damaged(struct index_project *p, const struct walking *w, uint64_t generation)
+{
+    int err = project_reset(p, generation);
+    if (err != OK)
+        return err;
+    /* Who has been given some is not given them again. */
+    return w->each != NULL && w->walk.count > 0 ? ERR_AGAIN : ERR_CORRUPT;
+}
+
 static int ask_walk(struct index_project *p, void *arg)
 {
     struct walking *w = arg;
@@ -263,22 +330,21 @@ static int ask_walk(struct index_project *p, void *arg)
     uint64_t generation = 0;
     w->walk = (struct derive_walk){0};
     w->each_err = OK;
+    struct graph_edges *edges;
     int err = walker_take(p, &walker, &generation);
-    if (err == OK)
-        err = graph_walk(walker, w);
-    if (walker != NULL)
-        walker_give(p, walker, generation);
+    if (err != OK)
+        return err == ERR_CORRUPT ? walk_damaged(p, w, generation) : err;
+    bool ours = graph_take(p, generation, &edges);
+    err = graph_walk(walker, w, &edges);
+    graph_give(p, err == OK ? edges : NULL, ours, generation);
+    if (err != OK)
+        graph_edges_free(edges);
+    walker_give(p, walker, generation);
     if (w->each_err != OK)
         return OK; /* the walk is over, and nothing is wrong with the database */
     if (err == OK)
         *w->out = w->walk;
-    if (err != ERR_CORRUPT)
-        return err;
-    err = project_reset(p, generation);
-    if (err != OK)
-        return err;
-    /* Who has been given some is not given them again. */
-    return w->each != NULL && w->walk.count > 0 ? ERR_AGAIN : ERR_CORRUPT;
+    return err == ERR_CORRUPT ? walk_damaged(p, w, generation) : err;
 }
 
 int derive_index_walk(struct derive_index *index, const struct id16 *project,
