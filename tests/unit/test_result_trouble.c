@@ -300,16 +300,16 @@ static void changed_meanwhile(void)
 {
     rig_begin(&between, NO_MEMORY, ROOM);
     for (size_t len = 100; len <= LARGE; len += LARGE - 100) {
-        between_hash = rig_put(between.cache, 1, len, 10);
+        between_hash = result_rig_put(between.cache, 1, len, 10);
         faulty_files_on_open(between.files, rename_it, NULL);
-        ck_assert_int_eq(rig_get(between.cache, 1, len), OK);
-        ck_assert_uint_eq(rig_stats(between.cache).pinned, 1);
+        ck_assert_int_eq(result_rig_get(between.cache, 1, len), OK);
+        ck_assert_uint_eq(result_rig_stats(between.cache).pinned, 1);
         faulty_files_on_open(between.files, remove_it, NULL);
-        ck_assert_int_eq(rig_get(between.cache, 1, len), OK);
-        ck_assert_int_eq(rig_get(between.cache, 1, len), ERR_NOT_FOUND);
+        ck_assert_int_eq(result_rig_get(between.cache, 1, len), OK);
+        ck_assert_int_eq(result_rig_get(between.cache, 1, len), ERR_NOT_FOUND);
         result_unpin(between.cache, &rig_project, &between_hash);
     }
-    ck_assert_uint_eq(rig_stats(between.cache).damaged, 0);
+    ck_assert_uint_eq(result_rig_stats(between.cache).damaged, 0);
     rig_end(&between);
 }
 
