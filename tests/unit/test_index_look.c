@@ -302,11 +302,77 @@ START_TEST(threads_find_what_they_applied)
 }
 END_TEST
 
+static void *flushes(void *arg)
+{
+    (void)arg;
+    ck_assert_int_eq(derive_index_flush(rig.index), OK);
+    return NULL;
+}
+
+static bool is_filling(void)
+{
+    struct index_project *p;
+    ck_assert_int_eq(project_hold(rig.index, &rig.project, &p), OK);
+    index_lock(&p->lock);
+    bool filling = p->filling != NULL;
+    index_unlock(&p->lock);
+    project_release(p);
+    return filling;
+}
+
+/* The database is held up by another connection, and what goes into it is neither there nor in
+ * what waits. */
+START_TEST(what_is_on_its_way_is_found)
+{
+    index_rig_open(&rig);
+    struct derive_item late = rig_memo(1, 2);
+    struct derive_item early = rig_memo(1, 2);
+    struct derive_item leaf = rig_leaf(&rig, 3);
+    struct derive_item items[] = {rig_recipe(&rig, 2, NULL, 0, NULL), early, leaf,
+                                  rig_tree(4, 5)};
+    struct index_db *db;
+    pthread_t thread;
+    late.memo.cost_us = 1000;
+    index_rig_tell(&rig, 1, 100, items, ARRAY_LEN(items));
+    ck_assert_int_eq(index_db_open(index_rig_file(&rig), 1000, &db), OK);
+    ck_assert_int_eq(index_db_run(db, "BEGIN IMMEDIATE"), OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, flushes, NULL), 0);
+    while (!is_filling())
+        (void)sched_yield();
+    index_rig_tell(&rig, 1, 200, &late, 1);
+    AUTO_BUF canonical = {0};
+    struct derive_leaf found;
+    struct location where;
+    struct memo memo;
+    ck_assert_int_eq(derive_index_recipe(rig.index, &rig.project, &items[0].address,
+                                         DERIVE_MISS_TELL, &canonical),
+                     OK);
+    ck_assert_int_eq(derive_index_memo(rig.index, &rig.project, &early.address,
+                                       DERIVE_MISS_TELL, &rig.arena, &memo),
+                     OK);
+    ck_assert_uint_eq(memo.cost_us, early.memo.cost_us);
+    ck_assert_int_eq(derive_index_output(rig.index, &rig.project, &early.memo.output,
+                                         DERIVE_MISS_TELL, &rig.arena, &memo),
+                     OK);
+    ck_assert_int_eq(
+        derive_index_leaf(rig.index, &rig.project, &leaf.address, DERIVE_MISS_TELL, &found),
+        OK);
+    ck_assert_int_eq(
+        derive_index_tree(rig.index, &rig.project, &items[3].address, DERIVE_MISS_TELL, &where),
+        OK);
+    ck_assert(is_filling());
+    ck_assert_int_eq(index_db_run(db, "COMMIT"), OK);
+    index_db_close(db);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    index_rig_close(&rig);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         another_node_finds,  own_items_are_found_at_once,    misses_share_a_look,
-        failed_look_is_told, threads_find_what_they_applied,
+        failed_look_is_told, threads_find_what_they_applied, what_is_on_its_way_is_found,
     };
     return suite_run("index_look", tests, ARRAY_LEN(tests));
 }
