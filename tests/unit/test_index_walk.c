@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "pipeline/derive/index/index_graph.h"
+#include "pipeline/derive/index/index_project.h"
 #include "tests/support/chance.h"
 #include "tests/support/index_rig.h"
 #include "tests/support/suite.h"
@@ -293,6 +293,46 @@ START_TEST(walks_keep_to_their_memory)
 }
 END_TEST
 
+/* A walk that asked much has the edges read for the next, which sees what came since all the
+ * same. */
+START_TEST(next_walk_finds_edges_in_memory)
+{
+    index_rig_open(&rig);
+    struct hash few = rig_leaf(&rig, 1).address;
+    struct hash other = rig_leaf(&rig, 2).address;
+    struct derive_root root = {.address = &few};
+    struct derive_walk walk;
+    static struct derive_item items[20000];
+    struct index_project *p;
+    for (size_t i = 0; i < ARRAY_LEN(items); i++)
+        items[i] = rig_recipe(&rig, i, i < 1500 ? &few : &other, 1, NULL);
+    index_rig_tell(&rig, 1, 100, items, ARRAY_LEN(items));
+    ck_assert_int_eq(project_hold(rig.index, &rig.project, &p), OK);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(derive_index_walk(rig.index, &rig.project, &root, NULL, NULL, &walk),
+                         OK);
+        ck_assert_uint_eq(walk.count, 1500);
+        ck_assert_int_eq(derive_index_flush(rig.index), OK);
+        ck_assert_ptr_nonnull(p->graph);
+        ck_assert_uint_eq(p->graph->n_edges, ARRAY_LEN(items));
+    }
+    struct derive_item more = rig_recipe(&rig, ARRAY_LEN(items), &items[7].address, 1, NULL);
+    index_rig_tell(&rig, 1, 200, &more, 1);
+    ck_assert_int_eq(derive_index_walk(rig.index, &rig.project, &root, NULL, NULL, &walk), OK);
+    ck_assert_uint_eq(walk.count, 1501);
+    ck_assert_uint_eq(walk.depth, 2);
+    ck_assert_uint_eq(p->graph->n_fresh, 1);
+    /* When no walk has come for long, it goes. */
+    rig.clock.us += 60000000;
+    ck_assert_int_eq(derive_index_flush(rig.index), OK);
+    ck_assert_ptr_null(p->graph);
+    ck_assert_int_eq(derive_index_walk(rig.index, &rig.project, &root, NULL, NULL, &walk), OK);
+    ck_assert_uint_eq(walk.count, 1501);
+    project_release(p);
+    index_rig_close(&rig);
+}
+END_TEST
+
 /* ---- many ---- */
 
 /* A chain, and as many that name the leaf at its foot; also right after a restart. */
@@ -358,7 +398,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         walks_equal_a_naive_one,    walks_see_what_was_told,   each_may_end_a_walk,
-        walks_keep_to_their_memory, large_dag_after_a_restart,
+        walks_keep_to_their_memory, large_dag_after_a_restart, next_walk_finds_edges_in_memory,
     };
     return suite_run("index_walk", tests, ARRAY_LEN(tests));
 }

@@ -94,6 +94,7 @@ int derive_index_flush(struct derive_index *index)
         int err = project_flush(held[i]);
         first = first != OK ? first : err;
         project_forget(held[i]);
+        project_read_ahead(held[i]);
         project_release(held[i]);
     }
     return first;

@@ -188,14 +188,19 @@ static bool edges_fit(const struct index_graph *g)
            (g->n_edges + g->n_nodes + 1) * sizeof(uint32_t) <= g->bytes_max;
 }
 
+int index_graph_load(struct index_graph *g)
+{
+    return g->edges == NULL && edges_fit(g) ? edges_load(g) : OK;
+}
+
 int index_graph_next(struct index_graph *g, const struct graph_level *level,
                      struct graph_level *next)
 {
     int err = OK;
     for (size_t i = 0; i < level->n && err == OK; i++) {
         uint32_t node = level->nodes[i];
-        if (g->edges == NULL && g->asked * EDGES_A_QUESTION >= g->n_edges && edges_fit(g))
-            err = edges_load(g);
+        if (g->asked * EDGES_A_QUESTION >= g->n_edges)
+            err = index_graph_load(g);
         if (err == OK)
             err = g->edges != NULL ? edges_visit(g, node, next) : edges_ask(g, node, next);
     }

@@ -46,6 +46,8 @@ int index_graph_init(struct index_graph *, struct index_rows *, size_t bytes_max
                      struct graph_edges *edges) MUST_USE;
 void index_graph_release(struct index_graph *);
 
+/* Reads all edges into memory, if they fit and are not there. */
+int index_graph_load(struct index_graph *) MUST_USE;
 /* Adds a recipe to a level, unless it was added to one before. */
 void index_graph_visit(struct index_graph *, uint64_t node, struct graph_level *);
 /* Visits all that depend directly on the nodes of `level`. */

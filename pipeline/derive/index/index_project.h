@@ -52,7 +52,8 @@ struct index_project {
     struct index_rows *walker; /* a connection that no walk uses */
     /* What the last walk has read, unless one uses it; and the edges that came since. */
     struct graph_edges *graph;
-    bool graph_out; /* a walk has it, or reads it */
+    bool graph_out;   /* a walk has it, or reads it */
+    bool wants_graph; /* the next walk had better find it */
     bool gathers;
     uint64_t *gathered;
     size_t n_gathered;
@@ -103,6 +104,8 @@ int project_look(struct index_project *) MUST_USE;
 typedef int index_ask(struct index_rows *, void *arg);
 int project_ask(struct index_project *, index_ask *, void *arg) MUST_USE;
 
+/* Reads edges for the next walk, when the last one had to ask for many. */
+void project_read_ahead(struct index_project *);
 /* Frees what walks have kept, when none has used it for long. */
 void project_forget(struct index_project *);
 

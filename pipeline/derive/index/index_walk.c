@@ -6,6 +6,8 @@
 
 /* What a walk has read is kept for the next one, up to so much. */
 #define KEPT_BYTES_MAX (64u * 1024u * 1024u)
+/* After a walk that asked the database so often, all edges are read for the next one, aside. */
+#define ASKED_MANY 1000u
 
 /* A database that is damaged is made anew, filled by a look, and asked again. */
 #define TRIES_MAX 3u
@@ -158,7 +160,8 @@ struct walking {
     void *arg;
     struct derive_walk *out;
     struct derive_walk walk; /* of this try */
-    int each_err;            /* what each gave */
+    bool asked_many;
+    int each_err; /* what each gave */
 };
 
 static int each_address(void *arg, const struct hash *address)
@@ -230,6 +233,7 @@ static int graph_walk(struct index_rows *rows, struct walking *w, struct graph_e
         err = levels_walk(&graph, w);
     *edges = graph.edges;
     graph.edges = NULL;
+    w->asked_many = graph.asked >= ASKED_MANY;
     index_graph_release(&graph);
     int ended = index_db_run(rows->db, "COMMIT");
     return err != OK ? err : ended;
@@ -303,6 +307,7 @@ static void graph_give(struct index_project *p, struct graph_edges *edges, bool 
     if (ours)
         p->graph_out = false;
     if (keep && p->gathers && p->generation == generation) {
+        p->wants_graph = false;
         p->graph = edges;
         p->graph_us = now;
         edges = NULL;
@@ -311,6 +316,53 @@ static void graph_give(struct index_project *p, struct graph_edges *edges, bool 
     }
     index_unlock(&p->lock);
     graph_edges_free(edges);
+}
+
+static void graph_want(struct index_project *p)
+{
+    index_lock(&p->lock);
+    p->wants_graph = true;
+    index_unlock(&p->lock);
+    bell_ring(&p->index->bell);
+}
+
+static int edges_read(struct index_rows *rows, struct graph_edges **edges)
+{
+    int err = index_db_run(rows->db, "BEGIN");
+    if (err != OK)
+        return err;
+    struct index_graph graph;
+    err = index_graph_init(&graph, rows, KEPT_BYTES_MAX, NULL);
+    if (err == OK)
+        err = index_graph_load(&graph);
+    *edges = graph.edges;
+    graph.edges = NULL;
+    index_graph_release(&graph);
+    int ended = index_db_run(rows->db, "COMMIT");
+    return err != OK ? err : ended;
+}
+
+void project_read_ahead(struct index_project *p)
+{
+    struct index_rows *walker = NULL;
+    struct graph_edges *edges;
+    uint64_t generation = 0;
+    index_lock(&p->lock);
+    bool wanted = p->wants_graph;
+    p->wants_graph = false;
+    index_unlock(&p->lock);
+    if (!wanted || walker_take(p, &walker, &generation) != OK)
+        return;
+    bool ours = graph_take(p, generation, &edges);
+    int err = OK;
+    if (ours && edges == NULL)
+        err = edges_read(walker, &edges);
+    if (err != OK) { /* the next walk meets the same, and says it */
+        graph_edges_free(edges);
+        edges = NULL;
+    }
+    graph_give(p, edges, ours, generation);
+    walker_give(p, walker, generation);
 }
 
 /* Has the database made anew, for another try. */
@@ -340,6 +392,8 @@ static int ask_walk(struct index_project *p, void *arg)
     if (err != OK)
         graph_edges_free(edges);
     walker_give(p, walker, generation);
+    if (err == OK && edges == NULL && w->asked_many)
+        graph_want(p);
     if (w->each_err != OK)
         return OK; /* the walk is over, and nothing is wrong with the database */
     if (err == OK)
