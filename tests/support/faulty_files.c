@@ -24,7 +24,7 @@ struct faulty_files {
     struct made made[FILES_MAX];
     size_t n;
     struct faulty_files_counts counts;
-    void (*on_open)(void *arg);
+    void (*on_file)(void *arg);
     void *arg;
 };
 
@@ -61,9 +61,18 @@ static struct made *made_by_fd(struct faulty_files *f, int fd)
     return NULL;
 }
 
+static void call_back(struct faulty_files *f)
+{
+    void (*call)(void *arg) = f->on_file;
+    f->on_file = NULL;
+    if (call != NULL)
+        call(f->arg);
+}
+
 static int create(struct file_area *area, char name[FILE_AREA_NAME_MAX], int *fd)
 {
     struct faulty_files *f = faulty_of(area);
+    call_back(f);
     (void)pthread_mutex_lock(&f->mutex);
     bool dies;
     int err = change(f, &dies) ? OK : ERR_UNKNOWN;
@@ -137,10 +146,7 @@ static int remove_file(struct file_area *area, const char *name)
 static int open_file(struct file_area *area, const char *name, int *fd)
 {
     struct faulty_files *f = faulty_of(area);
-    void (*call)(void *arg) = f->on_open;
-    f->on_open = NULL;
-    if (call != NULL)
-        call(f->arg);
+    call_back(f);
     (void)pthread_mutex_lock(&f->mutex);
     int err = f->dead ? ERR_UNKNOWN : f->below->open(f->below, name, fd);
     f->counts.opened += err == OK;
@@ -218,10 +224,10 @@ void faulty_files_room(struct file_area *area, uint64_t bytes)
     f->room = bytes == UINT64_MAX ? bytes : f->used + bytes;
 }
 
-void faulty_files_on_open(struct file_area *area, void (*call)(void *arg), void *arg)
+void faulty_files_on_file(struct file_area *area, void (*call)(void *arg), void *arg)
 {
     struct faulty_files *f = faulty_of(area);
-    f->on_open = call;
+    f->on_file = call;
     f->arg = arg;
 }
 

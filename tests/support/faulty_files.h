@@ -18,8 +18,8 @@ bool faulty_files_dead(struct file_area *);
  * bound. */
 void faulty_files_room(struct file_area *, uint64_t bytes);
 
-/* Called once, before the next file is opened, without a lock. */
-void faulty_files_on_open(struct file_area *, void (*call)(void *arg), void *arg);
+/* Called once, before the next file is made or opened, without a lock. */
+void faulty_files_on_file(struct file_area *, void (*call)(void *arg), void *arg);
 
 struct faulty_files_counts {
     uint64_t changes; /* create, write, rename, remove */

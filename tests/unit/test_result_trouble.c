@@ -301,10 +301,10 @@ static void changed_meanwhile(void)
     rig_begin(&between, NO_MEMORY, ROOM);
     for (size_t len = 100; len <= LARGE; len += LARGE - 100) {
         between_hash = result_rig_put(between.cache, 1, len, 10);
-        faulty_files_on_open(between.files, rename_it, NULL);
+        faulty_files_on_file(between.files, rename_it, NULL);
         ck_assert_int_eq(result_rig_get(between.cache, 1, len), OK);
         ck_assert_uint_eq(result_rig_stats(between.cache).pinned, 1);
-        faulty_files_on_open(between.files, remove_it, NULL);
+        faulty_files_on_file(between.files, remove_it, NULL);
         ck_assert_int_eq(result_rig_get(between.cache, 1, len), OK);
         ck_assert_int_eq(result_rig_get(between.cache, 1, len), ERR_NOT_FOUND);
         result_unpin(between.cache, &rig_project, &between_hash);
@@ -316,6 +316,54 @@ static void changed_meanwhile(void)
 START_TEST(renamed_or_removed_before_it_is_opened)
 {
     with_files(changed_meanwhile);
+}
+END_TEST
+
+/* Results without files, worth more than what memory saves of one that has a file. */
+static void fill_memory(void *arg)
+{
+    const struct rig *rig = arg;
+    for (uint64_t i = 0; i < 40; i++)
+        (void)result_rig_put(rig->cache, 100 + i, 4 * RIG_CHUNK - 2048, 999);
+}
+
+/* It lies in memory, its first file is open still, and it gets another one: the memory that the
+ * file is written from has to stay until it is there. */
+static void evicted_while_written(void)
+{
+    const size_t len = 3 * RIG_CHUNK;
+    struct rig rig;
+    rig_begin(&rig, NO_MEMORY, ROOM);
+    between_hash = result_rig_put(rig.cache, 1, len, 2000);
+    rig_end(&rig);
+    ck_assert_int_eq(file_area_open(dir, &rig.below), OK);
+    rig.files = faulty_files_open(rig.below);
+    struct result_cache_options options = {.ram_bytes = 64 * RIG_CHUNK + 65536,
+                                           .disk_bytes = 20 * RIG_CHUNK,
+                                           .chunk_size = RIG_CHUNK,
+                                           .file_cost_us = 1000,
+                                           .files = rig.files};
+    ck_assert_int_eq(result_cache_open(&options, &rig.cache), OK);
+    struct result_reader *r;
+    struct bytes view;
+    ck_assert_int_eq(result_open(rig.cache, &rig_project, &between_hash, &r), OK);
+    for (size_t at = 0; at < len; at += RIG_CHUNK)
+        ck_assert_int_eq(result_bytes(r)->view(result_bytes(r), at, &view), OK);
+    (void)result_rig_put(rig.cache, 2, 19 * RIG_CHUNK, 1000000);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).disk.entries, 1);
+    ck_assert(result_has(rig.cache, &rig_project, &between_hash));
+    faulty_files_on_file(rig.files, fill_memory, &rig);
+    result_pin(rig.cache, &rig_project, &between_hash);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).pinned, 1);
+    ck_assert_int_eq(result_rig_read(r, 1, len), OK);
+    ck_assert_int_eq(result_rig_get(rig.cache, 1, len), OK);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).damaged, 0);
+    rig_end(&rig);
+}
+
+START_TEST(evicted_from_memory_while_its_file_is_written)
+{
+    with_files(evicted_while_written);
 }
 END_TEST
 
@@ -524,6 +572,7 @@ int main(void)
         a_chunk_is_found_in_another_result,
         files_that_are_none_of_ours_are_removed,
         renamed_or_removed_before_it_is_opened,
+        evicted_from_memory_while_its_file_is_written,
         on_a_full_disk_results_are_served_and_not_kept,
         on_a_full_disk_room_is_made_first,
         killed_at_any_step,

@@ -216,9 +216,10 @@ void result_entry_settle(struct result_cache *cache, struct result_entry *e)
         result_ram_uncount(cache, e);
     if (e->listed && e->ram.bytes == 0 && e->disk.bytes == 0)
         unlist(cache, e);
-    /* A file that stays, or is open, has the bytes; so has nobody, when nobody reads them. */
+    /* A file that stays, or is open, has the bytes; but who writes one takes them from here. */
     bool filed = e->n_filed == e->n_slabs && ((e->there && e->disk.bytes > 0) || e->fd >= 0);
-    if (e->ram.bytes == 0 && filed)
+    bool written = e->busy && !e->there;
+    if (e->ram.bytes == 0 && filed && !written)
         free_slabs(cache, e);
     if (e->fd >= 0 && e->readers == 0 && e->listed && !e->busy) {
         /* It has its name still, so this frees nothing and is fast. */
