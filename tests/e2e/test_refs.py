@@ -208,6 +208,43 @@ def test_binds_without_a_condition_all_land(directory):
         assert len(log) == 90 and len({e["address"] for e in log}) == 90
 
 
+# ---- cycles -----------------------------------------------------------------------------------
+
+
+def over(port, name):
+    """The address of a recipe over a ref."""
+    body = {"function": "identity", "inputs": [{"ref": name}], "parameters": {}}
+    answer = request(port, "POST", "/projects/demo/derive/recipes", body)
+    assert answer.status == 201, answer.body
+    return answer.json["address"]
+
+
+def test_cycles(directory):
+    """In turn, and at once through two servers: whoever is second is told."""
+    with Server("mic-forge", directory) as one, Server("mic-api", directory) as two:
+        project(one)
+        answer = bind(one.port, "self", over(one.port, "self"))
+        assert answer.status == 409 and answer.code == "ref_cycle" and "self over self" in answer.json["error"]["message"], answer.body
+        assert bind(one.port, "a", over(one.port, "b")).status == 200
+        answer = bind(two.port, "b", over(two.port, "a"))
+        assert answer.status == 409 and "b over a over b" in answer.json["error"]["message"], answer.body
+        for round in range(15):
+            names = [f"{round}/x", f"{round}/y"]
+            ways = [(one.port, names[0], over(one.port, names[1])), (two.port, names[1], over(two.port, names[0]))]
+            answers = [None, None]
+
+            def go(i):
+                answers[i] = bind(*ways[i])
+
+            threads = [threading.Thread(target=go, args=(i,)) for i in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert sorted(a.status for a in answers) == [200, 409], [a.body for a in answers]
+            assert next(a.code for a in answers if a.status == 409) == "ref_cycle"
+
+
 # ---- who looks after it -----------------------------------------------------------------------
 
 
@@ -287,6 +324,7 @@ if __name__ == "__main__":
         test_lists,
         test_one_counter_many_hands,
         test_binds_without_a_condition_all_land,
+        test_cycles,
         test_kept,
         test_command,
     ])
