@@ -110,7 +110,12 @@ static struct fn_entry dir_make(struct rig_tree *t, const struct rig_file *files
 
 static int may_fail(struct rig_tree *t)
 {
-    return t->err_at > 0 && ++t->calls >= t->err_at ? t->err : OK;
+    if (t->err_at == 0 && t->called == NULL)
+        return OK;
+    t->calls++;
+    if (t->called != NULL)
+        t->called(t);
+    return t->err_at > 0 && t->calls >= t->err_at ? t->err : OK;
 }
 
 static void item_show(struct rig_dir *d)

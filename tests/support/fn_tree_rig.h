@@ -24,7 +24,8 @@ struct rig_tree {
     unsigned files;        /* opened so far */
     int err;               /* what a call gives when `err_at` calls have been made */
     unsigned err_at;       /* 0: never */
-    unsigned calls;        /* that can fail */
+    unsigned calls;        /* that can fail; counted from when `err_at` or `called` is set */
+    void (*called)(struct rig_tree *); /* at each of them; may be NULL */
 };
 
 /* The files are sorted by path_compare, and their contents outlive the tree. */

@@ -4,6 +4,7 @@
 
 #include "formats/base/limits.h"
 #include "pipeline/derive/run/executor_inside.h"
+#include "pipeline/derive/run/watched_tree.h"
 
 struct view {
     struct fn_bytes bytes;
@@ -11,6 +12,7 @@ struct view {
     const struct run_input *input;
     struct result_reader *reader;
     struct derive_input *opened;
+    struct watched_tree *tree; /* NULL: it is bytes */
 };
 
 struct work {
@@ -94,6 +96,18 @@ static int view_view(struct fn_bytes *bytes, uint64_t offset, struct bytes *out)
     return err == OK ? OK : input_failed(work, view->input, err);
 }
 
+static int tree_before(void *arg)
+{
+    struct work *work = ((struct view *)arg)->work;
+    return run_unwanted(work->ex, work->run) ? work_stopped(work) : OK;
+}
+
+static int tree_failed(void *arg, int err)
+{
+    struct view *view = arg;
+    return input_failed(view->work, view->input, err);
+}
+
 /* Trees are open during the whole run: there are few of them. */
 static int trees_open(struct work *work)
 {
@@ -109,7 +123,9 @@ static int trees_open(struct work *work)
         if (err != OK)
             return input_failed(work, &run->inputs[i], err);
         work->fn.inputs[i] = NULL;
-        work->fn.trees[i] = view->opened->tree;
+        view->tree = must_alloc(1, sizeof(*view->tree));
+        watched_tree_init(view->tree, view->opened->tree, tree_before, tree_failed, view);
+        work->fn.trees[i] = &view->tree->tree;
     }
     return OK;
 }
@@ -138,8 +154,10 @@ static int inputs_open(struct work *work)
 
 static void inputs_close(struct work *work)
 {
-    for (uint32_t i = 0; i < work->run->n_inputs && work->views != NULL; i++)
+    for (uint32_t i = 0; i < work->run->n_inputs && work->views != NULL; i++) {
+        free(work->views[i].tree);
         view_shut(&work->views[i]);
+    }
     free(work->views);
     free(work->fn.inputs);
     free(work->fn.trees);
