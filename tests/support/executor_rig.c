@@ -131,6 +131,11 @@ static int source_memo(struct derive_source *source, const struct hash *key, str
     if (row != NULL)
         *out = row->memo;
     unlock(rig);
+    unsigned stop = 1;
+    if (atomic_compare_exchange_strong(&rig->memo_stop, &stop, 2)) {
+        while (atomic_load(&rig->memo_stop) == 2)
+            rig->options.clock->sleep_us(rig->options.clock, 1000);
+    }
     return row != NULL ? OK : ERR_NOT_FOUND;
 }
 

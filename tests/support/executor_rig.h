@@ -8,6 +8,8 @@
 
 #include "pipeline/derive/run/executor.h"
 
+#define RIG_SWOLLEN 500000u
+
 struct rig_row; /* of the table */
 
 struct executor_rig {
@@ -34,6 +36,8 @@ struct executor_rig {
     atomic_uint_least64_t viewed;  /* bytes of leaves that were looked at */
     atomic_uint_least64_t sources; /* that are not released */
     atomic_bool forgets;           /* memos that are told are not kept */
+    /* 1: the next find of a memo makes it 2, and has its answer when it is 0 again. */
+    atomic_uint memo_stop;
 };
 
 /* Sets what options there are; then executor_rig_open. */
@@ -103,6 +107,7 @@ uint64_t executor_rig_runs(struct executor_rig *);
  *   test.slip     with another number behind it at the runs that rig_slip asks for
  *   test.fail     never: it refuses
  *   test.note     at once; like test.wait it notes its parameter `n`, one letter
+ *   test.swell    so often that it is RIG_SWOLLEN bytes, and then waits `ms` milliseconds
  *   test.forever  never: it writes until it is stopped */
 void rig_gate(bool open);
 void rig_gate_wait(unsigned runs); /* until so many runs wait there */

@@ -72,6 +72,17 @@ static int wait_run(struct fn_run *run)
     return input_put(run);
 }
 
+static int swell_run(struct fn_run *run)
+{
+    uint64_t ms;
+    int err = fn_parameter_u64(run, "ms", 0, &ms);
+    for (uint64_t n = 0; n < RIG_SWOLLEN && err == OK; n += run->inputs[0]->size)
+        err = input_put(run);
+    struct clock *clock = clock_system();
+    clock->sleep_us(clock, ms * 1000);
+    return err;
+}
+
 static int gate_run(struct fn_run *run)
 {
     (void)pthread_mutex_lock(&gate_lock);
@@ -129,7 +140,7 @@ static const struct fn_parameter wait_parameters[] = {{"ms", false}, {"n", false
 
 static const struct function functions[] = {
     TEST_FUNCTION(wait), TEST_FUNCTION(gate),    TEST_FUNCTION(chance), TEST_FUNCTION(slip),
-    TEST_FUNCTION(fail), TEST_FUNCTION(forever), TEST_FUNCTION(note),
+    TEST_FUNCTION(fail), TEST_FUNCTION(forever), TEST_FUNCTION(note),   TEST_FUNCTION(swell),
 };
 
 const struct function *rig_function_find(struct bytes name, struct bytes version)

@@ -157,6 +157,28 @@ START_TEST(many_gets_one_run)
 }
 END_TEST
 
+/* A memo that was not there when it was asked for, and is known when the run would begin. */
+START_TEST(run_meanwhile)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    struct hash top = executor_rig_one(&rig, "uppercase", text_leaf(&rig, "abc"), NULL);
+    atomic_store(&rig.memo_stop, 1);
+    struct one_get late;
+    one_get_begin(&late, &rig, top, NULL);
+    while (atomic_load(&rig.memo_stop) != 2)
+        rig.options.clock->sleep_us(rig.options.clock, 1000);
+    executor_rig_gives(&rig, top, "ABC");
+    atomic_store(&rig.memo_stop, 0);
+    one_get_wait(&late);
+    ck_assert_ptr_nonnull(late.derived);
+    one_get_close(&late);
+    ck_assert_uint_eq(executor_rig_runs(&rig), 1);
+    executor_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(who_leaves_harms_nobody)
 {
     struct executor_rig rig;
@@ -306,15 +328,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {each_fault_is_its_own,
-                                  a_result_that_is_too_large,
-                                  a_cycle_through_refs,
-                                  a_failing_input,
-                                  many_gets_one_run,
-                                  who_leaves_harms_nobody,
-                                  what_nobody_wants_is_stopped,
-                                  closing_ends_all,
-                                  progress_is_told,
+    const TTest *const tests[] = {each_fault_is_its_own,   a_result_that_is_too_large,
+                                  a_cycle_through_refs,    a_failing_input,
+                                  many_gets_one_run,       run_meanwhile,
+                                  who_leaves_harms_nobody, what_nobody_wants_is_stopped,
+                                  closing_ends_all,        progress_is_told,
                                   progress_by_itself};
     return suite_run("executor_trouble", tests, ARRAY_LEN(tests));
 }
