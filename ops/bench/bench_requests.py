@@ -49,6 +49,28 @@ def file_land(forge):
     connection.close()
 
 
+def derived_put(forge):
+    """Uploads 1 KiB, and puts a recipe whose result is 1 KiB, too; gives both addresses."""
+    connection = http.client.HTTPConnection("127.0.0.1", forge.port, timeout=60)
+    headers = {"Mic-Author": "bench"}
+
+    def answer(method, path, body, status):
+        connection.request(method, f"/api/mic/projects/small{path}", body, headers)
+        got = connection.getresponse()
+        text = got.read()
+        if got.status != status:
+            raise RuntimeError(f"{path}: {got.status} {text[:300]!r}")
+        return text
+
+    blob = json.loads(answer("POST", "/blobs", KIB_FILE.encode(), 201))["hash"]
+    recipe = {"function": "uppercase", "inputs": [blob]}
+    address = json.loads(answer("POST", "/derive/recipes", json.dumps(recipe), 201))["address"]
+    if len(answer("GET", f"/derive/{address}", None, 200)) != len(KIB_FILE):
+        raise RuntimeError("the result is of another size")
+    connection.close()
+    return blob, address
+
+
 def measure(rig):
     r.needed("wrk"), r.needed("nginx")
     place = rig.place("requests")
@@ -59,6 +81,7 @@ def measure(rig):
     server = r.Nginx(rig, root, before=pinned(0))
     try:
         file_land(forge)
+        blob, address = derived_put(forge)
         head = forge.json("/projects/small/head")
         base = f"{forge.url}/api/mic/projects/small"
         kinds = [
@@ -66,6 +89,8 @@ def measure(rig):
             ("file", "Micelio, GET a file of 1 KiB at the head", f"{base}/files/file.txt", forge.pid),
             ("at", "Micelio, GET a file of 1 KiB at a position", f"{base}/files/file.txt?at={head['position']}",
              forge.pid),
+            ("blob", "Micelio, GET a blob of 1 KiB", f"{base}/blobs/{blob}", forge.pid),
+            ("derived", "Micelio, GET a result of 1 KiB that is cached", f"{base}/derive/{address}", forge.pid),
             ("nginx", "nginx, GET a file of 1 KiB", f"{server.url}/file.txt", server.worker_pid()),
         ]
         rows = {name: [] for name, _, _, _ in kinds}
@@ -87,3 +112,5 @@ def measure(rig):
     for name, label, _, _ in kinds[:2]:
         value = nginx["cpu"].median / median_of(rows[name], "cpu").median
         print(verdict(f"{label}: requests for a second of CPU, to nginx, at least 0.5", value, value >= 0.5))
+    value = median_of(rows["derived"], "rate").median / median_of(rows["blob"], "rate").median
+    print(verdict("A cached result of 1 KiB, requests/s to those of a blob, at least 0.5", value, value >= 0.5))
