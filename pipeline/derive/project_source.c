@@ -141,6 +141,8 @@ static int find_known(struct project_source *s, const struct hash *address, stru
     return err;
 }
 
+/* It is not told as a leaf: that would keep what nobody put as one, and may be collected at
+ * this moment. */
 static int find_upload(struct project_source *s, const struct hash *address,
                        struct derive_found *out)
 {
@@ -151,10 +153,6 @@ static int find_upload(struct project_source *s, const struct hash *address,
     out->is = DERIVE_IS_BYTES;
     out->size = content_size(reader);
     content_close(reader);
-    /* Told, so that the next one needs no look at the bucket. */
-    const struct derive_item item = {
-        .kind = DERIVE_UPLOAD, .address = *address, .size = out->size};
-    (void)s->source.tell(&s->source, &item, 1);
     return OK;
 }
 
