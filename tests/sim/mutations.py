@@ -233,8 +233,11 @@ MUTATIONS = [
 
     ("absent_says_no", "a filter that is absent or damaged is taken for a no",
      "pipeline/repo/history/rollup_read.c",
-     [("        step_push(reader, step->level - 1, low, step->end, step->asks);\n", ""),
-      ("        uint64_t asks = answers->silent;\n", "        uint64_t asks = 0;\n")]),
+     [("    if (step_make(reader, level, low, step.end, step.asks, &parts[n]))\n",
+       "    if (ref != NULL && step_make(reader, level, low, step.end, step.asks, &parts[n]))\n"),
+      ("        n += step_make(reader, step.level - 1, step.from, step.end, step.asks, "
+       "&below[0]);\n", ""),
+      ("        uint64_t asks = object->silent;\n", "        uint64_t asks = 0;\n")]),
 
     ("answers_not_in_rollups", "rollups leave out the answers that landed nothing",
      "pipeline/repo/history/rollup_keys.c",
@@ -311,49 +314,11 @@ MUTATIONS = [
     ("gc_no_doubt", "who takes a run over takes it that its dead process has nothing under way",
      COLLECT, [("    c->doubtful = true;\n", "")]),
 
-    ("gc_not_looked", "a run goes on deleting though somebody has closed it", COLLECT,
-     [("        err = gc_object_check(&c->object);\n        if (err == OK)\n", "")]),
-
-    ("gc_put_blind", "gc is put whatever it is by now", "pipeline/repo/collect/gc_put.c",
-     [("object->there ? PUT_IF_MATCH : PUT_IF_ABSENT;", "PUT_ANY;")]),
-
-    ("gc_fence_unknown", "a fence of which nobody knows what became is taken as put",
-     "pipeline/repo/collect/fence.c",
-     [("        if (err == OK || err == ERR_CONFLICT)\n",
-       "        if (err == OK || err == ERR_CONFLICT || err == ERR_UNKNOWN)\n")]),
-
     ("gc_queue_no_root", "what lies in the queue names nothing", REACH,
      [("    int err = reach_queue(reach);\n", "    int err = OK;\n")]),
 
-    ("gc_queue_once", "the queue is not listed again when an object of it was gone",
-     "pipeline/repo/collect/reach_queue.c",
-     [("    for (unsigned i = 0; err == OK && walk.gone; i++)\n",
-       "    for (unsigned i = 0; err == OK && i == 0; i++)\n")]),
-
     ("gc_sessions_no_root", "open sessions name nothing", REACH,
      [("        err = reach_sessions(reach);\n", "        err = OK;\n")]),
-
-    ("gc_sessions_first", "sessions are read before the queue", REACH,
-     [("""    int err = reach_queue(reach);
-    if (err == OK)
-        err = reach_sessions(reach);
-""", """    int err = reach_sessions(reach);
-    if (err == OK)
-        err = reach_queue(reach);
-""")]),
-
-    ("gc_chain_first", "the chain is read before the queue", REACH,
-     [("""    int err = reach_queue(reach);
-    if (err == OK)
-        err = reach_sessions(reach);
-    if (err == OK)
-        err = reach_chain(reach);
-""", """    int err = reach_chain(reach);
-    if (err == OK)
-        err = reach_queue(reach);
-    if (err == OK)
-        err = reach_sessions(reach);
-""")]),
 
     ("gc_no_companions", "what was put along with a tree object is not named by it",
      "pipeline/repo/collect/reach_chain.c",
@@ -362,7 +327,7 @@ MUTATIONS = [
 
     ("gc_no_chunks", "a manifest that stays does not keep its chunks", REACH,
      [("    for (uint32_t i = 0; i < manifest.n; i++)\n"
-       "        blob_mark(reach, &manifest.chunks[i], false);\n", "")]),
+       "        reach_blob(reach, &manifest.chunks[i], false);\n", "")]),
 
     ("gc_young_chunks", "a manifest that nothing names yet does not keep its chunks", GARBAGE,
      [("    if (err == OK && list->n > 0 && l.young.len > 0)\n",
@@ -372,15 +337,6 @@ MUTATIONS = [
      "chunks", GARBAGE,
      [("        if (name->what == GC_BLOB)\n",
        "        if (name->what == GC_BLOB && l->only == NULL)\n")]),
-
-    ("condemned_is_there", "a condemned name is there as long as it can be seen", BLOBS,
-     [("{.condemned = condemned_blob(ask->condemned, &hashes[i])}", "{.condemned = false}"),
-      ("    if (condemned_blob(condemned, hash))\n        return ERR_NOT_FOUND;\n", "")]),
-
-    ("condemned_refused_not", "a session that names a condemned content does not wait", LAND,
-     [("    if (err == OK && a->uploads.awaits) {\n", "    if (false) {\n"),
-      (BLOBS, "{.condemned = condemned_blob(ask->condemned, &hashes[i])}",
-       "{.condemned = false}")]),
 
     ("known_for_ever", "a content that was there once is there though gc has changed", BLOBS,
      [("    uint64_t version = condemned_version(ask->condemned);\n",
