@@ -325,8 +325,9 @@ static int cycle(struct get *get, size_t ordered)
     const struct node *node = get->nodes[left];
     for (size_t steps = ordered; steps < get->n_nodes; steps++) {
         const struct edge *edge = node->parents;
-        while (edge->node->parents_left == 0)
+        while (edge != NULL && edge->node->parents_left == 0)
             edge = edge->next;
+        assert(edge != NULL);
         node = edge->node;
     }
     struct derive_problem problem = {
