@@ -41,7 +41,7 @@ static void node_draw(struct model *m, struct executor_rig *rig, struct chance *
             buf_append_bytes(out, buf_bytes(&m->bytes[b]));
             break;
         }
-        /* fallthrough */
+        __attribute__((fallthrough));
     case 1:
         m->address[at] = executor_rig_one(rig, "reverse", both[0], NULL);
         flip(out, from);

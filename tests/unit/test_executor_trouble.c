@@ -95,7 +95,7 @@ START_TEST(a_cycle_through_refs)
     struct hash top = executor_rig_recipe(&rig, "concat", (struct hash[]){leaf, a}, 2, NULL);
     struct derive_problem p = executor_rig_fails(&rig, top, DERIVE_FAULT_REF_CYCLE);
     ck_assert(hash_equal(&p.address, &a) || hash_equal(&p.address, &b));
-    p = executor_rig_fails(&rig, a, DERIVE_FAULT_REF_CYCLE);
+    (void)executor_rig_fails(&rig, a, DERIVE_FAULT_REF_CYCLE);
     executor_rig_bind(&rig, "a", leaf);
     executor_rig_gives(&rig, top, "abccba");
     executor_rig_close(&rig);
