@@ -209,7 +209,8 @@ void chain_cache_keep(struct chain_cache *cache, const struct batch *batch,
                       struct bytes records)
 {
     struct node *node = node_of(batch);
-    if (records.len > cache->records_max / RECORDS_PART)
+    /* What is empty would stay among those with records when it leaves the cache. */
+    if (records.len == 0 || records.len > cache->records_max / RECORDS_PART)
         return;
     struct buf copy = {0};
     buf_append_bytes(&copy, records);

@@ -640,6 +640,20 @@ START_TEST(cache_keeps_the_newest_records)
 }
 END_TEST
 
+/* One that has no records leaves nothing behind when it goes (the sanitizers see it). */
+START_TEST(cache_keeps_no_empty_records)
+{
+    struct chain_cache *cache = chain_cache_open(3, 100);
+    cache_put_records(cache, 1, 0);
+    cache_put_records(cache, 1, 0);
+    for (uint8_t n = 2; n <= 40; n++)
+        cache_put_records(cache, n, n % 3 == 0 ? 0 : 25);
+    ck_assert(!cache_has(cache, 1));
+    ck_assert_uint_eq(cache_records(cache, 40), 25);
+    chain_cache_close(cache);
+}
+END_TEST
+
 START_TEST(held_batch_outlives_its_place_in_the_cache)
 {
     struct chain_cache *cache = chain_cache_open(1, 0);
@@ -729,6 +743,7 @@ int main(void)
         remembered_records_are_not_read,
         cache_drops_the_least_recently_used,
         cache_keeps_the_newest_records,
+        cache_keeps_no_empty_records,
         held_batch_outlives_its_place_in_the_cache,
         many_threads_share_a_small_cache,
     };
