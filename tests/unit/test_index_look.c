@@ -119,9 +119,9 @@ START_TEST(own_items_are_found_at_once)
         ck_assert_uint_eq(leaf.seq, n);
         ck_assert_uint_eq(requests(), 0);
     }
-    struct trace_counts counts = trace_store_counts(bucket.trace, true);
+    (void)trace_store_counts(bucket.trace, true);
     ck_assert_int_eq(derive_index_look(rig.index, &rig.project), OK);
-    counts = trace_store_counts(bucket.trace, true);
+    struct trace_counts counts = trace_store_counts(bucket.trace, true);
     ck_assert_uint_eq(counts.gets[TRACE_DERIVE], 0);
     derive_log_close(b.log);
     b.log = derive_log_open(&b.repo, &(struct derive_log_options){.batch_max = MIB});

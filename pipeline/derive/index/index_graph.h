@@ -59,7 +59,7 @@ int index_graph_addresses(struct index_graph *, struct graph_level *,
 void graph_level_release(struct graph_level *);
 
 /* Adds edges that came since they were read; some may be there already. */
-void graph_edges_add(struct graph_edges *, const uint64_t *edges, size_t n);
+void graph_edges_add(struct graph_edges *, const uint64_t *fresh, size_t n);
 /* Bytes of memory. */
 size_t graph_edges_bytes(const struct graph_edges *);
 /* NULL does nothing. */
