@@ -10,6 +10,6 @@ struct schedule {
 };
 
 /* The program's main: its exit status. MIC_SIM_TRACE tells what happens. */
-int schedules_main(const char *suite, const struct schedule *, size_t n);
+int schedules_main(const char *name, const struct schedule *, size_t n);
 
 #endif

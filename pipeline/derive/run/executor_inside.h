@@ -133,19 +133,19 @@ struct node {
     struct node *inbox_next;
 };
 
-enum todo {
-    TODO_LOOK,  /* ask for its memo */
-    TODO_KNOWN, /* tell those above */
-    TODO_WANT,  /* its content is wanted */
-    TODO_RUN,   /* its function is to run */
-    TODO_BYTES, /* its bytes are in the cache */
-    TODO_SIZE,  /* for ranges: its size is wanted */
-    TODO_SIZED, /* for ranges: its size is known */
+enum step {
+    STEP_LOOK,  /* ask for its memo */
+    STEP_KNOWN, /* tell those above */
+    STEP_WANT,  /* its content is wanted */
+    STEP_RUN,   /* its function is to run */
+    STEP_BYTES, /* its bytes are in the cache */
+    STEP_SIZE,  /* for ranges: its size is wanted */
+    STEP_SIZED, /* for ranges: its size is known */
 };
 
-struct todo_item {
+struct step_item {
     struct node *node;
-    enum todo what;
+    enum step what;
 };
 
 struct get {
@@ -169,9 +169,9 @@ struct get {
     size_t n_nodes;
     size_t nodes_cap;
     size_t n_expanded; /* nodes before it are */
-    struct todo_item *todo;
-    size_t n_todo;
-    size_t todo_cap;
+    struct step_item *steps;
+    size_t n_steps;
+    size_t steps_cap;
     struct memo_input *contents; /* of a node's inputs, while its key is made */
     uint32_t contents_cap;
     struct function_facts **functions; /* that were found to be in order */
@@ -223,7 +223,7 @@ int get_expand(struct get *, struct node *);
 int get_plan(struct get *);
 
 /* turns */
-void todo_push(struct get *, struct node *, enum todo);
+void step_push(struct get *, struct node *, enum step);
 /* Whether a node's bytes are at hand; if not they are asked for. */
 bool node_bytes(struct get *, struct node *);
 /* Its content is known. */

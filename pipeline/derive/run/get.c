@@ -46,7 +46,7 @@ void get_drop(struct get *get)
     source_ref_drop(get->source);
     free(get->table);
     free(get->nodes);
-    free(get->todo);
+    free(get->steps);
     free(get->contents);
     (void)pthread_mutex_destroy(&get->told);
     arena_release(&get->arena);

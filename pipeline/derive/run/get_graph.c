@@ -280,7 +280,7 @@ static void look_up(struct get *get, size_t first)
             continue;
         count_waits(node);
         if (node->waits == 0)
-            todo_push(get, node, TODO_LOOK);
+            step_push(get, node, STEP_LOOK);
     }
     (void)atomic_fetch_add(&get->count_known, known);
 }

@@ -42,7 +42,7 @@ static void size_make(struct get *get, struct node *node)
     const struct function *fn = node->function->function;
     int err = fn->size(sizes_of(get, node), &node->size);
     if (err == OK) {
-        todo_push(get, node, TODO_SIZED);
+        step_push(get, node, STEP_SIZED);
         return;
     }
     struct derive_problem problem = {
@@ -58,13 +58,13 @@ void get_range_size(struct get *get, struct node *node)
         return;
     node->size_wanted = true;
     if (node->known) {
-        todo_push(get, node, TODO_SIZED);
+        step_push(get, node, STEP_SIZED);
         return;
     }
     if (!in_pieces(node)) {
         node->size_out = true;
         get->outstanding++;
-        todo_push(get, node, TODO_WANT);
+        step_push(get, node, STEP_WANT);
         return;
     }
     node->size_waits = 0;
@@ -72,7 +72,7 @@ void get_range_size(struct get *get, struct node *node)
         struct node *input = node->inputs[i];
         node->size_waits += !input->sized;
         if (!input->size_wanted)
-            todo_push(get, input, TODO_SIZE);
+            step_push(get, input, STEP_SIZE);
     }
     if (node->size_waits == 0)
         size_make(get, node);
@@ -95,7 +95,7 @@ void get_range_arrived(struct get *get, struct node *node)
     if (node->size_out && node->known) {
         node->size_out = false;
         get->outstanding--;
-        todo_push(get, node, TODO_SIZED);
+        step_push(get, node, STEP_SIZED);
     }
     if (node->bytes_out && node->hold != NULL) {
         node->bytes_out = false;
@@ -186,7 +186,7 @@ static bool pieces_ready(struct get *get, struct node *node)
         if (!node->inputs[i]->sized) {
             get->walked = false;
             if (!node->inputs[i]->size_wanted)
-                todo_push(get, node->inputs[i], TODO_SIZE);
+                step_push(get, node->inputs[i], STEP_SIZE);
         }
     }
     return get->walked;
@@ -239,12 +239,12 @@ static void walk_down(struct get *get)
 
 void get_range_begin(struct get *get)
 {
-    todo_push(get, get->root, TODO_SIZE);
+    step_push(get, get->root, STEP_SIZE);
 }
 
 bool get_range_complete(struct get *get)
 {
-    if (get->outstanding > 0 || get->n_todo > 0 || !get->root->sized)
+    if (get->outstanding > 0 || get->n_steps > 0 || !get->root->sized)
         return false;
     if (get->options.want == GET_SIZE)
         return true;
@@ -253,7 +253,7 @@ bool get_range_complete(struct get *get)
     get->from = get->options.from < get->end ? get->options.from : get->end;
     if (!get->walked && get->from < get->end)
         walk_down(get);
-    return get->outstanding == 0 && get->n_todo == 0;
+    return get->outstanding == 0 && get->n_steps == 0;
 }
 
 /* ---- reading ---- */

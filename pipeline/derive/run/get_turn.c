@@ -4,21 +4,21 @@
 #include "pipeline/derive/run/executor_inside.h"
 #include "pipeline/derive/run/get_range.h"
 
-#define TODO_FIRST 64u
+#define STEP_FIRST 64u
 #define TRIES_MAX  16u /* runs whose inputs' bytes went before they were read */
 
-void todo_push(struct get *get, struct node *node, enum todo what)
+void step_push(struct get *get, struct node *node, enum step what)
 {
-    if (get->n_todo == get->todo_cap) {
-        size_t cap = get->todo_cap == 0 ? TODO_FIRST : 2 * get->todo_cap;
-        struct todo_item *todo = must_alloc(cap, sizeof(*todo));
-        if (get->n_todo > 0)
-            memcpy(todo, get->todo, get->n_todo * sizeof(*todo));
-        free(get->todo);
-        get->todo = todo;
-        get->todo_cap = cap;
+    if (get->n_steps == get->steps_cap) {
+        size_t cap = get->steps_cap == 0 ? STEP_FIRST : 2 * get->steps_cap;
+        struct step_item *steps = must_alloc(cap, sizeof(*steps));
+        if (get->n_steps > 0)
+            memcpy(steps, get->steps, get->n_steps * sizeof(*steps));
+        free(get->steps);
+        get->steps = steps;
+        get->steps_cap = cap;
     }
-    get->todo[get->n_todo++] = (struct todo_item){.node = node, .what = what};
+    get->steps[get->n_steps++] = (struct step_item){.node = node, .what = what};
 }
 
 /* ---- who uses whose bytes ---- */
@@ -77,7 +77,7 @@ bool node_bytes(struct get *get, struct node *node)
     node->bytes = true;
     if (node->known && node_open(get, node))
         return true;
-    todo_push(get, node, node->known ? TODO_RUN : TODO_WANT);
+    step_push(get, node, node->known ? STEP_RUN : STEP_WANT);
     return false;
 }
 
@@ -108,7 +108,7 @@ void node_fact(struct get *get, struct node *node, const struct fact *fact)
     node->expected = fact->result.hash;
     node->told = node->parents;
     (void)atomic_fetch_add_explicit(&get->count_known, 1, memory_order_relaxed);
-    todo_push(get, node, TODO_KNOWN);
+    step_push(get, node, STEP_KNOWN);
 }
 
 static int memo_find(struct get *get, struct node *node, struct fact *out)
@@ -138,7 +138,7 @@ static void do_look(struct get *get, struct node *node)
     key_make(get, node);
     if (node->known) {
         if (node->run_wanted)
-            todo_push(get, node, TODO_RUN);
+            step_push(get, node, STEP_RUN);
         return;
     }
     struct fact fact;
@@ -155,7 +155,7 @@ static void do_look(struct get *get, struct node *node)
         COUNT(get->ex, misses);
         node->again = again;
         if (node->wanted)
-            todo_push(get, node, TODO_RUN);
+            step_push(get, node, STEP_RUN);
     } else {
         get_fail_err(get, &node->address, err);
     }
@@ -168,14 +168,14 @@ static void do_bytes(struct get *get, struct node *node)
     if (node_open(get, node))
         bytes_came(get, node);
     else
-        todo_push(get, node, TODO_RUN);
+        step_push(get, node, STEP_RUN);
 }
 
 static void do_known(struct get *get, struct node *node)
 {
     for (const struct edge *e = node->told; e != NULL; e = e->next) {
         if (--e->node->waits == 0)
-            todo_push(get, e->node, TODO_LOOK);
+            step_push(get, e->node, STEP_LOOK);
     }
     get_range_arrived(get, node);
     if (node->bytes && node->hold == NULL) {
@@ -191,7 +191,7 @@ static void inputs_want(struct get *get, struct node *node)
     inputs_use(node);
     for (uint32_t i = 0; i < node->recipe.n_inputs; i++) {
         if (!node->inputs[i]->known && !node->inputs[i]->wanted)
-            todo_push(get, node->inputs[i], TODO_WANT);
+            step_push(get, node->inputs[i], STEP_WANT);
     }
 }
 
@@ -201,7 +201,7 @@ static void do_want(struct get *get, struct node *node)
         return;
     node->wanted = true;
     if (node->looked)
-        todo_push(get, node, TODO_RUN);
+        step_push(get, node, STEP_RUN);
     else
         inputs_want(get, node);
 }
@@ -228,30 +228,30 @@ static void do_run(struct get *get, struct node *node)
         run_submit(get, node);
 }
 
-static void todo_drain(struct get *get)
+static void step_drain(struct get *get)
 {
-    while (get->n_todo > 0 && !get->failed) {
-        struct todo_item item = get->todo[--get->n_todo];
+    while (get->n_steps > 0 && !get->failed) {
+        struct step_item item = get->steps[--get->n_steps];
         switch (item.what) {
-        case TODO_LOOK:
+        case STEP_LOOK:
             do_look(get, item.node);
             break;
-        case TODO_KNOWN:
+        case STEP_KNOWN:
             do_known(get, item.node);
             break;
-        case TODO_WANT:
+        case STEP_WANT:
             do_want(get, item.node);
             break;
-        case TODO_RUN:
+        case STEP_RUN:
             do_run(get, item.node);
             break;
-        case TODO_BYTES:
+        case STEP_BYTES:
             do_bytes(get, item.node);
             break;
-        case TODO_SIZE:
+        case STEP_SIZE:
             get_range_size(get, item.node);
             break;
-        case TODO_SIZED:
+        case STEP_SIZED:
             get_range_sized(get, item.node);
             break;
         }
@@ -276,7 +276,7 @@ static void run_again(struct get *get, struct node *node, const struct hash *gon
         input->bytes = false;
         input->surely = true;
     }
-    todo_push(get, node, TODO_RUN);
+    step_push(get, node, STEP_RUN);
 }
 
 static void run_failed(struct get *get, const struct node *node, const struct run *run)
@@ -294,7 +294,7 @@ static void run_succeeded(struct get *get, struct node *node, const struct run *
     if (node->verify && !run->verified) {
         /* The run was nearly over when this node joined it. */
         node->again = true;
-        todo_push(get, node, TODO_RUN);
+        step_push(get, node, STEP_RUN);
         return;
     }
     node->again = false;
@@ -305,7 +305,7 @@ static void run_succeeded(struct get *get, struct node *node, const struct run *
     }
     if (node->bytes && node->surely && run->hold->reader == NULL) {
         /* Another get began the run, and leaves its bytes to the cache. */
-        todo_push(get, node, TODO_BYTES);
+        step_push(get, node, STEP_BYTES);
         return;
     }
     if (node->users > 0 || node->bytes) {
@@ -339,12 +339,12 @@ static void begin(struct get *get)
     get->planned = true;
     if (get_plan(get) != OK)
         return;
-    todo_drain(get);
+    step_drain(get);
     if (get->failed)
         return;
     switch (get->options.want) {
     case GET_HASH:
-        todo_push(get, get->root, TODO_WANT);
+        step_push(get, get->root, STEP_WANT);
         break;
     case GET_KNOWN:
         if (!get->root->known)
@@ -407,9 +407,9 @@ void get_turn(struct get *get)
         }
         bool over;
         do {
-            todo_drain(get);
+            step_drain(get);
             over = get->failed || get_cancelled(get) || complete(get);
-        } while (!over && get->n_todo > 0);
+        } while (!over && get->n_steps > 0);
         if (over) {
             get_end(get);
             return;

@@ -246,7 +246,7 @@ void run_submit(struct get *get, struct node *node)
     struct executor *ex = get->ex;
     node->state = NODE_IDLE;
     if (!inputs_held(node)) {
-        todo_push(get, node, TODO_RUN);
+        step_push(get, node, STEP_RUN);
         return;
     }
     verify_draw(get, node);
@@ -262,7 +262,7 @@ void run_submit(struct get *get, struct node *node)
         node_fact(get, node, &fact);
         break;
     case SUBMIT_BYTES:
-        todo_push(get, node, TODO_BYTES);
+        step_push(get, node, STEP_BYTES);
         break;
     }
 }
