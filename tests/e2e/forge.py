@@ -146,8 +146,10 @@ def s3_place():
 def objects(place):
     """The names of all objects in a directory, or in a place of a bucket."""
     if not place.startswith("s3://"):
+        # What begins with a dot is no object.
         return sorted(os.path.relpath(os.path.join(where, name), place)
-                      for where, _, names in os.walk(place) for name in names)
+                      for where, _, names in os.walk(place) for name in names
+                      if not os.path.relpath(where, place).startswith(".micelio"))
     bucket, prefix = place[5:].split("/", 1)
     pages = s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/")
     return sorted(item["Key"][len(prefix) + 1:] for page in pages for item in page.get("Contents", ()))
