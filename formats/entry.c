@@ -1,5 +1,20 @@
 #include "formats/entry.h"
 
+const char *kind_name(enum kind kind)
+{
+    switch (kind) {
+    case KIND_NONE:
+        return "none";
+    case KIND_FILE:
+        return "file";
+    case KIND_LINK:
+        return "link";
+    case KIND_DIR:
+        return "dir";
+    }
+    return "none";
+}
+
 #define SEEN_NOT_SAID 255u
 
 bool mode_ok(enum kind kind, uint16_t mode)

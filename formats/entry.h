@@ -16,6 +16,9 @@ enum kind {
 #define MODE_PLAIN 0644u
 #define MODE_EXEC  0755u /* files only; links and directories have mode 0 */
 
+/* "file", "link", "dir", "none": as JSON carries it. */
+const char *kind_name(enum kind);
+
 /* Where bytes lie. */
 enum place {
     PLACE_NONE = 0,     /* nowhere: in a page, for empty content only */

@@ -30,7 +30,7 @@ struct cli_seen cli_seen(const struct seen *seen)
     else if (seen->kind == KIND_NONE)
         snprintf(text.s, sizeof(text.s), "absent");
     else
-        snprintf(text.s, sizeof(text.s), "%s%s %.12s", client_kind_name(seen->kind),
+        snprintf(text.s, sizeof(text.s), "%s%s %.12s", kind_name(seen->kind),
                  seen->mode == MODE_EXEC ? " 0755" : "", hash_hex(&seen->hash).s);
     return text;
 }

@@ -65,7 +65,7 @@ static void entry_json(struct json_writer *w, const struct entry *e)
 {
     jwr_object(w, NULL);
     jwr_text(w, "name", e->name);
-    jwr_str(w, "kind", client_kind_name(e->kind));
+    jwr_str(w, "kind", kind_name(e->kind));
     if (e->kind == KIND_FILE)
         jwr_str(w, "mode", e->mode == MODE_EXEC ? "0755" : "0644");
     jwr_u64(w, "size", e->size);

@@ -16,7 +16,7 @@ void cli_operation_json(struct json_writer *w, const struct client_operation *op
     if (op->source.len > 0)
         jwr_text(w, "source", op->source);
     if (op->kind != KIND_NONE) {
-        jwr_str(w, "kind", client_kind_name(op->kind));
+        jwr_str(w, "kind", kind_name(op->kind));
         if (op->kind == KIND_FILE)
             jwr_str(w, "mode", op->mode == MODE_EXEC ? "0755" : "0644");
         jwr_u64(w, "size", op->size);

@@ -208,6 +208,17 @@ int call_answer(struct call *call, struct json_t **out)
     return OK;
 }
 
+int call_top(struct call *call, struct json_t **value, struct json_problem *wrong,
+             struct json_at *top)
+{
+    int err = call_run(call);
+    if (err == OK)
+        err = call_answer(call, value);
+    if (err == OK)
+        *top = jrd_top(*value, wrong);
+    return err;
+}
+
 int call_fields(struct call *call, const struct json_problem *wrong)
 {
     if (wrong->code == NULL)
@@ -219,25 +230,10 @@ int call_fields(struct call *call, const struct json_problem *wrong)
 
 /* ---- pieces of answers ------------------------------------------------------------------- */
 
-const char *client_kind_name(enum kind kind)
-{
-    switch (kind) {
-    case KIND_NONE:
-        return "none";
-    case KIND_FILE:
-        return "file";
-    case KIND_LINK:
-        return "link";
-    case KIND_DIR:
-        return "dir";
-    }
-    return "none";
-}
-
 enum kind client_kind_parse(struct bytes name)
 {
     for (enum kind kind = KIND_FILE; kind <= KIND_DIR; kind++) {
-        if (bytes_equal(name, bytes_str(client_kind_name(kind))))
+        if (bytes_equal(name, bytes_str(kind_name(kind))))
             return kind;
     }
     return KIND_NONE;
@@ -291,7 +287,7 @@ void client_seen_json(struct json_writer *w, const char *name, const struct seen
         return;
     }
     jwr_object(w, name);
-    jwr_str(w, "kind", client_kind_name(seen->kind));
+    jwr_str(w, "kind", kind_name(seen->kind));
     if (seen->kind == KIND_FILE)
         jwr_str(w, "mode", seen->mode == MODE_EXEC ? "0755" : "0644");
     jwr_hash(w, "hash", &seen->hash);

@@ -39,6 +39,10 @@ int call_run(struct call *) MUST_USE;
 int call_result(struct call *) MUST_USE;
 /* The answer as JSON. ERR_CORRUPT when it is none. */
 int call_answer(struct call *, struct json_t **out) MUST_USE;
+/* Runs it, and gives the top of its answer, which is to be an object. The value is the
+ * caller's; what is wrong with its fields goes into `wrong`. */
+int call_top(struct call *, struct json_t **value, struct json_problem *wrong,
+             struct json_at *top) MUST_USE;
 /* ERR_CORRUPT when the answer's fields were not as they should be, else 0. */
 int call_fields(struct call *, const struct json_problem *) MUST_USE;
 
@@ -48,7 +52,6 @@ int client_fail(struct client *, int err, const char *code, const char *fmt, ...
 
 /* --- decoding what several answers have --- */
 enum kind client_kind_parse(struct bytes name); /* KIND_NONE for an unknown one */
-const char *client_kind_name(enum kind);
 /* A kind's mode as JSON carries it: "0644", "0755"; 0 for links and directories. */
 uint16_t client_mode_parse(struct bytes text);
 struct entry client_entry_parse(const struct json_at *, struct arena *);

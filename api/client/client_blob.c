@@ -88,13 +88,11 @@ static int missing_batch(struct client *client, struct bytes project, const stru
     jwr_object_end(&w);
     call_json(&call);
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "missing", JSON_REQUIRED);
     size_t count = jrd_count(&list);
     /* The answer keeps the order of the question, so each look-up begins behind the last. */

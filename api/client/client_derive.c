@@ -11,13 +11,11 @@
 static int address_answer(struct call *call, struct hash *out)
 {
     AUTO_JSON *value = NULL;
-    int err = call_run(call);
-    if (err == OK)
-        err = call_answer(call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct hash address = jrd_hash(&top, "address", JSON_REQUIRED);
     err = call_fields(call, &wrong);
     if (err == OK)

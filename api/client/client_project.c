@@ -11,13 +11,11 @@ int client_project_create(struct client *client, struct bytes handle, struct id1
     jwr_object_end(&w);
     call_json(&call);
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct id16 id = jrd_id16(&top, "id", JSON_REQUIRED);
     err = call_fields(&call, &wrong);
     if (err == OK)
@@ -33,13 +31,11 @@ int client_project_list(struct client *client, struct bytes after, struct arena 
     if (after.len > 0)
         call_query(&call, "after", after);
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "projects", JSON_REQUIRED);
     struct client_projects found = {.n = jrd_count(&list)};
     found.projects = arena_array(arena, found.n, struct client_project);
@@ -62,13 +58,11 @@ int client_project_find(struct client *client, struct bytes project, struct aren
     AUTO_CALL call;
     call_project(&call, client, "GET", project, "");
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct client_project found = {.id = jrd_id16(&top, "id", JSON_REQUIRED)};
     found.handle = arena_copy(arena, jrd_text(&top, "handle", JSON_REQUIRED));
     err = call_fields(&call, &wrong);
@@ -82,13 +76,11 @@ int client_head(struct client *client, struct bytes project, struct client_head 
     AUTO_CALL call;
     call_project(&call, client, "GET", project, "/head");
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct client_head head = {
         .position = jrd_u64(&top, "position", JSON_REQUIRED, BASE_END - 1, 0),
         .tree = jrd_hash(&top, "tree", JSON_REQUIRED),

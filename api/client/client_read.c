@@ -15,13 +15,11 @@ int client_log(struct client *client, struct bytes project, struct bytes path, u
     call_query_u64(&call, "limit", limit);
     call.http.body_max = 256u * MIB;
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "entries", JSON_REQUIRED);
     struct client_log found = {.n = jrd_count(&list)};
     found.entries = arena_array(arena, found.n, struct client_log_entry);
@@ -64,13 +62,11 @@ int client_list(struct client *client, struct bytes project, struct bytes path, 
     if (after.len > 0)
         call_query(&call, "after", after);
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "entries", JSON_REQUIRED);
     struct client_listing found = {.n = jrd_count(&list)};
     found.position = jrd_u64(&top, "position", JSON_OPTIONAL, INT64_MAX, 0);
@@ -113,13 +109,11 @@ int client_diff(struct client *client, struct bytes project, uint64_t from, uint
     call_query_u64(&call, "limit", DIFF_PAGE);
     call.http.body_max = 256u * MIB;
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "changes", JSON_REQUIRED);
     struct client_changes found = {.n = jrd_count(&list)};
     found.changes = arena_array(arena, found.n, struct client_change);

@@ -117,13 +117,11 @@ int client_ref_log(struct client *client, struct bytes project, struct bytes nam
 static int done_take(struct call *call, struct client_ref_done *out)
 {
     AUTO_JSON *value = NULL;
-    int err = call_run(call);
-    if (err == OK)
-        err = call_answer(call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct bytes state = jrd_text(&top, "state", JSON_REQUIRED);
     struct client_ref_done done = {
         .pending = bytes_equal(state, bytes_str("pending")),

@@ -28,13 +28,11 @@ int client_session_start(struct client *client, struct bytes project, struct byt
     jwr_object_end(&w);
     call_json(&call);
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct id16 id = jrd_id16(&top, "session", JSON_REQUIRED);
     err = call_fields(&call, &wrong);
     if (err == OK)
@@ -63,13 +61,11 @@ int client_session_list(struct client *client, struct bytes project, struct byte
     if (after.len > 0)
         call_query(&call, "after", after);
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "sessions", JSON_REQUIRED);
     struct client_session_rows found = {.n = jrd_count(&list)};
     found.rows = arena_array(arena, found.n, struct client_session_row);
@@ -146,13 +142,11 @@ int client_session_get(struct client *client, struct bytes project, const struct
     call_header(&call, "Accept: application/json");
     call.http.body_max = 256u * MIB;
     AUTO_JSON *value = NULL;
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct client_session found = {.row = row_of(&top, arena)};
     found.state = arena_copy(arena, jrd_text(&top, "state", JSON_REQUIRED));
     if (!jrd_null(&top, "position"))
@@ -201,7 +195,7 @@ static int content_to_json(struct json_writer *w, const struct content *content,
         return ERR_INVALID;
     }
     jwr_object_end(w);
-    jwr_str(w, "kind", client_kind_name(content->kind));
+    jwr_str(w, "kind", kind_name(content->kind));
     if (content->kind == KIND_FILE)
         jwr_str(w, "mode", content->mode == MODE_EXEC ? "0755" : "0644");
     return OK;

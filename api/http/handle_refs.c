@@ -9,21 +9,6 @@
 
 /* ---- reading ---- */
 
-static const char *kind_word(enum kind kind)
-{
-    switch (kind) {
-    case KIND_NONE:
-        return "address";
-    case KIND_FILE:
-        return "file";
-    case KIND_LINK:
-        return "link";
-    case KIND_DIR:
-        return "dir";
-    }
-    return "address";
-}
-
 void handle_ref(struct request *r)
 {
     struct bytes path;
@@ -44,7 +29,7 @@ void handle_ref(struct request *r)
     if (path.len > 0)
         jwr_text(&w, "path", path);
     jwr_hash(&w, "address", &value.address);
-    jwr_str(&w, "kind", kind_word(value.kind));
+    jwr_str(&w, "kind", value.kind == KIND_NONE ? "address" : kind_name(value.kind));
     jwr_u64(&w, "position", value.stamp);
     jwr_object_end(&w);
 }

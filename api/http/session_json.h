@@ -28,7 +28,6 @@ struct session_start start_from_json(const struct json_at *object, struct arena 
 
 /* --- out --- */
 
-const char *kind_name(enum kind); /* "file", "link", "dir", "none" */
 /* Fields kind, mode (of files), size, hash into the open object. */
 void content_fields(struct json_writer *, enum kind, uint16_t mode, uint64_t size,
                     const struct hash *);

@@ -2,21 +2,6 @@
 
 #include "formats/path.h"
 
-const char *kind_name(enum kind kind)
-{
-    switch (kind) {
-    case KIND_NONE:
-        return "none";
-    case KIND_FILE:
-        return "file";
-    case KIND_LINK:
-        return "link";
-    case KIND_DIR:
-        return "dir";
-    }
-    return "none";
-}
-
 static const char *mode_text(uint16_t mode)
 {
     return mode == MODE_EXEC ? "0755" : "0644";

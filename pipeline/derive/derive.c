@@ -13,6 +13,13 @@
 
 /* --- open and close --- */
 
+/* What such functions gave is not served any more, also where another node has found it out. */
+static void quarantined(void *arg, const struct id16 *project)
+{
+    struct derive *derive = arg;
+    executor_forget(derive->executor, project, NULL);
+}
+
 static int parts_open(struct derive *derive, const struct derive_options *options)
 {
     struct repo *repo = derive->repo;
@@ -36,7 +43,9 @@ static int parts_open(struct derive *derive, const struct derive_options *option
                                                .clock = repo->clock,
                                                .look_us = options->look_us,
                                                .follow = index_follow,
-                                               .arg = repo};
+                                               .arg = repo,
+                                               .quarantined = quarantined,
+                                               .quarantined_arg = derive};
     err = derive_index_open(&index, &derive->index);
     if (err != OK)
         return err;

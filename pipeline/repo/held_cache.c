@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "formats/base/hash.h"
+#include "pipeline/sys/must_alloc.h"
 
 #define BUCKETS_FIRST 1024u
 
@@ -19,16 +20,6 @@ struct held_cache {
     size_t bytes_max;
     struct held_cache_stats stats;
 };
-
-static void *must_alloc(size_t n, size_t size)
-{
-    void *memory = calloc(n, size);
-    if (memory == NULL) {
-        (void)fputs("out of memory\n", stderr);
-        abort();
-    }
-    return memory;
-}
 
 static void lock(struct held_cache *cache)
 {

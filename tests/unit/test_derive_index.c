@@ -192,6 +192,35 @@ static int quarantine_find(const struct hash *implementation, struct quarantine 
                                    implementation, &rig.arena, out);
 }
 
+static void quarantine_count(void *arg, const struct id16 *project)
+{
+    unsigned *n = arg;
+    ck_assert(id16_equal(project, &rig.project));
+    ++*n;
+}
+
+/* What the first one changes is whether results are served: somebody has to hear of it. */
+START_TEST(quarantine_is_told_once)
+{
+    unsigned told = 0;
+    index_rig_open(&rig);
+    rig.options.quarantined = quarantine_count;
+    rig.options.quarantined_arg = &told;
+    index_rig_reopen(&rig);
+    struct derive_item one = rig_memo(1, 2);
+    struct derive_item two = rig_memo(1, 3);
+    index_rig_tell(&rig, 5, 100, &one, 1);
+    ck_assert_uint_eq(told, 0);
+    index_rig_tell(&rig, 6, 200, &two, 1);
+    ck_assert_int_eq(derive_index_flush(rig.index), OK);
+    ck_assert_uint_eq(told, 1);
+    index_rig_tell(&rig, 7, 300, &two, 1);
+    ck_assert_int_eq(derive_index_flush(rig.index), OK);
+    ck_assert_uint_eq(told, 1);
+    index_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(quarantine_is_found)
 {
     index_rig_open(&rig);
@@ -454,17 +483,12 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        everything_is_found,
-        what_is_not_there_is_not_found,
-        first_memo_stays,
-        quarantine_is_found,
-        memos_that_differ_quarantine,
-        later_pin_counts,
-        pins_come_in_pages,
-        counts_count_each_once,
-        later_place_counts,
-        many_projects,
-        numbers_are_counted_without_a_gap,
+        everything_is_found,    what_is_not_there_is_not_found,
+        first_memo_stays,       quarantine_is_told_once,
+        quarantine_is_found,    memos_that_differ_quarantine,
+        later_pin_counts,       pins_come_in_pages,
+        counts_count_each_once, later_place_counts,
+        many_projects,          numbers_are_counted_without_a_gap,
     };
     return suite_run("derive_index", tests, ARRAY_LEN(tests));
 }

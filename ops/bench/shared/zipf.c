@@ -5,17 +5,8 @@
 #include <stdlib.h>
 
 #include "pipeline/derive/cache/gdsf.h"
+#include "pipeline/sys/must_alloc.h"
 #include "pipeline/sys/rng.h"
-
-static void *must_alloc(size_t n, size_t size)
-{
-    void *memory = calloc(n, size);
-    if (memory == NULL) {
-        (void)fputs("out of memory\n", stderr);
-        abort();
-    }
-    return memory;
-}
 
 /* Out of (0, 1]. */
 static double even(struct rng *rng)

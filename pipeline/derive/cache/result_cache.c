@@ -27,7 +27,7 @@ static int open_files(struct result_cache *cache, const struct result_cache_opti
 int result_cache_open(const struct result_cache_options *options, struct result_cache **out)
 {
     assert(options->chunk_size >= CHUNK_SIZE_MIN && options->chunk_size <= CHUNK_SIZE_MAX);
-    struct result_cache *cache = result_alloc(1, sizeof(*cache));
+    struct result_cache *cache = must_alloc(1, sizeof(*cache));
     int failed = pthread_mutex_init(&cache->mutex, NULL);
     assert(failed == 0);
     failed = pthread_cond_init(&cache->idle, NULL);
@@ -113,7 +113,7 @@ static void pin_set(struct result_cache *cache, struct result_entry *e, bool pin
 
 void result_pin(struct result_cache *cache, const struct id16 *project, const struct hash *hash)
 {
-    struct pin_node *made = result_alloc(1, sizeof(*made));
+    struct pin_node *made = must_alloc(1, sizeof(*made));
     made->project = *project;
     made->hash = *hash;
     result_lock(cache);

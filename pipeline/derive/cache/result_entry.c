@@ -93,17 +93,17 @@ void result_leave(struct result_cache *cache)
 struct result_entry *result_entry_make(const struct id16 *project, const struct result *result,
                                        struct hash *chunks)
 {
-    struct result_entry *e = result_alloc(1, sizeof(*e));
+    struct result_entry *e = must_alloc(1, sizeof(*e));
     e->project = *project;
     e->result = *result;
     e->fd = -1;
     e->ram.order.frequency = 1;
     e->disk.order.frequency = 1;
     e->n_slabs = chunks == NULL ? 1 : (uint32_t)((result->size - 1) / result->chunk_size + 1);
-    e->slabs = result_alloc(e->n_slabs, sizeof(struct slab *));
+    e->slabs = must_alloc(e->n_slabs, sizeof(struct slab *));
     if (chunks != NULL) {
         e->chunks = chunks;
-        e->nodes = result_alloc(e->n_slabs, sizeof(*e->nodes));
+        e->nodes = must_alloc(e->n_slabs, sizeof(*e->nodes));
         for (uint32_t i = 0; i < e->n_slabs; i++)
             e->nodes[i].entry = e;
     }

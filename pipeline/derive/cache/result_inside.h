@@ -18,6 +18,7 @@
 #include "pipeline/derive/cache/result_cache.h"
 #include "pipeline/derive/cache/result_name.h"
 #include "pipeline/sys/file_area.h"
+#include "pipeline/sys/must_alloc.h"
 
 /* What an entry in memory counts for beside its bytes. */
 #define ENTRY_BYTES 512u
@@ -133,7 +134,6 @@ struct result_cache {
 
 /* ---- result_table.c ---- */
 
-void *result_alloc(size_t n, size_t size) MUST_USE; /* zeroed; never NULL */
 uint64_t result_code(const struct id16 *project, const struct hash *);
 void result_table_release(struct result_table *);
 void result_table_add(struct result_table *, struct result_node *, uint64_t code);

@@ -38,14 +38,14 @@ static int read_chunks(struct result_cache *cache, const char *file, uint64_t fi
         manifest.chunk_size != cache->chunk_size || manifest.n < 2)
         return ERR_CORRUPT;
     result->chunks = sha256(bytes_of(bytes, len));
-    *chunks = result_alloc(manifest.n, sizeof(**chunks));
+    *chunks = must_alloc(manifest.n, sizeof(**chunks));
     memcpy(*chunks, manifest.chunks, manifest.n * sizeof(**chunks));
     return OK;
 }
 
 static void pin(struct result_cache *cache, const struct result_name *name)
 {
-    struct pin_node *node = result_alloc(1, sizeof(*node));
+    struct pin_node *node = must_alloc(1, sizeof(*node));
     node->project = name->project;
     node->hash = name->hash;
     result_table_add(&cache->pins, &node->node, result_code(&name->project, &name->hash));

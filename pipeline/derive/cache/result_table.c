@@ -5,16 +5,6 @@
 
 #define BUCKETS_FIRST 1024u
 
-void *result_alloc(size_t n, size_t size)
-{
-    void *memory = calloc(n, size);
-    if (memory == NULL) {
-        (void)fputs("out of memory\n", stderr);
-        abort();
-    }
-    return memory;
-}
-
 /* Both are as good as chance already. */
 uint64_t result_code(const struct id16 *project, const struct hash *hash)
 {
@@ -40,7 +30,7 @@ static void grow(struct result_table *t)
 {
     struct result_table grown = {
         .n_buckets = t->n_buckets == 0 ? BUCKETS_FIRST : t->n_buckets * 2, .n = t->n};
-    grown.buckets = result_alloc(grown.n_buckets, sizeof(*grown.buckets));
+    grown.buckets = must_alloc(grown.n_buckets, sizeof(*grown.buckets));
     for (size_t i = 0; i < t->n_buckets; i++) {
         for (struct result_node *node = t->buckets[i]; node != NULL;) {
             struct result_node *next = node->next;

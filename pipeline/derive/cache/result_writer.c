@@ -162,7 +162,7 @@ static int flush(struct fn_out *out)
 int result_begin(struct result_cache *cache, const struct id16 *project,
                  struct result_writer **out)
 {
-    struct result_writer *w = result_alloc(1, sizeof(*w));
+    struct result_writer *w = must_alloc(1, sizeof(*w));
     w->out.flush = flush;
     w->cache = cache;
     w->kept = project != NULL;

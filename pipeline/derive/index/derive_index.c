@@ -5,9 +5,9 @@
 #include "formats/base/limits.h"
 #include "pipeline/derive/index/index_front.h"
 #include "pipeline/derive/index/index_project.h"
-#include "pipeline/derive/run/must_alloc.h"
 #include "pipeline/sys/file.h"
 #include "pipeline/sys/log.h"
+#include "pipeline/sys/must_alloc.h"
 
 #define FRONT_BYTES (64u * MIB)
 #define CACHE_BYTES (64u * MIB)

@@ -35,6 +35,10 @@ struct derive_index_options {
      * derive_follow. One at a time for a project. */
     int (*follow)(void *arg, struct derive_index *, const struct id16 *project,
                   struct derive_cursor *);
+    /* Called when a function of the project turns out to be quarantined, also by what another
+     * node told; under a lock of the index, which it must not call. May be NULL. */
+    void (*quarantined)(void *arg, const struct id16 *project);
+    void *quarantined_arg;
     void *arg;
 };
 

@@ -1,7 +1,7 @@
 #include "pipeline/derive/index/index_front.h"
 
 #include "formats/base/limits.h"
-#include "pipeline/derive/run/must_alloc.h"
+#include "pipeline/sys/must_alloc.h"
 
 /* What is larger would push out thousands for one. */
 #define VALUE_MAX (256u * KIB)

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "pipeline/derive/run/must_alloc.h"
+#include "pipeline/sys/must_alloc.h"
 
 /* So many edges are read in one go in the time in which the database is asked for one. */
 #define EDGES_A_QUESTION 8u

@@ -4,8 +4,8 @@
 
 #include "formats/base/hex.h"
 #include "pipeline/derive/index/index_fill.h"
-#include "pipeline/derive/run/must_alloc.h"
 #include "pipeline/sys/log.h"
+#include "pipeline/sys/must_alloc.h"
 
 /* ---- what is known of agents and functions ---- */
 
@@ -63,6 +63,9 @@ void project_quarantine(struct index_project *p, const struct quarantine *q)
         arena_push(&p->names, &items, &p->n_quarantines, &p->cap_quarantines, sizeof(*added));
     *added = index_quarantine_copy(&p->names, q);
     p->quarantines = items;
+    const struct derive_index_options *options = &p->index->options;
+    if (options->quarantined != NULL)
+        options->quarantined(options->quarantined_arg, &p->id);
 }
 
 /* ---- files ---- */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "formats/base/hex.h"
-#include "pipeline/derive/run/must_alloc.h"
+#include "pipeline/sys/must_alloc.h"
 
 /* Raised when the tables change: files of another version are made anew. */
 #define VERSION "1"

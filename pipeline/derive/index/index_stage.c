@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "pipeline/derive/run/must_alloc.h"
+#include "pipeline/sys/must_alloc.h"
 
 #define SLOTS_FIRST 256u
 

@@ -12,8 +12,8 @@
 
 #include "pipeline/derive/run/executor.h"
 #include "pipeline/derive/run/fact_table.h"
-#include "pipeline/derive/run/must_alloc.h"
 #include "pipeline/sys/bell.h"
+#include "pipeline/sys/must_alloc.h"
 
 struct node;
 struct get;

@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 
-#include "pipeline/derive/run/must_alloc.h"
+#include "pipeline/sys/must_alloc.h"
 
 #define WAYS  4u
 #define LOCKS 64u

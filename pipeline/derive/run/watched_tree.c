@@ -1,6 +1,6 @@
 #include "pipeline/derive/run/watched_tree.h"
 
-#include "pipeline/derive/run/must_alloc.h"
+#include "pipeline/sys/must_alloc.h"
 
 struct watched_dir {
     struct fn_dir dir; /* first */

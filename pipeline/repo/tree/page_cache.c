@@ -1,4 +1,5 @@
 #include "pipeline/repo/tree/page_cache.h"
+#include "pipeline/sys/must_alloc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +16,6 @@ struct cached {
     struct cached_key key;
     uint8_t encoded[];
 };
-
-static void *must_alloc(size_t n, size_t size)
-{
-    void *memory = calloc(n, size);
-    if (memory == NULL) {
-        (void)fputs("out of memory\n", stderr);
-        abort();
-    }
-    return memory;
-}
 
 static void cached_free(struct held *held)
 {

@@ -1,6 +1,6 @@
 /* Memory of what outlives a batch: zeroed, and there or the process ends. */
-#ifndef PIPELINE_DERIVE_RUN_MUST_ALLOC_H
-#define PIPELINE_DERIVE_RUN_MUST_ALLOC_H
+#ifndef PIPELINE_SYS_MUST_ALLOC_H
+#define PIPELINE_SYS_MUST_ALLOC_H
 
 #include <stdio.h>
 #include <stdlib.h>
