@@ -7,6 +7,7 @@
 #include "api/service/parts.h"
 #include "formats/base/hex.h"
 #include "pipeline/sys/bell.h"
+#include "pipeline/sys/log.h"
 
 /* How long a get goes on for nobody. */
 #define LINGER_US    60000000u
@@ -28,6 +29,7 @@ struct waiting_get {
     struct due due; /* first, for the heap */
     struct derive_gets *gets;
     struct id16 project;
+    struct hash address;
     struct project_source *source;
     uint64_t ticket;
     derive_answer_fn answer; /* NULL: it was answered */
@@ -78,11 +80,25 @@ static void answer_snapshot(struct derive_answer *answer, struct project_source 
     }
 }
 
+static void get_log(const struct waiting_get *get, const struct derived *derived,
+                    const struct derive_problem *problem)
+{
+    struct hash_hex address = hash_hex(&get->address);
+    if (derived == NULL)
+        log_info("derive_failed", LOG_STR("address", address.s),
+                 LOG_STR("fault", derive_fault_name(problem->fault)),
+                 LOG_STR("about", hash_hex(&problem->address).s));
+    else if (derived->ran)
+        log_debug("derived", LOG_STR("address", address.s), LOG_U64("size", derived->size),
+                  LOG_U64("cost_us", derived->cost_us));
+}
+
 static void get_done(void *arg, struct derived *derived, const struct derive_problem *problem)
 {
     struct waiting_get *get = arg;
     struct derive_gets *gets = get->gets;
     struct derive_answer answer = {.derived = derived};
+    get_log(get, derived, problem);
     if (derived == NULL)
         answer_problem(&answer, problem);
     else if (derived->n_refs > 0)
@@ -111,6 +127,7 @@ void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
         abort();
     get->gets = gets;
     get->project = *project;
+    get->address = *address;
     get->source = project_source_open(gets->derive, project);
     get->answer = answer;
     get->arg = arg;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "formats/base/hex.h"
 #include "pipeline/sys/bell.h"
 #include "pipeline/sys/log.h"
 
@@ -12,7 +13,7 @@
 struct task {
     struct id16 project;
     struct hash address;           /* or: */
-    struct bytes ref;              /* behind the task */
+    struct bytes ref;              /* behind the task, and a NUL behind it */
     struct project_source *source; /* what results are looked for in; NULL: as it is now */
     struct task *next;
 };
@@ -139,7 +140,7 @@ static void task_drop(struct task *task)
 static int task_add(struct invalidator *inv, const struct id16 *project,
                     const struct derive_root *root, struct project_source *source)
 {
-    struct task *task = calloc(1, sizeof(*task) + root->ref.len);
+    struct task *task = calloc(1, sizeof(*task) + root->ref.len + 1);
     if (task == NULL)
         abort();
     task->project = *project;
@@ -176,11 +177,14 @@ static void task_run(struct invalidator *inv, const struct task *task)
     struct derive_walk walk;
     int err =
         derive_index_walk(inv->derive->index, &task->project, &root, sweep_each, &sweep, &walk);
+    struct hash_hex address = hash_hex(&task->address);
+    const char *below = task->ref.len > 0 ? (const char *)task->ref.data : address.s;
     if (err == OK)
-        log_info("derive_freed", LOG_U64("results", sweep.cached),
+        log_info("derive_freed", LOG_STR("below", below), LOG_U64("results", sweep.cached),
                  LOG_U64("bytes", sweep.freed));
     else
-        log_warn("derive_not_freed", LOG_U64("results", sweep.cached), LOG_ERR(err));
+        log_warn("derive_not_freed", LOG_STR("below", below), LOG_U64("results", sweep.cached),
+                 LOG_ERR(err));
 }
 
 static struct task *task_take(struct invalidator *inv, bool *stopping)
