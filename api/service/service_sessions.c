@@ -183,13 +183,18 @@ static int bases_settle(struct service *service, const struct session *session,
                : service_base(service, &session->project, greatest, &greatest, problem);
 }
 
+/* As they came: a base that is left to the front is filled in later. */
 static int records_check(const struct record *records, size_t n, struct problem *problem)
 {
     for (size_t i = 0; i < n; i++) {
         if (records[i].kind == RECORD_START || records[i].kind == RECORD_LAND)
             return problem_set(problem, ERR_INVALID, "kind_invalid", "kind",
                                "a session is not started or landed by a record in it");
-        int err = service_record_check(&records[i], problem);
+        struct record record = records[i];
+        uint64_t *base = record.kind == RECORD_REBASE ? &record.rebase : base_of(&record);
+        if (base != NULL && *base == UINT64_MAX)
+            *base = 0;
+        int err = service_record_check(&record, problem);
         if (err != OK)
             return err;
     }
@@ -257,6 +262,9 @@ int service_session_write(struct service *service, const struct caller *caller,
     int err = service_admit(service, caller, problem);
     if (err == OK && n == 0)
         err = problem_set(problem, ERR_INVALID, "records_empty", NULL, "nothing to write");
+    /* What is over a limit must not be encoded, not even to see how long that is. */
+    if (err == OK)
+        err = records_check(records, n, problem);
     if (err != OK)
         return err;
     struct session_load load = load_of(records, n);
@@ -266,8 +274,6 @@ int service_session_write(struct service *service, const struct caller *caller,
         err = session_open_read(service, caller, project, sid, &arena, &current, problem);
     if (err == OK)
         err = bases_settle(service, &current.session, records, n, problem);
-    if (err == OK)
-        err = records_check(records, n, problem);
     if (err != OK)
         return err;
     /* Before anything is filled in: an id is of what the client sent. */

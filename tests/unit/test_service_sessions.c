@@ -404,6 +404,28 @@ static struct reply said(const struct id16 *sid, char *text, unsigned from, unsi
     return reply;
 }
 
+/* Refused before anybody asks how much it would take: what is over a limit cannot be encoded.
+ */
+START_TEST(a_role_is_bounded)
+{
+    setup();
+    struct id16 sid = started("work");
+    char role[1000];
+    memset(role, 'r', sizeof(role));
+    const size_t lengths[] = {ROLE_LEN_MAX, ROLE_LEN_MAX + 1, 255, 256, sizeof(role)};
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct record turn = {
+            .kind = RECORD_CONVERSATION,
+            .conversation = {.role = bytes_of(role, lengths[i]), .text = bytes_str("text")}};
+        struct reply reply = front_write(&front, "ann", &sid, &turn, 1);
+        ck_assert_int_eq(reply.err, i == 0 ? OK : ERR_INVALID);
+        if (i > 0)
+            ck_assert_str_eq(reply.problem.code, "field_too_large");
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(an_open_session_holds_so_much_text)
 {
     setup();
@@ -669,6 +691,7 @@ int main(void)
         an_abandoned_session_is_closed,
         open_sessions_are_listed,
         an_open_session_holds_little_inline,
+        a_role_is_bounded,
         an_open_session_holds_so_much_text,
         a_rename_of_what_the_session_wrote,
         a_damaged_queue_object_holds_nobody_up,
