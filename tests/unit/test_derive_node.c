@@ -1,0 +1,226 @@
+/* Nodes put together, two of them on one bucket: what one was told the other finds, also when
+ * the first is gone; what one found out about a function counts for the other. */
+#include "formats/base/hash.h"
+#include "pipeline/derive/project_source.h"
+#include "pipeline/repo/project.h"
+#include "pipeline/store/mem.h"
+#include "pipeline/sys/bell.h"
+#include "tests/support/folder.h"
+#include "tests/support/rig_functions.h"
+#include "tests/support/suite.h"
+
+struct node {
+    char dir[64];
+    struct repo repo;
+    struct derive derive;
+};
+
+static struct store *bucket;
+static struct id16 project;
+static struct node one = {.dir = "/tmp/mic-node-one-XXXXXX"};
+static struct node two = {.dir = "/tmp/mic-node-two-XXXXXX"};
+
+static void node_open(struct node *node)
+{
+    const struct repo_options repo = {.page_cache_bytes = MIB,
+                                      .content_cache_bytes = MIB,
+                                      .shards = 1,
+                                      .chunk_size = CHUNK_SIZE_MIN};
+    const struct derive_options options = {.dir = node->dir,
+                                           .batch_max = MIB,
+                                           .queue_max = 8u * MIB,
+                                           .look_us = 1000,
+                                           .slots = 2,
+                                           .in_flight_max = 16u * MIB,
+                                           .ram_bytes = 16u * MIB,
+                                           .disk_bytes = 16u * MIB,
+                                           .function = rig_function_find};
+    ck_assert_int_eq(repo_open(&node->repo, bucket, clock_system(), rng_system(), &repo), OK);
+    ck_assert_int_eq(derive_open(&node->derive, &node->repo, &options), OK);
+    derive_start(&node->derive);
+}
+
+static void node_close(struct node *node)
+{
+    derive_stop(&node->derive);
+    derive_close(&node->derive);
+    repo_close(&node->repo);
+}
+
+static void setup(void)
+{
+    bucket = mem_store_open();
+    folder_make(one.dir);
+    folder_make(two.dir);
+    node_open(&one);
+    node_open(&two);
+    ck_assert_int_eq(project_create(&one.repo, bytes_str("demo"), &project), OK);
+}
+
+static void teardown(void)
+{
+    node_close(&one);
+    node_close(&two);
+    folder_remove(one.dir);
+    folder_remove(two.dir);
+    store_close(bucket);
+}
+
+/* ---- asking ---- */
+
+struct told {
+    struct bell bell;
+    int err;
+};
+
+static void put_told(void *arg, int err, uint64_t hlc)
+{
+    struct told *told = arg;
+    (void)hlc;
+    told->err = err;
+    bell_ring(&told->bell);
+}
+
+static struct hash item_put(struct node *node, const struct derive_item *item)
+{
+    struct told told = {.err = OK};
+    bell_init(&told.bell);
+    ck_assert_int_eq(derive_put(&node->derive, &project, item, 1, put_told, &told), OK);
+    (void)bell_wait(&told.bell, BELL_FOR_EVER);
+    bell_release(&told.bell);
+    ck_assert_int_eq(told.err, OK);
+    return item->address;
+}
+
+static struct hash leaf_put(struct node *node, const char *text)
+{
+    struct bytes data = bytes_str(text);
+    return item_put(node, &(struct derive_item){
+                              .kind = DERIVE_LEAF, .address = sha256(data), .data = data});
+}
+
+static struct hash recipe_put(struct node *node, const char *function, struct hash input)
+{
+    struct recipe_input inputs[] = {{.kind = RECIPE_ADDRESS, .address = input}};
+    struct recipe recipe = {.function = bytes_str(function),
+                            .version = bytes_str("1.0.0"),
+                            .inputs = inputs,
+                            .n_inputs = 1};
+    AUTO_BUF canonical = {0};
+    ck_assert_int_eq(recipe_settle(&recipe, NULL), OK);
+    recipe_encode(&recipe, &canonical);
+    struct bytes data = buf_bytes(&canonical);
+    return item_put(node, &(struct derive_item){.kind = DERIVE_RECIPE,
+                                                .address = recipe_address(data),
+                                                .data = data});
+}
+
+struct asked {
+    struct bell bell;
+    enum derive_fault fault;
+    bool ran;
+    uint64_t size;
+};
+
+static void asked_done(void *arg, struct derived *derived, const struct derive_problem *problem)
+{
+    struct asked *asked = arg;
+    if (derived == NULL) {
+        asked->fault = problem->fault;
+    } else {
+        asked->ran = derived->ran;
+        asked->size = derived->size;
+        derived_close(derived);
+    }
+    bell_ring(&asked->bell);
+}
+
+static struct asked ask(struct node *node, const struct hash *address, enum verify_mode mode)
+{
+    struct asked asked = {.fault = DERIVE_FAULT_NONE};
+    const struct verify verify = {.mode = mode};
+    const struct get_options options = {
+        .want = GET_BYTES, .verify = &verify, .done = asked_done, .arg = &asked};
+    bell_init(&asked.bell);
+    struct project_source *source = project_source_open(&node->derive, &project);
+    executor_get(node->derive.executor, &project, project_source_hold(source), address,
+                 &options, NULL);
+    (void)bell_wait(&asked.bell, BELL_FOR_EVER);
+    project_source_drop(source);
+    bell_release(&asked.bell);
+    return asked;
+}
+
+/* ---- tests ---- */
+
+START_TEST(what_one_was_told_another_finds)
+{
+    setup();
+    struct hash recipe = recipe_put(&one, "uppercase", leaf_put(&one, "text"));
+    struct asked here = ask(&two, &recipe, VERIFY_OFF);
+    ck_assert_int_eq(here.fault, DERIVE_FAULT_NONE);
+    ck_assert(here.ran);
+    ck_assert_uint_eq(here.size, 4);
+    teardown();
+}
+END_TEST
+
+/* The index and the results of a node may go at any time. */
+START_TEST(a_node_without_its_directory)
+{
+    setup();
+    struct hash recipe = recipe_put(&one, "uppercase", leaf_put(&one, "text"));
+    ck_assert_int_eq(ask(&one, &recipe, VERIFY_OFF).fault, DERIVE_FAULT_NONE);
+    node_close(&one);
+    folder_remove(one.dir);
+    memcpy(one.dir, "/tmp/mic-node-one-XXXXXX", sizeof("/tmp/mic-node-one-XXXXXX"));
+    folder_make(one.dir);
+    node_open(&one);
+    struct asked again = ask(&one, &recipe, VERIFY_OFF);
+    ck_assert_int_eq(again.fault, DERIVE_FAULT_NONE);
+    ck_assert(again.ran);
+    struct derive_counts counts;
+    ck_assert_int_eq(derive_index_counts(one.derive.index, &project, &counts), OK);
+    ck_assert_uint_eq(counts.recipes, 1);
+    ck_assert_uint_eq(counts.leaves, 1);
+    ck_assert_uint_eq(counts.memos, 1);
+    teardown();
+}
+END_TEST
+
+/* A node has computed it, and serves it out of its cache; then another finds out that the
+ * function gives two results. */
+START_TEST(a_quarantine_counts_for_other_nodes)
+{
+    setup();
+    struct derived *derived;
+    struct hash leaf = leaf_put(&one, "text");
+    struct hash recipe = recipe_put(&one, "test.chance", leaf);
+    ck_assert_int_eq(ask(&one, &recipe, VERIFY_OFF).fault, DERIVE_FAULT_NONE);
+    ck_assert_int_eq(executor_known(one.derive.executor, &project, &recipe, &derived), OK);
+    derived_close(derived);
+    struct hash other = recipe_put(&two, "test.chance", leaf_put(&two, "another"));
+    ck_assert_int_eq(ask(&two, &other, VERIFY_DUAL).fault, DERIVE_FAULT_QUARANTINED);
+    ck_assert_int_eq(ask(&two, &recipe, VERIFY_OFF).fault, DERIVE_FAULT_QUARANTINED);
+    /* It hears of it when it reads the log the next time. */
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_int_eq(derive_look(&one.derive, &project), OK);
+        if (ask(&one, &recipe, VERIFY_OFF).fault == DERIVE_FAULT_QUARANTINED)
+            break;
+    }
+    ck_assert_int_eq(executor_known(one.derive.executor, &project, &recipe, &derived),
+                     ERR_NOT_FOUND);
+    ck_assert_int_eq(ask(&one, &recipe, VERIFY_OFF).fault, DERIVE_FAULT_QUARANTINED);
+    teardown();
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        what_one_was_told_another_finds,
+        a_node_without_its_directory,
+        a_quarantine_counts_for_other_nodes,
+    };
+    return suite_run("derive_node", tests, ARRAY_LEN(tests));
+}
