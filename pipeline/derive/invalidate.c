@@ -84,8 +84,7 @@ struct sweep {
 /* Bytes that dropping it would free. */
 static uint64_t result_count(struct sweep *sweep, const struct hash *output)
 {
-    struct derive *derive = sweep->derive;
-    struct result_reader *reader = NULL;
+    uint64_t bytes = 0;
     for (size_t i = 0; i < sweep->n_counted; i++) {
         if (hash_equal(&sweep->counted[i], output))
             return 0;
@@ -93,11 +92,8 @@ static uint64_t result_count(struct sweep *sweep, const struct hash *output)
     /* More may have come since they were counted. */
     if (sweep->n_counted > FREE_AT_ONCE)
         return 0;
-    if (result_open(derive->results, &sweep->project, output, &reader) != OK)
-        return 0;
-    uint64_t bytes = result_of(reader)->size;
-    result_close(reader);
-    sweep->counted[sweep->n_counted++] = *output;
+    if (result_has(sweep->derive->results, &sweep->project, output, &bytes))
+        sweep->counted[sweep->n_counted++] = *output;
     return bytes;
 }
 
@@ -107,7 +103,7 @@ static int result_free(struct sweep *sweep, const struct hash *address)
     struct known known = known_of(derive, &sweep->project, sweep->source, address);
     if (!known.found || known.is != DERIVE_IS_RECIPE)
         return OK;
-    sweep->cached += result_has(derive->results, &sweep->project, &known.hash);
+    sweep->cached += result_has(derive->results, &sweep->project, &known.hash, NULL);
     sweep->freed += sweep->dry_run ? result_count(sweep, &known.hash)
                                    : result_drop(derive->results, &sweep->project, &known.hash);
     return OK;

@@ -116,13 +116,9 @@ static int find_place(struct project_source *s, const struct hash *address,
 static int find_result(struct project_source *s, const struct hash *address,
                        struct derive_found *out)
 {
-    struct result_reader *reader = NULL;
-    int err = result_open(s->derive->results, &s->project, address, &reader);
-    if (err != OK)
-        return err;
+    if (!result_has(s->derive->results, &s->project, address, &out->size))
+        return ERR_NOT_FOUND;
     out->is = DERIVE_IS_BYTES;
-    out->size = result_of(reader)->size;
-    result_close(reader);
     return OK;
 }
 

@@ -25,8 +25,8 @@ START_TEST(what_is_put_is_got)
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         ck_assert_int_eq(result_rig_get(cache, i, lengths[i]), ERR_NOT_FOUND);
         struct hash hash = result_rig_put(cache, i, lengths[i], 10);
-        ck_assert(result_has(cache, &rig_project, &hash));
-        ck_assert(!result_has(cache, &rig_other, &hash));
+        ck_assert(result_has(cache, &rig_project, &hash, NULL));
+        ck_assert(!result_has(cache, &rig_other, &hash, NULL));
         struct result_reader *r;
         ck_assert_int_eq(result_open(cache, &rig_other, &hash, &r), ERR_NOT_FOUND);
         ck_assert_int_eq(result_rig_get(cache, i, lengths[i]), OK);
@@ -69,7 +69,7 @@ START_TEST(chunks_are_results_of_their_own)
     for (size_t i = 0; i < 4; i++) {
         struct result_reader *r;
         struct bytes view;
-        ck_assert(result_has(cache, &rig_project, &chunks[i]));
+        ck_assert(result_has(cache, &rig_project, &chunks[i], NULL));
         ck_assert_int_eq(result_open(cache, &rig_project, &chunks[i], &r), OK);
         ck_assert(hash_equal(&result_of(r)->hash, &chunks[i]));
         ck_assert(hash_is_zero(&result_of(r)->chunks));
@@ -195,8 +195,8 @@ START_TEST(open_while_it_is_evicted)
     ck_assert_int_eq(result_open(cache, &rig_project, &first, &large), OK);
     ck_assert_int_eq(result_open(cache, &rig_project, &second, &small), OK);
     (void)result_rig_put(cache, 3, (size_t)7 * RIG_CHUNK, 1000000);
-    ck_assert(!result_has(cache, &rig_project, &first));
-    ck_assert(!result_has(cache, &rig_project, &second));
+    ck_assert(!result_has(cache, &rig_project, &first, NULL));
+    ck_assert(!result_has(cache, &rig_project, &second, NULL));
     ck_assert_uint_eq(result_rig_stats(cache).entries, 1);
     ck_assert_int_eq(result_rig_read(large, 1, (size_t)4 * RIG_CHUNK), OK);
     ck_assert_int_eq(result_rig_read(small, 2, RIG_CHUNK), OK);

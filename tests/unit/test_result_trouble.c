@@ -351,7 +351,7 @@ static void evicted_while_written(void)
         ck_assert_int_eq(result_bytes(r)->view(result_bytes(r), at, &view), OK);
     (void)result_rig_put(rig.cache, 2, 19 * RIG_CHUNK, 1000000);
     ck_assert_uint_eq(result_rig_stats(rig.cache).disk.entries, 1);
-    ck_assert(result_has(rig.cache, &rig_project, &between_hash));
+    ck_assert(result_has(rig.cache, &rig_project, &between_hash, NULL));
     faulty_files_on_file(rig.files, fill_memory, &rig);
     result_pin(rig.cache, &rig_project, &between_hash);
     ck_assert_uint_eq(result_rig_stats(rig.cache).pinned, 1);

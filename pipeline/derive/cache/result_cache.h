@@ -94,8 +94,10 @@ void result_close(struct result_reader *);
 
 /* ---- what else can be done with results ---- */
 
-/* Whether result_open would find it, without counting as a use. */
-bool result_has(struct result_cache *, const struct id16 *project, const struct hash *);
+/* Whether result_open would find it, without counting as a use; and its size, unless `size` is
+ * NULL. */
+bool result_has(struct result_cache *, const struct id16 *project, const struct hash *,
+                uint64_t *size);
 /* The result with this hash is never evicted, whether it is there already or comes later. Pins
  * are no counts: one unpin is enough. A pinned result that is there has a file, which keeps the
  * pin over a restart; a pin on one that is not there lasts as long as the process. */

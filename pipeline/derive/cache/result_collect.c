@@ -3,7 +3,6 @@
 #include "pipeline/derive/cache/result_inside.h"
 
 struct collection {
-    struct result_cache *cache;
     const struct id16 *project;
     uint64_t before_us; /* used before this */
     uint64_t max;
@@ -42,8 +41,7 @@ void result_collect(struct result_cache *cache, const struct id16 *project, uint
                     uint64_t max, bool dry_run, struct result_collected *out)
 {
     uint64_t now_us = cache->clock->mono_us(cache->clock);
-    struct collection c = {.cache = cache,
-                           .project = project,
+    struct collection c = {.project = project,
                            .before_us = now_us > unused_us ? now_us - unused_us : 0,
                            .max = max,
                            .out = out};

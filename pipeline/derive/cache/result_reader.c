@@ -208,11 +208,15 @@ void result_close(struct result_reader *r)
     free(r);
 }
 
-bool result_has(struct result_cache *cache, const struct id16 *project, const struct hash *hash)
+bool result_has(struct result_cache *cache, const struct id16 *project, const struct hash *hash,
+                uint64_t *size)
 {
     struct found found;
     result_lock(cache);
     bool has = find(cache, project, hash, &found);
+    if (has && size != NULL)
+        *size =
+            found.many ? found.entry->result.size : result_chunk_len(found.entry, found.chunk);
     result_unlock(cache);
     return has;
 }

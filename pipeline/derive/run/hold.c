@@ -26,7 +26,7 @@ struct hold *hold_new(struct executor *ex, const struct id16 *project,
     executor_lock(ex);
     bool fits = ex->in_flight + hold->result.size <= ex->options.in_flight_max;
     executor_unlock(ex);
-    if (!fits && !surely && result_has(ex->options.cache, project, &hold->result.hash)) {
+    if (!fits && !surely && result_has(ex->options.cache, project, &hold->result.hash, NULL)) {
         result_close(hold->reader);
         hold->reader = NULL;
     }

@@ -230,7 +230,7 @@ static enum submitted submit(struct get *get, struct node *node, struct fact *fa
         fact_table_find(ex->recent, &get->project, &node->key, fact))
         return SUBMIT_KNOWN;
     if (!node->again && node->known &&
-        result_has(ex->options.cache, &get->project, &node->content.hash))
+        result_has(ex->options.cache, &get->project, &node->content.hash, NULL))
         return SUBMIT_BYTES;
     if (node->known && !node->again)
         COUNT(ex, recomputed);
