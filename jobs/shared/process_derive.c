@@ -56,6 +56,19 @@ static int open_in(struct process *p, const char *dir, struct derive *derive)
     return err == OK ? ERR_LIMIT : err;
 }
 
+bool process_derive_ok(const struct process *p)
+{
+    struct verify verify;
+    const char *text = p->settings.derive_verify;
+    if (verify_parse(bytes_str(text), &verify) == OK)
+        return true;
+    fprintf(stderr,
+            "%s: derive_verify is %s, and must be off, dual or sampled:RATE with a rate from 0 "
+            "to 1\n",
+            p->program, text);
+    return false;
+}
+
 bool process_derive_open(struct process *p, struct derive *derive)
 {
     const char *dir;

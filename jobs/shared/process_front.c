@@ -128,7 +128,7 @@ static int front_open(struct front *front, struct process *p)
 
 int front_run(struct front *front, struct process *p)
 {
-    int code = front_open(front, p);
+    int code = process_derive_ok(p) ? front_open(front, p) : 2;
     if (code >= 0)
         process_leave(code);
     service_begin(front, p);
