@@ -45,9 +45,12 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 int cli_client_failed(const struct cli *cli, const char *what)
 {
     const struct client_problem *problem = &cli->client.problem;
-    bool has_field = problem->field[0] != '\0';
-    fprintf(stderr, "mic: %s: %s%s%s%s (%s)\n", what, problem->message, has_field ? " [" : "",
-            problem->field, has_field ? "]" : "", problem->code);
+    /* What the message names already is not named again. */
+    bool says_what = strstr(problem->message, what) != NULL;
+    bool says_field = strstr(problem->message, problem->field) != NULL;
+    fprintf(stderr, "mic: %s%s%s%s%s%s (%s)\n", says_what ? "" : what, says_what ? "" : ": ",
+            problem->message, says_field ? "" : " [", says_field ? "" : problem->field,
+            says_field ? "" : "]", problem->code);
     if (strcmp(problem->code, "author_missing") == 0)
         fprintf(stderr, "mic: say who you are: mic login URL --author NAME\n");
     return EXIT_FAILED;
