@@ -100,6 +100,8 @@ int cli_project(struct cli *, struct bytes *id) MUST_USE;
 int cli_author(struct cli *) MUST_USE; /* that there is one */
 /* A position: a whole number. */
 int cli_position(const struct cli *, const char *text, uint64_t *out) MUST_USE;
+/* An address: 64 hex digits. */
+int cli_address(const struct cli *, const char *text, struct hash *out) MUST_USE;
 /* A path of the project out of a word. */
 int cli_path(struct cli *, const char *word, struct bytes *out) MUST_USE;
 

@@ -108,6 +108,13 @@ int cli_position(const struct cli *cli, const char *text, uint64_t *out)
     return 0;
 }
 
+int cli_address(const struct cli *cli, const char *text, struct hash *out)
+{
+    if (hash_parse(bytes_str(text), out) == OK)
+        return 0;
+    return cli_usage(cli, "\"%s\" is no address: it has 64 hex digits", text);
+}
+
 int cli_path(struct cli *cli, const char *word, struct bytes *out)
 {
     const char *why = NULL;

@@ -15,13 +15,6 @@ static int begin(struct cli *cli, bool writes, struct bytes *project)
     return status == 0 && writes ? cli_author(cli) : status;
 }
 
-static int address_of(struct cli *cli, const char *word, struct hash *out)
-{
-    if (hash_parse(bytes_str(word), out) == OK)
-        return 0;
-    return cli_usage(cli, "%s is no address: that has 64 hex digits", word);
-}
-
 static int address_print(struct cli *cli, const struct hash *address)
 {
     if (!cli->json) {
@@ -90,7 +83,7 @@ static int input_of(struct cli *cli, const char *word, struct recipe_input *out)
 {
     if (word[0] != '@') {
         out->kind = RECIPE_ADDRESS;
-        return address_of(cli, word, &out->address);
+        return cli_address(cli, word, &out->address);
     }
     const char *name = word + 1;
     const char *path = strstr(name, "//");
@@ -178,7 +171,7 @@ int cmd_derive_get(struct cli *cli)
     const char *name = cli_value(cli, "output", 0);
     int status = begin(cli, false, &project);
     if (status == 0)
-        status = address_of(cli, cli->words[0], &address);
+        status = cli_address(cli, cli->words[0], &address);
     if (status != 0)
         return status;
     struct get_out out = {.cli = cli, .fd = STDOUT_FILENO};

@@ -59,19 +59,12 @@ static int ask_end(const struct ask *ask)
                                         ask->wrong.message);
 }
 
-static int address_word(struct cli *cli, const char *word)
-{
-    struct hash address;
-    if (hash_parse(bytes_str(word), &address) == OK)
-        return 0;
-    return cli_usage(cli, "%s is no address: that has 64 hex digits", word);
-}
-
 /* Asks about the address in the first word. */
 static int ask_address(struct ask *ask, const char *method, const char *what, bool *done)
 {
     *done = false;
-    int status = address_word(ask->cli, ask->cli->words[0]);
+    struct hash address;
+    int status = cli_address(ask->cli, ask->cli->words[0], &address);
     if (status != 0)
         return status;
     buf_printf(&ask->below, "/%s%s", ask->cli->words[0], what);
@@ -132,7 +125,8 @@ static int lineage_dot(struct cli *cli)
     AUTO_BUF below = {0};
     AUTO_BUF text = {0};
     struct bytes project;
-    int status = address_word(cli, cli->words[0]);
+    struct hash address;
+    int status = cli_address(cli, cli->words[0], &address);
     if (status == 0)
         status = cli_project(cli, &project);
     if (status != 0)
@@ -183,7 +177,8 @@ static int root_word(struct cli *cli, const char **name, const char **value)
     bool ref = word[0] == '@';
     *name = ref ? "ref" : "address";
     *value = ref ? word + 1 : word;
-    return ref ? 0 : address_word(cli, word);
+    struct hash address;
+    return ref ? 0 : cli_address(cli, word, &address);
 }
 
 /* Pages of addresses, each behind the last. */
@@ -201,11 +196,11 @@ static int pages_print(struct cli *cli, const char *first, bool counted)
         int status = ask_run(&ask, "GET", &done);
         if (status != 0 || done)
             return status;
-        addresses_print(&ask.top);
-        next = arena_copy(&cli->arena, jrd_text(&ask.top, "next", JSON_OPTIONAL));
         if (counted && next.len == 0)
             cli_say(cli, "%llu depend on it, directly or not; %llu deep",
                     NUMBER(&ask.top, "count"), NUMBER(&ask.top, "depth"));
+        addresses_print(&ask.top);
+        next = arena_copy(&cli->arena, jrd_text(&ask.top, "next", JSON_OPTIONAL));
         status = ask_end(&ask);
         if (status != EXIT_DONE)
             return status;

@@ -7,13 +7,6 @@
 #define LOG_LIMIT 50u
 #define LOG_PAGE  200u
 
-static int address_of(struct cli *cli, const char *text, struct hash *out)
-{
-    if (hash_parse(bytes_str(text), out) == OK)
-        return 0;
-    return cli_usage(cli, "\"%s\" is no address: it has 64 hex digits", text);
-}
-
 static int name_of(struct cli *cli, bool binds, struct bytes *out)
 {
     const char *why = "is too long";
@@ -32,7 +25,7 @@ static int expected_of(struct cli *cli, struct client_expected *out)
     if (text == NULL || strcmp(text, "none") == 0)
         return 0;
     out->bound = true;
-    return address_of(cli, text, &out->address);
+    return cli_address(cli, text, &out->address);
 }
 
 static int ref_failed(struct cli *cli)
@@ -73,7 +66,7 @@ int cmd_ref_bind(struct cli *cli)
     struct client_ref_done done;
     int status = name_of(cli, true, &name);
     if (status == 0)
-        status = address_of(cli, cli->words[1], &address);
+        status = cli_address(cli, cli->words[1], &address);
     if (status == 0)
         status = expected_of(cli, &expected);
     if (status == 0)

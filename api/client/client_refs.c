@@ -20,13 +20,11 @@ int client_ref(struct client *client, struct bytes project, struct bytes name,
     ref_begin(&call, client, "GET", project, name, "");
     if (path.len > 0)
         call_query(&call, "path", path);
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct client_ref ref = {
         .name = arena_copy(arena, name),
         .address = jrd_hash(&top, "address", JSON_REQUIRED),
@@ -49,13 +47,11 @@ int client_refs(struct client *client, struct bytes project, struct bytes prefix
         call_query(&call, "prefix", prefix);
     if (after.len > 0)
         call_query(&call, "after", after);
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "refs", JSON_REQUIRED);
     struct client_refs found = {.n = jrd_count(&list)};
     found.refs = arena_array(arena, found.n, struct client_ref);
@@ -85,13 +81,11 @@ int client_ref_log(struct client *client, struct bytes project, struct bytes nam
     call_query_u64(&call, "limit", limit);
     if (before > 0)
         call_query_u64(&call, "before", before);
-    int err = call_run(&call);
-    if (err == OK)
-        err = call_answer(&call, &value);
+    struct json_problem wrong = {0};
+    struct json_at top;
+    int err = call_top(&call, &value, &wrong, &top);
     if (err != OK)
         return err;
-    struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
     struct json_at list = jrd_array(&top, "entries", JSON_REQUIRED);
     struct client_ref_log found = {.n = jrd_count(&list)};
     found.entries = arena_array(arena, found.n, struct client_ref_entry);

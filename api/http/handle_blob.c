@@ -7,14 +7,6 @@
 /* Hashes that one request asks about. */
 #define MISSING_MAX 100000u
 
-static bool hash_of(struct request *r, struct hash *out)
-{
-    if (hash_parse(r->rest, out) == OK)
-        return true;
-    respond_error(r, 404, "not_found", "hash", "a hash has 64 hex digits");
-    return false;
-}
-
 void handle_blob_put(struct request *r)
 {
     struct hash expected;
@@ -52,7 +44,7 @@ void handle_blob(struct request *r)
 {
     struct hash hash;
     struct content_reader *reader;
-    if (!hash_of(r, &hash))
+    if (!request_hash(r, "hash", &hash))
         return;
     int err = content_open_blob(r->repo, &r->project, &hash, &reader);
     if (err == ERR_NOT_FOUND)
@@ -124,7 +116,7 @@ static void respond_object(struct request *r, const struct key *key, const struc
 void handle_tree_object(struct request *r)
 {
     struct hash hash;
-    if (!hash_of(r, &hash))
+    if (!request_hash(r, "hash", &hash))
         return;
     struct key key = key_tree(&r->project, &hash);
     respond_object(r, &key, &hash);
@@ -133,7 +125,7 @@ void handle_tree_object(struct request *r)
 void handle_raw_blob(struct request *r)
 {
     struct hash hash;
-    if (!hash_of(r, &hash))
+    if (!request_hash(r, "hash", &hash))
         return;
     struct key key = key_blob(&r->project, &hash);
     respond_object(r, &key, &hash);

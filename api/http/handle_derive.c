@@ -274,21 +274,13 @@ static bool ask_of(struct request *r, struct derive_ask *ask)
     return true;
 }
 
-static bool address_of(struct request *r, struct hash *out)
-{
-    if (hash_parse(r->rest, out) == OK)
-        return true;
-    respond_error(r, 404, "not_found", "address", "an address has 64 hex digits");
-    return false;
-}
-
 void handle_derive_get(struct request *r)
 {
     struct get_request *get = arena_new(&r->arena, struct get_request);
     struct derived *derived;
     get->r = r;
     get->ask.want = GET_BYTES;
-    if (!address_of(r, &get->address) || !ask_of(r, &get->ask))
+    if (!request_hash(r, "address", &get->address) || !ask_of(r, &get->ask))
         return;
     bool part = request_header(r, MHD_HTTP_HEADER_RANGE) != NULL;
     if (get->ask.verify == NULL &&
@@ -335,7 +327,7 @@ void handle_derive_verify(struct request *r)
     static const struct verify dual = {.mode = VERIFY_DUAL};
     struct get_request *get = arena_new(&r->arena, struct get_request);
     get->r = r;
-    if (!address_of(r, &get->address) || !ask_of(r, &get->ask))
+    if (!request_hash(r, "address", &get->address) || !ask_of(r, &get->ask))
         return;
     get->ask.want = GET_HASH;
     get->ask.again = true;

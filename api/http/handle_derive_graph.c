@@ -11,14 +11,6 @@
 /* Results that were used since are not collected unless it is said. */
 #define UNUSED_DEFAULT_S 3600u
 
-static bool address_of(struct request *r, struct hash *out)
-{
-    if (hash_parse(r->rest, out) == OK)
-        return true;
-    respond_error(r, 404, "not_found", "address", "an address has 64 hex digits");
-    return false;
-}
-
 /* ?after=: an address; zero when it is not there. */
 static bool after_of(struct request *r, struct hash *out)
 {
@@ -58,7 +50,7 @@ void handle_derive_recipe(struct request *r)
     struct derive_found found;
     struct problem problem;
     struct json_writer w;
-    if (!address_of(r, &address))
+    if (!request_hash(r, "address", &address))
         return;
     if (service_derive_find(r->service, &r->project, &address, &r->arena, &found, &problem) !=
         OK) {
@@ -127,7 +119,9 @@ void handle_derive_dependents(struct request *r)
         return;
     int err = service_derive_dependents(r->service, &r->project, &root.root, &after,
                                         (size_t)limit, &r->arena, &page, &problem);
-    if (err == OK)
+    /* How many there are in all does not change from page to page. */
+    bool first = hash_is_zero(&after);
+    if (err == OK && first)
         err = service_derive_affected(r->service, &r->project, &root.root, &walk, &problem);
     if (err != OK) {
         respond_problem(r, &problem);
@@ -135,8 +129,10 @@ void handle_derive_dependents(struct request *r)
     }
     respond_json(r, 200, &w);
     page_to_json(&w, &page);
-    jwr_u64(&w, "count", walk.count);
-    jwr_u64(&w, "depth", walk.depth);
+    if (first) {
+        jwr_u64(&w, "count", walk.count);
+        jwr_u64(&w, "depth", walk.depth);
+    }
     jwr_object_end(&w);
 }
 
@@ -203,7 +199,8 @@ void handle_derive_lineage(struct request *r)
         respond_error(r, 400, "bad_query", "format", "format is json or dot");
         return;
     }
-    if (!address_of(r, &address) || !request_limit(r, LINEAGE_MAX, LINEAGE_DEFAULT, &limit))
+    if (!request_hash(r, "address", &address) ||
+        !request_limit(r, LINEAGE_MAX, LINEAGE_DEFAULT, &limit))
         return;
     if (service_derive_lineage(r->service, &r->project, &address, (size_t)limit, &r->arena,
                                &lineage, &problem) != OK)
@@ -316,7 +313,7 @@ static void pin_set(struct request *r, bool set)
     struct problem problem;
     struct pin_answer *pin = arena_new(&r->arena, struct pin_answer);
     pin->r = r;
-    if (!address_of(r, &address))
+    if (!request_hash(r, "address", &address))
         return;
     request_suspend(r);
     int err = service_derive_pin(r->service, &r->caller, &r->project, &address, set, &pin->was,

@@ -136,10 +136,10 @@ static void asked_answer(void *arg)
     const struct ref_done *done = &asked->done;
     struct derive_walk affected;
     struct problem problem;
-    bool counted = asked->before != NULL && !done->pending &&
-                   service_derive_rebound(r->service, &r->project, r->rest,
-                                          asked->binds ? &asked->address : NULL, asked->before,
-                                          &affected, &problem) == OK;
+    bool counted =
+        !done->pending && service_derive_rebound(r->service, &r->project, r->rest,
+                                                 asked->binds ? &asked->address : NULL,
+                                                 asked->before, &affected, &problem) == OK;
     project_source_drop(asked->before);
     struct json_writer w;
     respond_json(r, done->pending ? 202 : 200, &w);
@@ -189,7 +189,7 @@ static void asked_send(void *arg)
     struct problem problem;
     uint64_t wait_ms = left_ms(asked);
     if (asked->before == NULL)
-        asked->before = service_derive_before(r->service, &r->project);
+        asked->before = service_derive_before(r->service, &r->project, r->rest);
     request_suspend(r);
     int err =
         asked->binds

@@ -6,6 +6,7 @@
 
 #include "api/http/http_values.h"
 #include "api/http/server_inside.h"
+#include "formats/base/hex.h"
 #include "formats/base/limits.h"
 #include "formats/path.h"
 
@@ -74,6 +75,14 @@ bool request_path(struct request *r, struct bytes path, struct bytes *out)
     }
     *out = path;
     return true;
+}
+
+bool request_hash(struct request *r, const char *field, struct hash *out)
+{
+    if (hash_parse(r->rest, out) == OK)
+        return true;
+    respond_error(r, 404, "not_found", field, "the %s has 64 hex digits", field);
+    return false;
 }
 
 static bool json_fits(struct request *r, struct bytes text)

@@ -86,6 +86,8 @@ bool request_limit(struct request *, uint64_t most, uint64_t otherwise, uint64_t
 bool request_wait_ms(struct request *, uint64_t *out);
 /* A path of the tree in the query or the URL ("" is the root); checked. */
 bool request_path(struct request *, struct bytes path, struct bytes *out);
+/* The hash, or address, that the URL names; `field` is what it is called. */
+bool request_hash(struct request *, const char *field, struct hash *out);
 /* The body as a JSON object, which lives as long as the request; `optional`: an empty body
  * gives an empty object. */
 bool request_json(struct request *, bool optional, struct json_problem *, struct json_at *top);

@@ -111,8 +111,9 @@ int service_derive_invalidate(struct service *, const struct id16 *project,
                               struct invalidated *out, struct problem *) MUST_USE;
 
 /* Before a ref is bound anew or deleted: what results came to until then. NULL where nothing is
- * derived. Drop it with project_source_drop. */
-struct project_source *service_derive_before(struct service *, const struct id16 *project);
+ * known to depend on it. Drop it with project_source_drop. */
+struct project_source *service_derive_before(struct service *, const struct id16 *project,
+                                             struct bytes ref);
 /* After that: counts what depends on the ref, and frees its results behind this call. `now` is
  * NULL for one that was deleted, `before` may be NULL. */
 int service_derive_rebound(struct service *, const struct id16 *project, struct bytes ref,

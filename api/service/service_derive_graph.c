@@ -157,11 +157,18 @@ int service_derive_invalidate(struct service *service, const struct id16 *projec
 }
 
 struct project_source *service_derive_before(struct service *service,
-                                             const struct id16 *project)
+                                             const struct id16 *project, struct bytes ref)
 {
+    AUTO(arena_release) struct arena arena = {0};
+    const struct derive_root root = {.ref = ref};
+    const struct hash first = {0};
+    struct derive_page page;
+    struct problem problem;
     struct head refs;
     struct head head;
-    if (service->derive == NULL)
+    if (service_derive_dependents(service, project, &root, &first, 1, &arena, &page,
+                                  &problem) != OK ||
+        page.n == 0)
         return NULL;
     struct project_source *source = project_source_open(service->derive, project);
     if (project_source_heads(source, &refs, &head) == OK)
