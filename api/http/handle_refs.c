@@ -9,6 +9,29 @@
 
 /* ---- reading ---- */
 
+struct ref_answer {
+    struct request *r;
+    struct bytes path;
+    struct ref_value value;
+};
+
+static void ref_shown(void *arg)
+{
+    const struct ref_answer *answer = arg;
+    const struct ref_value *value = &answer->value;
+    struct request *r = answer->r;
+    struct json_writer w;
+    respond_json(r, 200, &w);
+    jwr_text(&w, "name", r->rest);
+    if (answer->path.len > 0)
+        jwr_text(&w, "path", answer->path);
+    jwr_hash(&w, "address", &value->address);
+    jwr_str(&w, "kind", value->kind == KIND_NONE ? "address" : kind_name(value->kind));
+    jwr_u64(&w, "position", value->stamp);
+    jwr_object_end(&w);
+    request_resume(r);
+}
+
 void handle_ref(struct request *r)
 {
     struct bytes path;
@@ -23,15 +46,14 @@ void handle_ref(struct request *r)
         respond_failure(r, err, "the ref");
         return;
     }
-    struct json_writer w;
-    respond_json(r, 200, &w);
-    jwr_text(&w, "name", r->rest);
-    if (path.len > 0)
-        jwr_text(&w, "path", path);
-    jwr_hash(&w, "address", &value.address);
-    jwr_str(&w, "kind", value.kind == KIND_NONE ? "address" : kind_name(value.kind));
-    jwr_u64(&w, "position", value.stamp);
-    jwr_object_end(&w);
+    struct ref_answer *answer = arena_new(&r->arena, struct ref_answer);
+    *answer = (struct ref_answer){.r = r, .path = path, .value = value};
+    request_suspend(r);
+    if (value.kind == KIND_DIR)
+        service_derive_show(r->service, &r->project, &value.address, &value.where, ref_shown,
+                            answer);
+    else
+        ref_shown(answer);
 }
 
 void handle_ref_list(struct request *r)

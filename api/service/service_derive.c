@@ -5,6 +5,7 @@
 
 #include "api/service/derive_gets.h"
 #include "api/service/derive_parts.h"
+#include "pipeline/sys/log.h"
 
 int service_derive_on(struct service *service, struct problem *problem)
 {
@@ -78,6 +79,38 @@ int service_derive_put(struct service *service, const struct caller *caller,
         return problem_set(problem, err, "queue_full", NULL,
                            "too much waits to be written; try again later");
     return service_problem(problem, err, "the derive log");
+}
+
+struct show {
+    derive_shown_fn shown;
+    void *arg;
+};
+
+static void show_told(void *arg, int err, uint64_t hlc UNUSED)
+{
+    struct show *show = arg;
+    if (err != OK)
+        log_warn("tree_not_told", LOG_STR("error", err_name(err)));
+    show->shown(show->arg);
+    free(show);
+}
+
+void service_derive_show(struct service *service, const struct id16 *project,
+                         const struct hash *content, const struct location *where,
+                         derive_shown_fn shown, void *arg)
+{
+    const struct derive_item item = {.kind = DERIVE_TREE, .address = *content, .where = *where};
+    if (service->derive == NULL || where->place != PLACE_PAGE) {
+        shown(arg);
+        return;
+    }
+    struct show *show = malloc(sizeof(*show));
+    if (show == NULL)
+        abort();
+    *show = (struct show){.shown = shown, .arg = arg};
+    int err = derive_put(service->derive, project, &item, 1, show_told, show);
+    if (err != OK)
+        show_told(show, err, 0);
 }
 
 /* --- getting --- */

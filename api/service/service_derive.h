@@ -30,6 +30,14 @@ int service_derive_put(struct service *, const struct caller *, const struct id1
 int service_derive_recipe(struct recipe *, struct arena *, struct derive_item *out,
                           struct problem *) MUST_USE;
 
+/* A client is about to be shown the content hash of a directory, and may use it as an address:
+ * so where its page lies is told first. `shown` is called once, also when it could not be
+ * told, or before this returns. */
+typedef void (*derive_shown_fn)(void *arg);
+void service_derive_show(struct service *, const struct id16 *project,
+                         const struct hash *content, const struct location *where,
+                         derive_shown_fn, void *arg);
+
 /* --- getting --- */
 
 struct derive_ask {

@@ -117,6 +117,7 @@ static bool known(struct derive *derive, const struct id16 *project,
 {
     AUTO_BUF canonical = {0};
     struct derive_leaf leaf;
+    struct location where;
     switch (item->kind) {
     case DERIVE_RECIPE:
         return derive_index_recipe(derive->index, project, &item->address, DERIVE_MISS_TELL,
@@ -125,8 +126,10 @@ static bool known(struct derive *derive, const struct id16 *project,
     case DERIVE_UPLOAD:
         return derive_index_leaf(derive->index, project, &item->address, DERIVE_MISS_TELL,
                                  &leaf) == OK;
-    case DERIVE_MEMO:
     case DERIVE_TREE:
+        return derive_index_tree(derive->index, project, &item->address, DERIVE_MISS_TELL,
+                                 &where) == OK;
+    case DERIVE_MEMO:
     case DERIVE_QUARANTINE:
     case DERIVE_PIN:
     case DERIVE_UNPIN:

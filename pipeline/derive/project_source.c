@@ -59,6 +59,43 @@ static bool place_find(struct project_source *s, const struct hash *address, str
     return at != NULL;
 }
 
+/* --- references --- */
+
+/* The place of a tree that is used by its content is told, so that the memo's inputs can be
+ * found when the head has moved on. */
+static void tree_tell(struct project_source *s, const struct entry *entry)
+{
+    struct location where;
+    if (entry->where.place != PLACE_PAGE ||
+        derive_index_tree(s->derive->index, &s->project, &entry->hash, DERIVE_MISS_TELL,
+                          &where) == OK)
+        return;
+    const struct derive_item item = {
+        .kind = DERIVE_TREE, .address = entry->hash, .where = entry->where};
+    (void)s->source.tell(&s->source, &item, 1);
+}
+
+static int ref_value(struct project_source *s, struct bytes name, struct bytes path,
+                     struct ref_value *out)
+{
+    (void)pthread_mutex_lock(&s->refs_lock);
+    int err = refs_snapshot_ref(s->refs, name, path, out);
+    (void)pthread_mutex_unlock(&s->refs_lock);
+    return err;
+}
+
+static void value_keep(struct project_source *s, const struct ref_value *value)
+{
+    const struct entry entry = {.kind = value->kind,
+                                .size = value->size,
+                                .hash = value->address,
+                                .where = value->where};
+    if (entry.kind != KIND_NONE)
+        place_keep(s, &entry);
+    if (entry.kind == KIND_DIR)
+        tree_tell(s, &entry);
+}
+
 /* --- what an address is --- */
 
 static int find_recipe(struct project_source *s, const struct hash *address,
@@ -167,6 +204,21 @@ static int find_landed(struct project_source *s, const struct hash *address,
     return OK;
 }
 
+/* The tree of the head, whose content hash clients see without asking for it as a tree. */
+static int find_head(struct project_source *s, const struct hash *address,
+                     struct derive_found *out)
+{
+    struct ref_value value;
+    int err = ref_value(s, bytes_str("head"), bytes_of(NULL, 0), &value);
+    if (err == OK && !hash_equal(&value.address, address))
+        err = ERR_NOT_FOUND;
+    if (err != OK)
+        return err;
+    value_keep(s, &value);
+    out->is = DERIVE_IS_TREE;
+    return OK;
+}
+
 static int source_find(struct derive_source *source, const struct hash *address,
                        struct arena *arena, struct derive_found *out)
 {
@@ -180,6 +232,8 @@ static int source_find(struct derive_source *source, const struct hash *address,
         if (err == OK)
             err = find_known(s, address, arena, out);
     }
+    if (err == ERR_NOT_FOUND)
+        err = find_head(s, address, out);
     if (err == ERR_NOT_FOUND)
         err = find_landed(s, address, arena, out);
     return err;
@@ -232,31 +286,6 @@ static int source_quarantine(struct derive_source *source, struct bytes function
     return err;
 }
 
-/* --- references --- */
-
-/* The place of a tree that is used by its content is told, so that the memo's inputs can be
- * found when the head has moved on. */
-static void tree_tell(struct project_source *s, const struct entry *entry)
-{
-    struct location where;
-    if (entry->where.place != PLACE_PAGE ||
-        derive_index_tree(s->derive->index, &s->project, &entry->hash, DERIVE_MISS_TELL,
-                          &where) == OK)
-        return;
-    const struct derive_item item = {
-        .kind = DERIVE_TREE, .address = entry->hash, .where = entry->where};
-    (void)s->source.tell(&s->source, &item, 1);
-}
-
-static int ref_value(struct project_source *s, struct bytes name, struct bytes path,
-                     struct ref_value *out)
-{
-    (void)pthread_mutex_lock(&s->refs_lock);
-    int err = refs_snapshot_ref(s->refs, name, path, out);
-    (void)pthread_mutex_unlock(&s->refs_lock);
-    return err;
-}
-
 static int source_ref(struct derive_source *source, struct bytes name, struct bytes path,
                       struct hash *address)
 {
@@ -265,12 +294,7 @@ static int source_ref(struct derive_source *source, struct bytes name, struct by
     int err = ref_value(s, name, path, &value);
     if (err != OK)
         return err;
-    const struct entry entry = {
-        .kind = value.kind, .size = value.size, .hash = value.address, .where = value.where};
-    if (entry.kind != KIND_NONE)
-        place_keep(s, &entry);
-    if (entry.kind == KIND_DIR)
-        tree_tell(s, &entry);
+    value_keep(s, &value);
     *address = value.address;
     return OK;
 }

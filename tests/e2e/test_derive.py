@@ -192,7 +192,15 @@ def test_trees_are_inputs(directory):
         assert result(port, archive) == first and status(port)["runs"]["runs"] == runs
         tree = request(port, "GET", "/projects/demo/head").json["content"]
         answer = get(port, tree)
-        assert answer.status == 404 and answer.code == "not_found", (answer.status, answer.body)
+        assert answer.status == 422 and answer.code == "is_tree", (answer.status, answer.body)
+        # A directory is found by the content hash that a client was shown.
+        answer = request(port, "GET", "/projects/demo/refs/head?path=src")
+        source = answer.json["address"]
+        assert land(port, "demo", [write("src/c.c", "int c;\n")]).status == 200
+        assert result(port, recipe(port, "tree.archive", source)) == first
+        assert request(port, "PUT", "/projects/demo/refs/release/src", {"address": source}).status == 200
+        assert result(port, recipe(port, "tree.archive", {"ref": "release/src"})) == first
+        assert result(port, recipe(port, "length", {"ref": "release/src", "path": "a.c"})) == b"7"
         text = recipe(port, "uppercase", {"ref": "head", "path": "README"})
         assert result(port, text) == b"Y\n"
         # A file that has landed is a leaf.
