@@ -5,7 +5,7 @@ import json
 import rig as r
 from rig import median_of, table, verdict
 
-NAMES = ("sha256", "zstd.compress", "uppercase", "base64.encode", "hex.encode")
+NAMES = ("sha256", "zstd.compress", "zstd.decompress", "uppercase", "base64.encode", "hex.encode")
 SIZE_MIB = r.quick(4, 64)
 
 

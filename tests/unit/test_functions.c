@@ -371,6 +371,39 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+/* More than the ring out of which zstd packs, with what repeats across its seam; read in views
+ * that end anywhere. */
+START_TEST(zstd_over_more_than_its_ring)
+{
+    static uint8_t data[19u * MIB + 12345];
+    struct chance chance;
+    chance_init(&chance, "zstd_over_more_than_its_ring");
+    const size_t period = 300007;
+    bytes_draw(&chance, "", data, period);
+    for (size_t i = period; i < sizeof(data); i++)
+        data[i] = i % 1000 == 0 ? (uint8_t)(i / 1000) : data[i - period];
+    struct bytes input = bytes_of(data, sizeof(data));
+    struct fn_case of = {.name = "zstd.compress",
+                         .inputs = &input,
+                         .n_inputs = 1,
+                         .parameters = WITH("level", "1")};
+    AUTO_BUF there = {0};
+    AUTO_BUF cut = {0};
+    AUTO_BUF back = {0};
+    struct fn_problem problem = {0};
+    ck_assert_int_eq(fn_case_run(&of, &there, &problem), OK);
+    of.view_max = 100003;
+    of.window = 4099;
+    ck_assert_int_eq(fn_case_run(&of, &cut, &problem), OK);
+    ck_assert(bytes_equal(buf_bytes(&there), buf_bytes(&cut)));
+    struct bytes packed = buf_bytes(&there);
+    ck_assert_uint_lt(packed.len, input.len / 8);
+    of = (struct fn_case){.name = "zstd.decompress", .inputs = &packed, .n_inputs = 1};
+    ck_assert_int_eq(fn_case_run(&of, &back, &problem), OK);
+    ck_assert(bytes_equal(buf_bytes(&back), input));
+}
+END_TEST
+
 /* Frames and members may follow each other, as their programs take them. */
 START_TEST(packed_after_packed)
 {
@@ -508,6 +541,7 @@ int main(void)
         names_and_digests_differ,
         cuts_do_not_matter,
         there_and_back,
+        zstd_over_more_than_its_ring,
         packed_after_packed,
         pieces_are_parts_of_the_whole,
         errors_of_inputs_are_passed_up,
