@@ -20,6 +20,23 @@ static void quarantine_write(struct buf *out, const struct quarantine *q)
     wr_hash(out, &q->second);
 }
 
+uint64_t derive_chunks_count(uint64_t size, uint32_t chunk_size)
+{
+    return size == 0 ? 1 : (size - 1) / chunk_size + 1;
+}
+
+static void chunks_write(struct buf *out, const struct derive_chunks *chunks)
+{
+    wr_hash(out, &chunks->recipe);
+    wr_hash(out, &chunks->output);
+    wr_u64(out, chunks->size);
+    wr_u32(out, chunks->chunk_size);
+    wr_u32(out, chunks->first);
+    wr_u32(out, chunks->n);
+    for (uint32_t i = 0; i < chunks->n; i++)
+        wr_hash(out, &chunks->hashes[i]);
+}
+
 void derive_item_write(struct buf *out, const struct derive_item *item)
 {
     wr_u8(out, (uint8_t)item->kind);
@@ -48,6 +65,9 @@ void derive_item_write(struct buf *out, const struct derive_item *item)
     case DERIVE_PIN:
     case DERIVE_UNPIN:
         wr_hash(out, &item->address);
+        break;
+    case DERIVE_CHUNKS:
+        chunks_write(out, &item->chunks);
         break;
     }
 }
@@ -106,6 +126,35 @@ static void quarantine_read(struct reader *r, struct derive_item *item)
         rd_fail(r, ERR_CORRUPT);
 }
 
+/* Whether the sizes and numbers agree, and the only chunk is what it is a chunk of. */
+static bool chunks_ok(const struct derive_chunks *chunks)
+{
+    if (chunks->size > RESULT_SIZE_MAX || chunks->chunk_size < CHUNK_SIZE_MIN ||
+        chunks->chunk_size > CHUNK_SIZE_MAX || chunks->n == 0)
+        return false;
+    uint64_t count = derive_chunks_count(chunks->size, chunks->chunk_size);
+    return (uint64_t)chunks->first + chunks->n <= count &&
+           (count > 1 || hash_equal(&chunks->hashes[0], &chunks->output));
+}
+
+static void chunks_read(struct reader *r, struct arena *arena, struct derive_item *item)
+{
+    struct derive_chunks *chunks = &item->chunks;
+    chunks->recipe = rd_hash(r);
+    chunks->output = rd_hash(r);
+    chunks->size = rd_u64(r);
+    chunks->chunk_size = rd_u32(r);
+    chunks->first = rd_u32(r);
+    chunks->n = rd_count(r, sizeof(struct hash), DERIVE_CHUNKS_MAX);
+    struct hash *hashes = arena_array(arena, chunks->n, struct hash);
+    for (uint32_t i = 0; i < chunks->n; i++)
+        hashes[i] = rd_hash(r);
+    chunks->hashes = hashes;
+    item->address = chunks->output;
+    if (rd_error(r) == OK && !chunks_ok(chunks))
+        rd_fail(r, ERR_CORRUPT);
+}
+
 static struct derive_item item_read(struct reader *r, struct arena *arena)
 {
     struct derive_item item = {.kind = (enum derive_kind)rd_u8(r)};
@@ -136,6 +185,9 @@ static struct derive_item item_read(struct reader *r, struct arena *arena)
     case DERIVE_PIN:
     case DERIVE_UNPIN:
         item.address = rd_hash(r);
+        break;
+    case DERIVE_CHUNKS:
+        chunks_read(r, arena, &item);
         break;
     default: /* what another has written */
         rd_fail(r, ERR_CORRUPT);

@@ -47,6 +47,7 @@
 #define SHARDS_MAX        65536u /* what four hex digits in a key can name */
 #define DERIVE_OBJECT_MAX (96u * MIB)
 #define DERIVE_ITEMS_MAX  1000000u
+#define DERIVE_CHUNKS_MAX 1024u /* that one item of it tells of */
 #define DERIVE_HEAD_MAX   MIB /* of a segment of the derive log */
 
 /* Pages: sizes count the canonical fields only (names, kinds, modes, sizes, hashes). */

@@ -133,6 +133,7 @@ static bool known(struct derive *derive, const struct id16 *project,
     case DERIVE_QUARANTINE:
     case DERIVE_PIN:
     case DERIVE_UNPIN:
+    case DERIVE_CHUNKS:
         break;
     }
     return false;

@@ -178,6 +178,21 @@ struct derive_item rig_upload(uint64_t n, uint64_t size)
     return (struct derive_item){.kind = DERIVE_UPLOAD, .address = rig_hash(n), .size = size};
 }
 
+struct derive_item rig_chunks(struct index_rig *rig, uint64_t recipe, uint64_t output,
+                              uint64_t chunk, uint32_t n)
+{
+    struct hash *hashes = arena_array(&rig->arena, n + 1, struct hash);
+    for (uint32_t i = 0; i <= n; i++)
+        hashes[i] = rig_hash(chunk + i);
+    return (struct derive_item){.kind = DERIVE_CHUNKS,
+                                .chunks = {.recipe = rig_hash(recipe),
+                                           .output = rig_hash(output),
+                                           .size = (uint64_t)n * CHUNK_SIZE_MIN + 1,
+                                           .chunk_size = CHUNK_SIZE_MIN,
+                                           .n = n + 1,
+                                           .hashes = hashes}};
+}
+
 struct derive_item rig_pin(const struct hash *address, bool pin)
 {
     return (struct derive_item){.kind = pin ? DERIVE_PIN : DERIVE_UNPIN, .address = *address};

@@ -50,6 +50,10 @@ struct derive_item rig_recipe(struct index_rig *, uint64_t n, const struct hash 
 struct derive_item rig_memo(uint64_t key, uint64_t output);
 struct derive_item rig_tree(uint64_t content, uint32_t offset);
 struct derive_item rig_upload(uint64_t n, uint64_t size);
+/* `n` chunks of the least size, and one of a byte, of an output that says `output`; the hash of
+ * each says `chunk` and on. */
+struct derive_item rig_chunks(struct index_rig *, uint64_t recipe, uint64_t output,
+                              uint64_t chunk, uint32_t n);
 struct derive_item rig_pin(const struct hash *, bool pin);
 /* A hash that says `n`. */
 struct hash rig_hash(uint64_t n);

@@ -120,6 +120,66 @@ START_TEST(everything_is_found)
 }
 END_TEST
 
+static void chunk_is(uint64_t hash, uint64_t recipe, uint64_t from, uint64_t end)
+{
+    struct derive_chunk chunk;
+    struct hash wanted = rig_hash(hash);
+    ck_assert_int_eq(
+        derive_index_chunk(rig.index, &rig.project, &wanted, DERIVE_MISS_TELL, &chunk), OK);
+    wanted = rig_hash(recipe);
+    ck_assert(hash_equal(&chunk.recipe, &wanted));
+    ck_assert_uint_eq(chunk.from, from);
+    ck_assert_uint_eq(chunk.end, end);
+}
+
+START_TEST(chunks_are_found_by_their_content)
+{
+    index_rig_open(&rig);
+    struct derive_item item = rig_chunks(&rig, 1, 2, 10, 3);
+    index_rig_tell(&rig, 1, 100, &item, 1);
+    /* The rest of an output whose beginning is told elsewhere. */
+    item = rig_chunks(&rig, 3, 4, 20, 3);
+    item.chunks.first = 2;
+    item.chunks.n = 2;
+    index_rig_tell(&rig, 1, 101, &item, 1);
+    for (enum when when = WAITING; when < WHENS; when++) {
+        come_to(when);
+        chunk_is(10, 1, 0, CHUNK_SIZE_MIN);
+        chunk_is(12, 1, 2 * CHUNK_SIZE_MIN, 3 * CHUNK_SIZE_MIN);
+        chunk_is(13, 1, 3 * CHUNK_SIZE_MIN, 3 * CHUNK_SIZE_MIN + 1);
+        chunk_is(2, 1, 0, 3 * CHUNK_SIZE_MIN + 1);
+        chunk_is(21, 3, 3 * CHUNK_SIZE_MIN, 3 * CHUNK_SIZE_MIN + 1);
+        struct derive_chunk none;
+        struct hash output = rig_hash(4);
+        ck_assert_int_eq(
+            derive_index_chunk(rig.index, &rig.project, &output, DERIVE_MISS_TELL, &none),
+            ERR_NOT_FOUND);
+    }
+    index_rig_close(&rig);
+}
+END_TEST
+
+/* Whatever comes first, and wherever the other one is. */
+START_TEST(the_recipe_that_was_told_last_has_the_chunk)
+{
+    for (unsigned order = 0; order < 4; order++) {
+        index_rig_open(&rig);
+        struct derive_item early = rig_chunks(&rig, 1, 2, 10, 1);
+        struct derive_item late = rig_chunks(&rig, 3, 4, 10, 1);
+        struct rig_object one = *index_rig_log(&rig, 1, 100, &early, 1);
+        struct rig_object two = *index_rig_log(&rig, 2, 200, &late, 1);
+        index_rig_apply(&rig, order % 2 == 0 ? &one : &two);
+        if (order >= 2)
+            ck_assert_int_eq(derive_index_flush(rig.index), OK);
+        index_rig_apply(&rig, order % 2 == 0 ? &two : &one);
+        ck_assert_int_eq(derive_index_flush(rig.index), OK);
+        chunk_is(10, 3, 0, CHUNK_SIZE_MIN);
+        chunk_is(2, 1, 0, CHUNK_SIZE_MIN + 1);
+        index_rig_close(&rig);
+    }
+}
+END_TEST
+
 START_TEST(what_is_not_there_is_not_found)
 {
     index_rig_open(&rig);
@@ -483,12 +543,20 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        everything_is_found,    what_is_not_there_is_not_found,
-        first_memo_stays,       quarantine_is_told_once,
-        quarantine_is_found,    memos_that_differ_quarantine,
-        later_pin_counts,       pins_come_in_pages,
-        counts_count_each_once, later_place_counts,
-        many_projects,          numbers_are_counted_without_a_gap,
+        everything_is_found,
+        what_is_not_there_is_not_found,
+        chunks_are_found_by_their_content,
+        the_recipe_that_was_told_last_has_the_chunk,
+        first_memo_stays,
+        quarantine_is_told_once,
+        quarantine_is_found,
+        memos_that_differ_quarantine,
+        later_pin_counts,
+        pins_come_in_pages,
+        counts_count_each_once,
+        later_place_counts,
+        many_projects,
+        numbers_are_counted_without_a_gap,
     };
     return suite_run("derive_index", tests, ARRAY_LEN(tests));
 }

@@ -106,7 +106,7 @@ END_TEST
 START_TEST(what_is_wrong_is_refused)
 {
     AUTO_BUF out = {0};
-    struct derive_item item = {.kind = (enum derive_kind)9};
+    struct derive_item item = {.kind = (enum derive_kind)10};
     encode(&item, 1, &out);
     buf_append(&out, "\0\0\0\0", 4); /* as long as the least item */
     derive_object_finish(&out, 1);
@@ -131,9 +131,94 @@ START_TEST(what_is_wrong_is_refused)
 }
 END_TEST
 
+/* ---- chunks ---- */
+
+#define SIZE (2 * CHUNK_SIZE_MIN + 5u)
+
+static struct hash hashes[DERIVE_CHUNKS_MAX + 1];
+
+static struct derive_item chunks_of(uint64_t size, uint32_t first, uint32_t n)
+{
+    return (struct derive_item){.kind = DERIVE_CHUNKS,
+                                .chunks = {.recipe = {{0x81}},
+                                           .output = {{0x82}},
+                                           .size = size,
+                                           .chunk_size = CHUNK_SIZE_MIN,
+                                           .first = first,
+                                           .n = n,
+                                           .hashes = hashes}};
+}
+
+static int chunks_decode(const struct derive_item *item)
+{
+    AUTO_BUF out = {0};
+    encode(item, 1, &out);
+    return decode(buf_bytes(&out));
+}
+
+START_TEST(golden_chunks)
+{
+    hashes[0] = (struct hash){{0x91}};
+    hashes[1] = (struct hash){{0x92}};
+    struct derive_item items[] = {chunks_of(SIZE, 1, 2), chunks_of(7, 0, 1)};
+    items[1].chunks.output = hashes[0];
+    AUTO_BUF out = {0};
+    encode(items, 2, &out);
+    golden_check("derive_chunks", buf_bytes(&out));
+    AUTO_BUF golden = {0};
+    golden_read("derive_chunks", &golden);
+    AUTO(arena_release) struct arena arena = {0};
+    struct derive_object object;
+    ck_assert_int_eq(derive_object_decode(buf_bytes(&golden), &arena, &object), OK);
+    ck_assert_uint_eq(object.n, 2);
+    const struct derive_chunks *chunks = &object.items[0].chunks;
+    ck_assert_uint_eq(object.items[0].address.b[0], 0x82);
+    ck_assert_uint_eq(chunks->recipe.b[0], 0x81);
+    ck_assert_uint_eq(chunks->size, SIZE);
+    ck_assert_uint_eq(chunks->first, 1);
+    ck_assert_uint_eq(chunks->n, 2);
+    ck_assert_uint_eq(chunks->hashes[1].b[0], 0x92);
+    encode(object.items, object.n, &out);
+    golden_check("derive_chunks", buf_bytes(&out));
+    object_refuses_damage(buf_bytes(&out), decode);
+}
+END_TEST
+
+START_TEST(chunks_agree_with_sizes)
+{
+    struct derive_item item = chunks_of(SIZE, 0, 3);
+    ck_assert_int_eq(chunks_decode(&item), OK);
+    item = chunks_of(SIZE, 0, 4);
+    ck_assert_int_eq(chunks_decode(&item), ERR_CORRUPT);
+    item = chunks_of(SIZE, UINT32_MAX, 1);
+    ck_assert_int_eq(chunks_decode(&item), ERR_CORRUPT);
+    item = chunks_of(SIZE, 0, 0);
+    ck_assert_int_eq(chunks_decode(&item), ERR_CORRUPT);
+    item = chunks_of(RESULT_SIZE_MAX + 1, 0, 1);
+    ck_assert_int_eq(chunks_decode(&item), ERR_CORRUPT);
+    item = chunks_of(SIZE, 0, 1);
+    item.chunks.chunk_size = CHUNK_SIZE_MIN - 1;
+    ck_assert_int_eq(chunks_decode(&item), ERR_CORRUPT);
+    /* As many as an item has, and no more. */
+    item = chunks_of((uint64_t)CHUNK_SIZE_MIN * 2000, 0, DERIVE_CHUNKS_MAX);
+    ck_assert_int_eq(chunks_decode(&item), OK);
+    item.chunks.n++;
+    ck_assert_int_ne(chunks_decode(&item), OK);
+    /* The only one is all of it. */
+    item = chunks_of(0, 0, 1);
+    ck_assert_int_eq(chunks_decode(&item), ERR_CORRUPT);
+    item.chunks.output = hashes[0];
+    ck_assert_int_eq(chunks_decode(&item), OK);
+    ck_assert_uint_eq(derive_chunks_count(0, 10), 1);
+    ck_assert_uint_eq(derive_chunks_count(10, 10), 1);
+    ck_assert_uint_eq(derive_chunks_count(11, 10), 2);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {golden_bytes, items_are_named, what_is_wrong_is_refused};
+    const TTest *const tests[] = {golden_bytes, items_are_named, what_is_wrong_is_refused,
+                                  golden_chunks, chunks_agree_with_sizes};
     int failed = suite_run("derive_object", tests, ARRAY_LEN(tests));
     buf_release(&recipe_bytes);
     return failed;

@@ -182,13 +182,16 @@ static bool stage_full(struct index_project *p)
 static int items_take(struct index_project *p, const struct derive_object *object,
                       struct bytes encoded)
 {
-    for (uint32_t from = 0; from < object->n; from += TURN) {
+    for (uint32_t i = 0; i < object->n;) {
         int err = stage_full(p) ? project_flush(p) : OK;
         if (err != OK)
             return err;
         index_lock(&p->lock);
-        for (uint32_t i = from; i < object->n && i < from + TURN; i++)
+        for (uint32_t taken = 0; i < object->n && taken < TURN; i++) {
+            const struct derive_item *item = &object->items[i];
             item_take(p, object, i, encoded);
+            taken += item->kind == DERIVE_CHUNKS ? item->chunks.n : 1;
+        }
         index_unlock(&p->lock);
     }
     return OK;

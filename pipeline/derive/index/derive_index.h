@@ -6,7 +6,8 @@
  * The log in the bucket is what lasts. A database that is missing, damaged or of another
  * version is made anew out of it, one that is behind is caught up. What is told more than once,
  * late, or in another order of agents gives the same index: of two memos of one key the one
- * told first by (hlc, agent, number) stays, of a pin and an unpin the later counts.
+ * told first by (hlc, agent, number) stays, of a pin and an unpin the later counts, and of two
+ * recipes that have a chunk the one told later, for it was run last.
  *
  * A look reads what the log has beyond the index. It begins after it was asked for, so what
  * another node had answered by then is found; and at most one begins in `look_us` a project,
@@ -110,6 +111,15 @@ int derive_index_output(struct derive_index *, const struct id16 *project,
 int derive_index_tree(struct derive_index *, const struct id16 *project,
                       const struct hash *content, enum derive_miss,
                       struct location *out) MUST_USE;
+/* Which part of which recipe's output has this SHA-256: a chunk, or all of it. A function may
+ * have changed since, so what the recipe gives now is to be compared. */
+struct derive_chunk {
+    struct hash recipe;
+    uint64_t from;
+    uint64_t end;
+};
+int derive_index_chunk(struct derive_index *, const struct id16 *project, const struct hash *,
+                       enum derive_miss, struct derive_chunk *out) MUST_USE;
 /* Whether the function has given two results for one key, as far as is known here: it is asked
  * before every run, and does not look. A function also is quarantined when two memos that were
  * told differ in their output. */

@@ -363,6 +363,27 @@ static int pin_put(struct fill *f, const struct staged *staged)
     return index_query_run(put);
 }
 
+/* What was told last counts. */
+static int chunk_put(struct fill *f, const struct staged *staged)
+{
+    struct derive_chunk there;
+    struct told told;
+    int err = rows_chunk(f->rows, &staged->address, &there, &told);
+    if ((err != OK && err != ERR_NOT_FOUND) ||
+        (err == OK && told_compare(&told, &staged->told) >= 0))
+        return err;
+    struct index_query *put;
+    err = rows_query(f->rows, ROWS_CHUNK_PUT, &put);
+    if (err != OK)
+        return err;
+    index_query_bytes(put, 1, bytes_of_hash(&staged->address));
+    index_query_bytes(put, 2, bytes_of_hash(&staged->chunk->recipe));
+    index_query_number(put, 3, staged->chunk->from);
+    index_query_number(put, 4, staged->chunk->end);
+    told_values(put, 5, &staged->told);
+    return index_query_run(put);
+}
+
 static int other_put(struct fill *f, const struct staged *staged)
 {
     switch (staged->kind) {
@@ -378,6 +399,8 @@ static int other_put(struct fill *f, const struct staged *staged)
     case DERIVE_PIN:
     case DERIVE_UNPIN:
         return pin_put(f, staged);
+    case DERIVE_CHUNKS:
+        return chunk_put(f, staged);
     case DERIVE_RECIPE:
         break;
     }

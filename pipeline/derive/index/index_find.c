@@ -13,6 +13,7 @@ struct wanted {
     struct memo *memo;
     struct told told; /* of the memo */
     struct location *where;
+    struct derive_chunk *chunk;
 };
 typedef int find_once(struct wanted *);
 
@@ -85,7 +86,7 @@ int derive_index_recipe(struct derive_index *index, const struct id16 *project,
     return find(index, project, miss, &w, recipe_once);
 }
 
-/* ---- leaves and trees ---- */
+/* ---- leaves, trees, chunks ---- */
 
 static int ask_leaf(struct index_rows *rows, void *arg)
 {
@@ -132,6 +133,29 @@ int derive_index_tree(struct derive_index *index, const struct id16 *project,
 {
     struct wanted w = {.key = content, .where = out};
     return find(index, project, miss, &w, tree_once);
+}
+
+static int ask_chunk(struct index_rows *rows, void *arg)
+{
+    struct wanted *w = arg;
+    return rows_chunk(rows, w->key, w->chunk, &w->told);
+}
+
+static int chunk_once(struct wanted *w)
+{
+    index_lock(&w->p->lock);
+    const struct staged *staged = staged_find(w->p, STAGE_CHUNK, w->key);
+    if (staged != NULL)
+        *w->chunk = *staged->chunk;
+    index_unlock(&w->p->lock);
+    return staged != NULL ? OK : project_ask(w->p, ask_chunk, w);
+}
+
+int derive_index_chunk(struct derive_index *index, const struct id16 *project,
+                       const struct hash *hash, enum derive_miss miss, struct derive_chunk *out)
+{
+    struct wanted w = {.key = hash, .chunk = out};
+    return find(index, project, miss, &w, chunk_once);
 }
 
 /* ---- memos ---- */

@@ -6,7 +6,7 @@
 #include "pipeline/sys/must_alloc.h"
 
 /* Raised when the tables change: files of another version are made anew. */
-#define VERSION "1"
+#define VERSION "2"
 
 static const char tables[] =
     "BEGIN IMMEDIATE;"
@@ -27,6 +27,8 @@ static const char tables[] =
     "CREATE TABLE pin(address BLOB PRIMARY KEY, pinned INTEGER, hlc INTEGER, agent INTEGER,"
     " seq INTEGER, item INTEGER) WITHOUT ROWID;"
     "CREATE INDEX pinned ON pin(address) WHERE pinned = 1;"
+    "CREATE TABLE chunk(hash BLOB PRIMARY KEY, recipe BLOB, start INTEGER, stop INTEGER,"
+    " hlc INTEGER, agent INTEGER, seq INTEGER, item INTEGER) WITHOUT ROWID;"
     "CREATE TABLE agent(agent INTEGER PRIMARY KEY, seq INTEGER);"
     "CREATE TABLE total(project BLOB, recipes INTEGER, leaves INTEGER, memos INTEGER,"
     " pins INTEGER, edges INTEGER);";
@@ -61,6 +63,9 @@ static const char *const statements[ROWS_QUERIES] = {
     [ROWS_PIN] = "SELECT pinned, hlc, agent, seq, item FROM pin WHERE address = ?1",
     [ROWS_PIN_PUT] = "INSERT OR REPLACE INTO pin VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [ROWS_PINS] = "SELECT address FROM pin WHERE pinned = 1 AND address > ?1 ORDER BY address",
+    [ROWS_CHUNK] = ("SELECT recipe, start, stop, hlc, agent, seq, item FROM chunk"
+                    " WHERE hash = ?1"),
+    [ROWS_CHUNK_PUT] = "INSERT OR REPLACE INTO chunk VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [ROWS_AGENTS] = "SELECT agent, seq FROM agent",
     [ROWS_AGENT_PUT] = "INSERT OR REPLACE INTO agent VALUES(?1, ?2)",
     [ROWS_NEXT_NODE] = "SELECT coalesce(max(id), 0) + 1 FROM node",
@@ -386,6 +391,25 @@ int rows_pins(struct index_rows *rows, const struct hash *after, size_t max,
     *out = items;
     *n = found;
     return OK;
+}
+
+int rows_chunk(struct index_rows *rows, const struct hash *hash, struct derive_chunk *out,
+               struct told *told)
+{
+    struct index_query *query;
+    int err = first_row(rows, ROWS_CHUNK, hash, &query);
+    if (err != OK)
+        return err;
+    struct derive_chunk chunk = {.from = index_row_number(query, 1),
+                                 .end = index_row_number(query, 2)};
+    struct told when = told_row(query, 3);
+    err = index_row_hash(query, 0, &chunk.recipe);
+    index_query_reset(query);
+    if (err == OK) {
+        *out = chunk;
+        *told = when;
+    }
+    return err;
 }
 
 int rows_counts(struct index_rows *rows, struct derive_counts *out, uint64_t *edges)

@@ -8,7 +8,7 @@
  *   edge        input << 31 | recipe, one number each, so that all recipes that have an input
  *               lie side by side, and all edges are read in one go
  *   ref_edge    name of a ref, recipe
- *   leaf memo tree quarantine pin        what was told of them
+ *   leaf memo tree quarantine pin chunk  what was told of them
  *   agent       up to which number its log was read
  *   total       one row: project, counts
  *
@@ -57,6 +57,8 @@ enum rows_query {
     ROWS_PIN,
     ROWS_PIN_PUT,
     ROWS_PINS,
+    ROWS_CHUNK,
+    ROWS_CHUNK_PUT,
     ROWS_AGENTS,
     ROWS_AGENT_PUT,
     ROWS_NEXT_NODE,
@@ -94,6 +96,8 @@ int rows_pin(struct index_rows *, const struct hash *address, bool *pinned,
              struct told *told) MUST_USE;
 int rows_pins(struct index_rows *, const struct hash *after, size_t max, struct arena *,
               struct hash **out, size_t *n) MUST_USE;
+int rows_chunk(struct index_rows *, const struct hash *, struct derive_chunk *out,
+               struct told *told) MUST_USE;
 int rows_counts(struct index_rows *, struct derive_counts *out, uint64_t *edges) MUST_USE;
 /* Recipes that name `node` or `ref` (where it is not NULL), behind `after`, by number. */
 int rows_dependents(struct index_rows *, uint64_t node, const struct bytes *ref, uint64_t after,

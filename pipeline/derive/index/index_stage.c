@@ -135,6 +135,8 @@ static enum stage_kind kind_of(enum derive_kind kind)
     case DERIVE_PIN:
     case DERIVE_UNPIN:
         return STAGE_PIN;
+    case DERIVE_CHUNKS:
+        return STAGE_CHUNK;
     case DERIVE_QUARANTINE:
         break;
     }
@@ -192,6 +194,7 @@ static struct staged staged_of(struct arena *arena, const struct derive_item *it
     }
     case DERIVE_PIN:
     case DERIVE_UNPIN:
+    case DERIVE_CHUNKS: /* chunk_add */
         break;
     }
     return staged;
@@ -212,9 +215,39 @@ static bool replaces(const struct staged *there, const struct told *told)
         return told_compare(told, &there->told) < 0;
     case DERIVE_PIN:
     case DERIVE_UNPIN:
+    case DERIVE_CHUNKS:
         return told_compare(told, &there->told) > 0;
     }
     return false;
+}
+
+/* What of the recipe's output has the hash. */
+static void chunk_add(struct index_stage *stage, const struct derive_chunks *chunks,
+                      const struct hash *hash, uint64_t from, uint64_t end,
+                      const struct told *told)
+{
+    bool made;
+    struct staged *at = place_of(stage, STAGE_CHUNK, hash, &made);
+    if (!made && !replaces(at, told))
+        return;
+    struct derive_chunk *chunk = arena_new(&stage->arena, struct derive_chunk);
+    *chunk = (struct derive_chunk){.recipe = chunks->recipe, .from = from, .end = end};
+    *at =
+        (struct staged){.kind = DERIVE_CHUNKS, .address = *hash, .told = *told, .chunk = chunk};
+}
+
+static void chunks_add(struct index_stage *stage, const struct derive_chunks *chunks,
+                       const struct told *told)
+{
+    /* All of it is a part, too. */
+    if (chunks->first == 0)
+        chunk_add(stage, chunks, &chunks->output, 0, chunks->size, told);
+    for (uint32_t i = 0; i < chunks->n; i++) {
+        uint64_t from = ((uint64_t)chunks->first + i) * chunks->chunk_size;
+        uint64_t left = chunks->size - from;
+        chunk_add(stage, chunks, &chunks->hashes[i], from,
+                  from + (left < chunks->chunk_size ? left : chunks->chunk_size), told);
+    }
 }
 
 void index_stage_add(struct index_stage *stage, const struct derive_item *item,
@@ -222,6 +255,10 @@ void index_stage_add(struct index_stage *stage, const struct derive_item *item,
 {
     bool made = true;
     struct staged *at;
+    if (item->kind == DERIVE_CHUNKS) {
+        chunks_add(stage, &item->chunks, told);
+        return;
+    }
     if (item->kind == DERIVE_QUARANTINE)
         at = push(stage);
     else

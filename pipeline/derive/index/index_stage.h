@@ -13,7 +13,8 @@ enum stage_kind {
     STAGE_MEMO,   /* by key */
     STAGE_OUTPUT, /* a memo, by its output */
     STAGE_TREE,
-    STAGE_PIN, /* or unpin */
+    STAGE_PIN,   /* or unpin */
+    STAGE_CHUNK, /* one chunk of an item */
 };
 
 /* Pointers are into the stage's arena. */
@@ -27,6 +28,7 @@ struct staged {
         const struct memo *memo;
         const struct location *where;
         const struct quarantine *quarantine;
+        const struct derive_chunk *chunk; /* CHUNKS: one of them */
     };
 };
 
@@ -49,10 +51,11 @@ struct index_stage {
 /* All zero is an empty one. */
 void index_stage_release(struct index_stage *);
 
-/* Copies the item. `offset` is where the bytes of an inline leaf lie in its object. Of two
- * memos of one key the one told first stays, of two pins of one address the one told later.
- * When two memos of a key differ in their output, `*twice` (all zero before) says what the
- * function is quarantined for; its bytes are the memo's. */
+/* Copies the item; chunks become one each. `offset` is where the bytes of an inline leaf lie in
+ * its object. Of two memos of one key the one told first stays, of two pins of one address, and
+ * of two recipes with one chunk, the one told later. When two memos of a key differ in their
+ * output, `*twice` (all zero before) says what the function is quarantined for; its bytes are
+ * the memo's. */
 void index_stage_add(struct index_stage *, const struct derive_item *, const struct told *,
                      uint32_t offset, struct quarantine *twice);
 
