@@ -420,6 +420,20 @@ static const struct {
     {"tree.diff", (const char *const[]){"format", "json", NULL}},
 };
 
+/* What is said of all of them below is said of every function that takes a tree. */
+START_TEST(none_is_left_out)
+{
+    size_t n_functions;
+    const struct function *const *all = functions_all(&n_functions);
+    for (size_t i = 0; i < n_functions; i++) {
+        bool met = all[i]->trees == 0;
+        for (size_t k = 0; k < ARRAY_LEN(runs) && !met; k++)
+            met = strcmp(runs[k].name, all[i]->name) == 0;
+        ck_assert_msg(met, "%s is not tested", all[i]->name);
+    }
+}
+END_TEST
+
 /* However directories are cut into pages, files into views and results into windows, the result
  * is the same. */
 START_TEST(cuts_do_not_matter)
@@ -615,6 +629,7 @@ int main(void)
         links_that_tar_cannot_hold,
         differences,
         equal_pages_are_not_opened,
+        none_is_left_out,
         cuts_do_not_matter,
         errors_of_trees_are_passed_up,
         errors_of_outputs_are_passed_up,
