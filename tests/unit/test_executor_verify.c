@@ -161,6 +161,38 @@ START_TEST(not_from_the_cache)
 }
 END_TEST
 
+/* A get that was on its way when the function was quarantined does not make its result known
+ * for those that come after. */
+START_TEST(not_what_was_on_its_way)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    rig_slip(false);
+    struct hash known = executor_rig_one(&rig, "test.slip", text_leaf(&rig, "abc"), NULL);
+    executor_rig_gives(&rig, known, "abc");
+    executor_rig_reopen(&rig);
+    struct one_get early;
+    struct one_get asked;
+    const struct get_options hash_only = {.want = GET_HASH};
+    atomic_store(&rig.memo_stop, 1);
+    one_get_begin(&early, &rig, known, &hash_only);
+    while (atomic_load(&rig.memo_stop) != 2)
+        rig.options.clock->sleep_us(rig.options.clock, 1000);
+    rig_slip(true);
+    struct hash other = executor_rig_one(&rig, "test.slip", text_leaf(&rig, "x"), NULL);
+    const struct get_options twice = {.want = GET_BYTES, .verify = &dual};
+    ck_assert_int_eq(one_get(&asked, &rig, other, &twice), DERIVE_FAULT_QUARANTINED);
+    one_get_close(&asked);
+    atomic_store(&rig.memo_stop, 0);
+    one_get_wait(&early);
+    one_get_close(&early);
+    ck_assert_int_eq(one_get(&asked, &rig, known, &hash_only), DERIVE_FAULT_QUARANTINED);
+    one_get_close(&asked);
+    executor_rig_close(&rig);
+}
+END_TEST
+
 /* What is computed again is held against its memo. */
 START_TEST(another_answer_after_eviction)
 {
@@ -217,7 +249,7 @@ int main(void)
 {
     const TTest *const tests[] = {modes_in_words,     rates_are_exact_at_the_ends,
                                   how_often,          two_answers_are_quarantined,
-                                  not_from_the_cache, another_answer_after_eviction,
-                                  asked_to_verify};
+                                  not_from_the_cache, not_what_was_on_its_way,
+                                  asked_to_verify,    another_answer_after_eviction};
     return suite_run("executor_verify", tests, ARRAY_LEN(tests));
 }

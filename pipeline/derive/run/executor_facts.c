@@ -121,6 +121,8 @@ void executor_quarantine(struct executor *ex, struct run *run, const struct hash
 void executor_forget(struct executor *ex, const struct id16 *project,
                      const struct hash *address)
 {
+    /* First: what a get puts in later it has looked at later. */
+    (void)atomic_fetch_add(&ex->forgets, 1);
     fact_table_forget(ex->known, project, address);
 }
 

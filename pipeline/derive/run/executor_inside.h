@@ -180,6 +180,7 @@ struct get {
     struct derived_ref *refs_seen;
     size_t n_refs_seen;
     size_t refs_cap;
+    uint64_t forgets; /* of the executor, when it began */
     bool planned;
     bool failed;
     bool ran;
@@ -328,8 +329,9 @@ struct counters {
 
 struct executor {
     struct executor_options options;
-    struct fact_table *known;  /* (project, address) of recipes without refs */
-    struct fact_table *recent; /* (project, memo key) */
+    struct fact_table *known;      /* (project, address) of recipes without refs */
+    atomic_uint_least64_t forgets; /* how often something was taken out of it */
+    struct fact_table *recent;     /* (project, memo key) */
     struct counters counters;
 
     pthread_mutex_t lock;

@@ -152,17 +152,23 @@ static void ticket_remove(struct get *get)
     (void)pthread_mutex_unlock(&get->told);
 }
 
+/* Not when something was forgotten since the get began: it may rest on a function that was
+ * quarantined after the get had looked at it. */
 static void remember(struct get *get)
 {
     const struct node *root = get->root;
-    if (root->is != DERIVE_IS_RECIPE || root->refs || !root->known)
+    struct executor *ex = get->ex;
+    if (root->is != DERIVE_IS_RECIPE || root->refs || !root->known ||
+        atomic_load(&ex->forgets) != get->forgets)
         return;
     struct fact fact = {.result = {.hash = root->content.hash,
                                    .size = root->size,
                                    .chunk_size = root->chunk_size,
                                    .chunks = root->chunks},
                         .cost_us = root->cost_us};
-    fact_table_put(get->ex->known, &get->project, &get->address, &fact);
+    fact_table_put(ex->known, &get->project, &get->address, &fact);
+    if (atomic_load(&ex->forgets) != get->forgets)
+        fact_table_forget(ex->known, &get->project, &get->address);
 }
 
 void get_end(struct get *get)

@@ -337,6 +337,7 @@ static void run_came(struct get *get, struct node *node)
 static void begin(struct get *get)
 {
     get->planned = true;
+    get->forgets = atomic_load(&get->ex->forgets);
     if (get_plan(get) != OK)
         return;
     step_drain(get);
