@@ -13,6 +13,11 @@ struct made {
     uint64_t bytes;
 };
 
+struct hook {
+    void (*call)(void *arg);
+    void *arg;
+};
+
 struct faulty_files {
     struct file_area area;
     struct file_area *below;
@@ -24,8 +29,8 @@ struct faulty_files {
     struct made made[FILES_MAX];
     size_t n;
     struct faulty_files_counts counts;
-    void (*on_file)(void *arg);
-    void *arg;
+    struct hook on_file;
+    struct hook on_remove;
 };
 
 static struct faulty_files *faulty_of(struct file_area *area)
@@ -61,18 +66,18 @@ static struct made *made_by_fd(struct faulty_files *f, int fd)
     return NULL;
 }
 
-static void call_back(struct faulty_files *f)
+static void call_back(struct hook *hook)
 {
-    void (*call)(void *arg) = f->on_file;
-    f->on_file = NULL;
-    if (call != NULL)
-        call(f->arg);
+    struct hook once = *hook;
+    *hook = (struct hook){0};
+    if (once.call != NULL)
+        once.call(once.arg);
 }
 
 static int create(struct file_area *area, char name[FILE_AREA_NAME_MAX], int *fd)
 {
     struct faulty_files *f = faulty_of(area);
-    call_back(f);
+    call_back(&f->on_file);
     (void)pthread_mutex_lock(&f->mutex);
     bool dies;
     int err = change(f, &dies) ? OK : ERR_UNKNOWN;
@@ -131,6 +136,7 @@ static int rename_file(struct file_area *area, const char *from, const char *to)
 static int remove_file(struct file_area *area, const char *name)
 {
     struct faulty_files *f = faulty_of(area);
+    call_back(&f->on_remove);
     (void)pthread_mutex_lock(&f->mutex);
     bool dies;
     int err = change(f, &dies) ? f->below->remove(f->below, name) : ERR_UNKNOWN;
@@ -146,7 +152,7 @@ static int remove_file(struct file_area *area, const char *name)
 static int open_file(struct file_area *area, const char *name, int *fd)
 {
     struct faulty_files *f = faulty_of(area);
-    call_back(f);
+    call_back(&f->on_file);
     (void)pthread_mutex_lock(&f->mutex);
     int err = f->dead ? ERR_UNKNOWN : f->below->open(f->below, name, fd);
     f->counts.opened += err == OK;
@@ -226,9 +232,12 @@ void faulty_files_room(struct file_area *area, uint64_t bytes)
 
 void faulty_files_on_file(struct file_area *area, void (*call)(void *arg), void *arg)
 {
-    struct faulty_files *f = faulty_of(area);
-    f->on_file = call;
-    f->arg = arg;
+    faulty_of(area)->on_file = (struct hook){.call = call, .arg = arg};
+}
+
+void faulty_files_on_remove(struct file_area *area, void (*call)(void *arg), void *arg)
+{
+    faulty_of(area)->on_remove = (struct hook){.call = call, .arg = arg};
 }
 
 struct faulty_files_counts faulty_files_counts(struct file_area *area)

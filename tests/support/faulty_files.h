@@ -20,6 +20,8 @@ void faulty_files_room(struct file_area *, uint64_t bytes);
 
 /* Called once, before the next file is made or opened, without a lock. */
 void faulty_files_on_file(struct file_area *, void (*call)(void *arg), void *arg);
+/* The same before the next file is removed. */
+void faulty_files_on_remove(struct file_area *, void (*call)(void *arg), void *arg);
 
 struct faulty_files_counts {
     uint64_t changes; /* create, write, rename, remove */

@@ -367,6 +367,42 @@ START_TEST(evicted_from_memory_while_its_file_is_written)
 }
 END_TEST
 
+static void pin_and_fill(void *arg)
+{
+    const struct rig *rig = arg;
+    result_pin(rig->cache, &rig_project, &between_hash);
+    fill_memory(arg);
+}
+
+/* Its file goes for want of room, and while that is removed it is pinned, and so gets another
+ * one; and it goes out of memory, where the new one is to be written from. */
+static void pinned_while_removed(void)
+{
+    const size_t len = 3 * RIG_CHUNK;
+    struct rig rig;
+    ck_assert_int_eq(file_area_open(dir, &rig.below), OK);
+    rig.files = faulty_files_open(rig.below);
+    struct result_cache_options options = {.ram_bytes = 64 * RIG_CHUNK + 65536,
+                                           .disk_bytes = 20 * RIG_CHUNK,
+                                           .chunk_size = RIG_CHUNK,
+                                           .file_cost_us = 1000,
+                                           .files = rig.files};
+    ck_assert_int_eq(result_cache_open(&options, &rig.cache), OK);
+    between_hash = result_rig_put(rig.cache, 1, len, 2000);
+    faulty_files_on_remove(rig.files, pin_and_fill, &rig);
+    (void)result_rig_put(rig.cache, 2, 19 * RIG_CHUNK, 1000000);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).pinned, 1);
+    ck_assert_int_eq(result_rig_get(rig.cache, 1, len), OK);
+    ck_assert_uint_eq(result_rig_stats(rig.cache).damaged, 0);
+    rig_end(&rig);
+}
+
+START_TEST(pinned_while_its_file_is_removed)
+{
+    with_files(pinned_while_removed);
+}
+END_TEST
+
 /* ---- a full disk ---- */
 
 static unsigned lines_of(int fd)
@@ -573,6 +609,7 @@ int main(void)
         files_that_are_none_of_ours_are_removed,
         renamed_or_removed_before_it_is_opened,
         evicted_from_memory_while_its_file_is_written,
+        pinned_while_its_file_is_removed,
         on_a_full_disk_results_are_served_and_not_kept,
         on_a_full_disk_room_is_made_first,
         killed_at_any_step,

@@ -216,9 +216,10 @@ void result_entry_settle(struct result_cache *cache, struct result_entry *e)
         result_ram_uncount(cache, e);
     if (e->listed && e->ram.bytes == 0 && e->disk.bytes == 0)
         unlist(cache, e);
-    /* A file that stays, or is open, has the bytes; but who writes one takes them from here. */
+    /* A file that stays, or is open, has the bytes; but who writes one, or is to write one when
+     * the file before it is gone, takes them from here. */
     bool filed = e->n_filed == e->n_slabs && ((e->there && e->disk.bytes > 0) || e->fd >= 0);
-    bool written = e->busy && !e->there;
+    bool written = e->busy && (!e->there || e->going);
     if (e->ram.bytes == 0 && filed && !written)
         free_slabs(cache, e);
     if (e->fd >= 0 && e->readers == 0 && e->listed && !e->busy) {

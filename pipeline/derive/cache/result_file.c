@@ -225,12 +225,14 @@ static void step_remove(struct result_cache *cache, struct result_entry *e)
     else if (e->fresh != NULL)
         memcpy(name, e->fresh, strlen(e->fresh) + 1);
     bool open = e->readers > 0 && e->fd < 0;
+    e->going = true;
     result_unlock(cache);
     int fd = -1;
     if (open && files->open(files, name, &fd) == OK)
         (void)file_keep(cache, e, fd);
     (void)files->remove(files, name);
     result_lock(cache);
+    e->going = false;
     e->there = false;
     free(e->fresh);
     e->fresh = NULL;

@@ -96,6 +96,7 @@ struct result_entry {
 
     /* Its file. */
     bool there; /* it has a name */
+    bool going; /* which is being taken away from it */
     bool busy;  /* somebody is at it */
     bool stuck; /* it cannot be renamed */
     bool queued;
