@@ -2,6 +2,7 @@
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 #include "tests/support/executor_rig.h"
+#include "tests/support/rig_functions.h"
 #include "tests/support/suite.h"
 
 #define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -215,6 +216,62 @@ START_TEST(another_answer_after_eviction)
 }
 END_TEST
 
+/* Tells, as another node would, that a recipe of one input came to `text`. */
+static void memo_from_elsewhere(struct executor_rig *rig, const char *name, struct hash input,
+                                const char *text)
+{
+    const struct function *fn = rig_function_find(bytes_str(name), bytes_str("1.0.0"));
+    const struct recipe recipe = {.function = bytes_str(name), .version = bytes_str("1.0.0")};
+    const struct memo_input content = {.kind = MEMO_BYTES, .hash = input};
+    struct hash digest = function_digest(fn);
+    struct hash key = memo_key(&recipe, &digest, &content, 1);
+    struct hash output = sha256(bytes_str(text));
+    const struct derive_item item = {.kind = DERIVE_MEMO,
+                                     .address = key,
+                                     .memo = {.key = key,
+                                              .function = bytes_str(name),
+                                              .version = bytes_str("1.0.0"),
+                                              .implementation = digest,
+                                              .size = strlen(text),
+                                              .output = output,
+                                              .chunk_size = CHUNK_SIZE_MIN}};
+    struct derive_source *source = executor_rig_source(rig);
+    ck_assert_int_eq(source->tell(source, &item, 1), OK);
+    source->release(source);
+}
+
+/* The run was begun by one who knew no memo, and is joined by one who does. */
+START_TEST(another_answer_than_a_memo_that_came_meanwhile)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    rig_gate(false);
+    struct hash leaf = text_leaf(&rig, "abc");
+    struct hash gate = executor_rig_one(&rig, "test.gate", leaf, NULL);
+    struct one_get first;
+    struct one_get second;
+    one_get_begin(&first, &rig, gate, NULL);
+    rig_gate_wait(1);
+    memo_from_elsewhere(&rig, "test.gate", leaf, "other");
+    one_get_begin(&second, &rig, gate, NULL);
+    while (executor_stats(rig.ex).shared == 0)
+        rig.options.clock->sleep_us(rig.options.clock, 1000);
+    rig_gate(true);
+    one_get_wait(&first);
+    one_get_wait(&second);
+    ck_assert_int_eq(second.problem.fault, DERIVE_FAULT_QUARANTINED);
+    struct hash told = sha256(bytes_str("other"));
+    struct hash got = sha256(bytes_str("abc"));
+    ck_assert(hash_equal(&second.problem.first, &told));
+    ck_assert(hash_equal(&second.problem.second, &got));
+    ck_assert_uint_eq(atomic_load(&rig.quarantines_told), 1);
+    one_get_close(&first);
+    one_get_close(&second);
+    executor_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(asked_to_verify)
 {
     struct executor_rig rig;
@@ -247,9 +304,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {modes_in_words,     rates_are_exact_at_the_ends,
-                                  how_often,          two_answers_are_quarantined,
-                                  not_from_the_cache, not_what_was_on_its_way,
-                                  asked_to_verify,    another_answer_after_eviction};
+    const TTest *const tests[] = {modes_in_words,
+                                  rates_are_exact_at_the_ends,
+                                  how_often,
+                                  two_answers_are_quarantined,
+                                  not_from_the_cache,
+                                  not_what_was_on_its_way,
+                                  asked_to_verify,
+                                  another_answer_after_eviction,
+                                  another_answer_than_a_memo_that_came_meanwhile};
     return suite_run("executor_verify", tests, ARRAY_LEN(tests));
 }

@@ -81,12 +81,12 @@ int executor_quarantine_find(struct executor *ex, const struct id16 *project,
     return err;
 }
 
-void executor_quarantine(struct executor *ex, struct run *run, const struct hash *first,
-                         const struct hash *second)
+void executor_quarantine(struct executor *ex, const struct run *run, const struct hash *first,
+                         const struct hash *second, struct derive_problem *problem)
 {
     const struct function *fn = run->function->function;
-    run->problem = (struct derive_problem){.address = run->address};
-    quarantine_problem(&run->problem, fn, first, second);
+    *problem = (struct derive_problem){.address = run->address};
+    quarantine_problem(problem, fn, first, second);
     struct quarantined *made = must_alloc(1, sizeof(*made));
     *made = (struct quarantined){
         .project = run->project, .function = run->function, .first = *first, .second = *second};

@@ -375,9 +375,9 @@ void executor_turn_queue(struct executor *, struct get *);
 int executor_quarantine_find(struct executor *, const struct id16 *project,
                              struct derive_source *, struct function_facts *,
                              struct derive_problem *);
-/* Makes a quarantine and tells it. */
-void executor_quarantine(struct executor *, struct run *, const struct hash *first,
-                         const struct hash *second);
+/* Makes a quarantine of a run's function and tells it; the problem is that of who ran it. */
+void executor_quarantine(struct executor *, const struct run *, const struct hash *first,
+                         const struct hash *second, struct derive_problem *);
 void executor_in_flight(struct executor *, int64_t change); /* under the lock */
 void executor_wake(struct executor *); /* somebody for what is ready; under the lock */
 /* It runs no more; under the lock. */

@@ -279,15 +279,31 @@ static void run_again(struct get *get, struct node *node, const struct hash *gon
     step_push(get, node, STEP_RUN);
 }
 
-static void run_failed(struct get *get, const struct node *node, const struct run *run)
+static void run_failed(struct get *get, const struct node *node,
+                       const struct derive_problem *problem)
 {
-    struct derive_problem problem = run->problem;
-    problem.address = node->address;
-    get_fail(get, &problem);
+    struct derive_problem mine = *problem;
+    mine.address = node->address;
+    get_fail(get, &mine);
+}
+
+/* Whether a run gave another result than the memo that the node goes by. Who began the run may
+ * have known none. */
+static bool run_differs(struct get *get, const struct node *node, const struct run *run)
+{
+    const struct hash *given = &run->hold->result.hash;
+    struct derive_problem problem;
+    if (hash_is_zero(&node->expected) || hash_equal(&node->expected, given))
+        return false;
+    executor_quarantine(get->ex, run, &node->expected, given, &problem);
+    run_failed(get, node, &problem);
+    return true;
 }
 
 static void run_succeeded(struct get *get, struct node *node, const struct run *run)
 {
+    if (run_differs(get, node, run))
+        return;
     (void)atomic_fetch_add(&get->count_bytes, run->hold->result.size);
     get->ran = true;
     get->verified |= run->verified;
@@ -323,7 +339,7 @@ static void run_came(struct get *get, struct node *node)
     node->run = NULL;
     node->state = NODE_IDLE;
     if (run->problem.fault != DERIVE_FAULT_NONE)
-        run_failed(get, node, run);
+        run_failed(get, node, &run->problem);
     else if (run->gone)
         run_again(get, node, &run->gone_input);
     else

@@ -324,7 +324,7 @@ static bool verified(struct executor *ex, struct run *run, const struct result *
         return true;
     }
     COUNT(ex, verify_failed);
-    executor_quarantine(ex, run, &first->hash, &second.hash);
+    executor_quarantine(ex, run, &first->hash, &second.hash, &run->problem);
     return false;
 }
 
@@ -340,7 +340,7 @@ void run_execute(struct executor *ex, struct run *run)
         return;
     function_facts_measured(run->function, run->cost_us);
     if (!hash_is_zero(&run->expected) && !hash_equal(&run->expected, &result.hash)) {
-        executor_quarantine(ex, run, &run->expected, &result.hash);
+        executor_quarantine(ex, run, &run->expected, &result.hash, &run->problem);
     } else if (!verify_decide(ex, run) || verified(ex, run, &result)) {
         run->hold = hold_new(ex, &run->project, reader, run->surely);
         return;
