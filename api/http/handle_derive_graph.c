@@ -52,8 +52,8 @@ void handle_derive_recipe(struct request *r)
     struct json_writer w;
     if (!request_hash(r, "address", &address))
         return;
-    if (service_derive_find(r->service, &r->project, &address, &r->arena, &found, &problem) !=
-        OK) {
+    if (service_derive_find(r->service, &r->caller, &r->project, &address, &r->arena, &found,
+                            &problem) != OK) {
         respond_problem(r, &problem);
         return;
     }
@@ -202,8 +202,8 @@ void handle_derive_lineage(struct request *r)
     if (!request_hash(r, "address", &address) ||
         !request_limit(r, LINEAGE_MAX, LINEAGE_DEFAULT, &limit))
         return;
-    if (service_derive_lineage(r->service, &r->project, &address, (size_t)limit, &r->arena,
-                               &lineage, &problem) != OK)
+    if (service_derive_lineage(r->service, &r->caller, &r->project, &address, (size_t)limit,
+                               &r->arena, &lineage, &problem) != OK)
         respond_problem(r, &problem);
     else if (dot)
         lineage_to_dot(r, &lineage);

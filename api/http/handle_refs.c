@@ -39,7 +39,7 @@ void handle_ref(struct request *r)
     const char *below = request_query(r, "path");
     if (!request_path(r, bytes_str(below == NULL ? "" : below), &path))
         return;
-    struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->project);
+    struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->caller, &r->project);
     int err = refs_snapshot_ref(snap, r->rest, path, &value);
     refs_snapshot_close(snap);
     if (err != OK) {
@@ -66,7 +66,7 @@ void handle_ref_list(struct request *r)
     if (!request_path(r, bytes_str(below == NULL ? "" : below), &prefix) ||
         !request_limit(r, LIST_MOST, LIST_DEFAULT, &limit))
         return;
-    struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->project);
+    struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->caller, &r->project);
     int err = refs_snapshot_list(snap, prefix, bytes_str(after == NULL ? "" : after),
                                  (size_t)limit, &r->arena, &list);
     refs_snapshot_close(snap);

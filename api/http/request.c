@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/http/http_values.h"
+#include "api/http/route.h"
 #include "api/http/server_inside.h"
 #include "formats/base/hex.h"
 #include "formats/base/limits.h"
@@ -349,6 +350,11 @@ void respond_source(struct request *r, const char *type, const char *etag, bool 
 
 void request_suspend(struct request *r)
 {
+    if (r->aside_waits != NULL) {
+        *r->aside_waits = true; /* it is suspended already */
+        r->aside_waits = NULL;
+        return;
+    }
     r->suspended = true;
     MHD_suspend_connection(r->connection);
 }
@@ -360,7 +366,17 @@ void request_resume(struct request *r)
 
 void request_again(struct request *r, void (*run)(void *arg), void *arg)
 {
+    if ((r->route->flags & ROUTE_ASIDE) != 0) {
+        request_aside(r, run, arg);
+        return;
+    }
     r->again = run;
     r->again_arg = arg;
     MHD_resume_connection(r->connection);
+}
+
+void request_aside(struct request *r, void (*run)(void *arg), void *arg)
+{
+    r->aside = (struct aside_work){.r = r, .run = run, .arg = arg};
+    aside_add(http_server_aside(r->server), &r->aside);
 }

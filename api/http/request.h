@@ -6,6 +6,7 @@
 
 #include <microhttpd.h>
 
+#include "api/http/aside.h"
 #include "api/http/server.h"
 #include "api/json/json.h"
 #include "api/service/service.h"
@@ -58,6 +59,8 @@ struct request {
     bool suspended;           /* the answer comes from elsewhere */
     void (*again)(void *arg); /* what goes on with it; NULL: nothing */
     void *again_arg;
+    struct aside_work aside;
+    bool *aside_waits; /* on an aside thread: told when the answer comes from elsewhere */
     /* The answer. */
     unsigned status; /* 0: none yet */
     struct buf out;
@@ -132,8 +135,12 @@ unsigned problem_status(const struct problem *);
  * is filled in. */
 void request_suspend(struct request *);
 void request_resume(struct request *);
-/* The same without an answer: `run` goes on with the request, on its connection's own thread,
- * and answers or suspends it again. */
+/* The same without an answer: `run` goes on with the request, where its handler began, and
+ * answers or suspends it again. */
 void request_again(struct request *, void (*run)(void *arg), void *arg);
+/* Has `run` called on a thread aside, with the connection suspended. */
+void request_aside(struct request *, void (*run)(void *arg), void *arg);
+/* One piece of such work. */
+void request_aside_run(struct aside_work *);
 
 #endif

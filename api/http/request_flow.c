@@ -311,6 +311,43 @@ static enum MHD_Result answer_queue(struct request *r)
     return result;
 }
 
+/* --- aside --- */
+
+void request_aside_run(struct aside_work *work)
+{
+    struct request *r = work->r;
+    bool waits = false;
+    r->aside_waits = &waits;
+    work->run(work->arg);
+    /* When it waits it may be gone by now. */
+    if (waits)
+        return;
+    r->aside_waits = NULL;
+    request_resume(r);
+}
+
+/* Nothing is begun any more that would have to wait. */
+static void handle_aside(void *arg)
+{
+    struct request *r = arg;
+    if (atomic_load(&r->server->stopping))
+        respond_error(r, 503, "stopping", NULL, "this server is going down");
+    else
+        r->route->handle(r);
+}
+
+static void request_handle(struct request *r)
+{
+    struct clock *clock = r->server->options.clock;
+    r->caller.asked_us = clock->mono_us(clock);
+    if ((r->route->flags & ROUTE_ASIDE) == 0) {
+        r->route->handle(r);
+        return;
+    }
+    request_suspend(r);
+    request_aside(r, handle_aside, r);
+}
+
 /* --- the whole --- */
 
 /* Once with the header, once with each piece of the body, once at its end; and once more when a
@@ -337,7 +374,7 @@ enum MHD_Result request_piece(void *arg, struct MHD_Connection *connection, cons
         r->dispatched = true;
         atomic_fetch_add(&server->unanswered, 1);
         if (r->status == 0)
-            r->route->handle(r);
+            request_handle(r);
         /* Who has suspended does not look at the answer any more: another thread may be writing
          * it. It comes here again when the answer is whole. */
         if (r->suspended)

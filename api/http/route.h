@@ -13,7 +13,8 @@ enum route_flags {
     ROUTE_EMPTY_OK = 8,   /* a body may be left out */
     ROUTE_STORELESS = 16, /* answered without the store, and without a service */
     ROUTE_SMALL_WHOLE =
-        32, /* of an upload: one of at most INLINE_CONTENT_MAX comes as the body */
+        32,           /* of an upload: one of at most INLINE_CONTENT_MAX comes as the body */
+    ROUTE_ASIDE = 64, /* may wait, so it is handled on a thread aside */
 };
 
 struct route {

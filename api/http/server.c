@@ -22,10 +22,17 @@
 #define DRAIN_PAUSE_MS 5u
 /* How long nobody asks anything before a front that leaves is gone. */
 #define LEAVE_MS 100u
+/* They mostly wait, for a store or for a look that they share. */
+#define ASIDE_THREADS 8u
 
 const struct http_options *http_server_options(const struct http_server *server)
 {
     return &server->options;
+}
+
+struct aside *http_server_aside(struct http_server *server)
+{
+    return server->aside;
 }
 
 /* "HOST:PORT" with a loopback host. */
@@ -131,6 +138,7 @@ int http_server_open(const struct http_options *options, struct http_server **ou
     server->opened_us = options->clock->mono_us(options->clock);
     atomic_store(&server->idle_since_us, server->opened_us);
     files_allow(options->connections_max);
+    server->aside = aside_open(ASIDE_THREADS, request_aside_run);
     struct MHD_OptionItem where[] = {
         given ? (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, options->listen_fd, NULL}
               : (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, &address},
@@ -152,6 +160,7 @@ int http_server_open(const struct http_options *options, struct http_server **ou
         MHD_OPTION_END);
     if (server->daemon == NULL) {
         err = errno == EADDRINUSE ? ERR_CONFLICT : ERR_AGAIN;
+        aside_close(server->aside);
         free(server);
         return err;
     }
@@ -208,6 +217,7 @@ void http_server_quiesce(struct http_server *server)
 {
     atomic_store(&server->stopping, true);
     accept_no_more(server);
+    aside_settle(server->aside, DRAIN_MS);
 }
 
 /* What has an answer gets it, if its client reads on. */
@@ -224,6 +234,7 @@ static void answers_drain(struct http_server *server)
 void http_server_close(struct http_server *server)
 {
     answers_drain(server);
+    aside_close(server->aside);
     MHD_stop_daemon(server->daemon);
     free(server);
 }

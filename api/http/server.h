@@ -33,6 +33,8 @@ unsigned http_server_port(const struct http_server *);
 /* How long no request has been under way; since the start when there was none yet. */
 uint64_t http_server_idle_ms(struct http_server *);
 const struct http_options *http_server_options(const struct http_server *);
+struct aside;
+struct aside *http_server_aside(struct http_server *);
 /* Accepts no more connections, and serves those that are there: returns when nobody has asked
  * anything for a moment, a few seconds later at most. For a front that ends by itself. */
 void http_server_leave(struct http_server *);

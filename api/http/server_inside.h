@@ -20,6 +20,7 @@ struct http_server {
     atomic_bool leaving; /* no connection is accepted, and each answer closes its own */
     atomic_bool stopping;
     bool quiet; /* the listening socket is closed */
+    struct aside *aside;
 };
 
 /* The library's callbacks. `arg` is the server. */

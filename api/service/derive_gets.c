@@ -128,7 +128,7 @@ void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
     get->gets = gets;
     get->project = *project;
     get->address = *address;
-    get->source = project_source_open(gets->derive, project);
+    get->source = project_source_open(gets->derive, project, 0);
     get->answer = answer;
     get->arg = arg;
     const struct get_options options = {.want = ask->want,

@@ -52,6 +52,7 @@ struct caller {
     struct bytes author; /* 1 to AUTHOR_LEN_MAX bytes of UTF-8 */
     struct id16 owner;   /* owner_of(author) */
     uint64_t hlc;        /* the greatest that the client has seen; 0 when it says none */
+    uint64_t asked_us;   /* when, by the monotonic clock; 0: now */
 };
 
 /* Why not: a code that a program can decide on, a sentence for people, and the offending field,

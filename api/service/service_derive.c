@@ -134,14 +134,15 @@ void service_derive_get(struct service *service, const struct id16 *project,
         derive_gets_add(service->gets, project, address, ask, answer, arg);
 }
 
-int service_derive_find(struct service *service, const struct id16 *project,
-                        const struct hash *address, struct arena *arena,
-                        struct derive_found *out, struct problem *problem)
+int service_derive_find(struct service *service, const struct caller *caller,
+                        const struct id16 *project, const struct hash *address,
+                        struct arena *arena, struct derive_found *out, struct problem *problem)
 {
     int err = service_derive_on(service, problem);
     if (err != OK)
         return err;
-    struct project_source *source = project_source_open(service->derive, project);
+    struct project_source *source =
+        project_source_open(service->derive, project, caller->asked_us);
     struct derive_source *sees = project_source_hold(source);
     err = sees->find(sees, address, arena, out);
     sees->release(sees);

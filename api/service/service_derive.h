@@ -74,8 +74,9 @@ void service_derive_get(struct service *, const struct id16 *project, const stru
 /* --- how addresses hang together --- */
 
 /* What an address is: a recipe with its inputs, a leaf, a tree. */
-int service_derive_find(struct service *, const struct id16 *project, const struct hash *,
-                        struct arena *, struct derive_found *out, struct problem *) MUST_USE;
+int service_derive_find(struct service *, const struct caller *, const struct id16 *project,
+                        const struct hash *, struct arena *, struct derive_found *out,
+                        struct problem *) MUST_USE;
 
 /* The recipes that have the address as an input, behind `after` (zero: from the first). */
 struct derive_page {
@@ -106,8 +107,8 @@ struct lineage {
     size_t n;
     bool more; /* there are nodes beyond the limit */
 };
-int service_derive_lineage(struct service *, const struct id16 *project, const struct hash *,
-                           size_t max, struct arena *, struct lineage *out,
+int service_derive_lineage(struct service *, const struct caller *, const struct id16 *project,
+                           const struct hash *, size_t max, struct arena *, struct lineage *out,
                            struct problem *) MUST_USE;
 
 /* --- keeping house --- */

@@ -42,8 +42,8 @@ struct lineage_walk {
     struct derive_source *sees;
     struct arena *arena;
     struct id_map met;
-    struct lineage_met *links; /* by node */
     struct lineage *out;
+    size_t cap;
     size_t max;
 };
 
@@ -75,10 +75,12 @@ static uint32_t node_of(struct lineage_walk *walk, const struct hash *address)
         out->more = true;
         return LINEAGE_MAX;
     }
-    struct lineage_met *met = &walk->links[out->n];
+    struct lineage_met *met = arena_new(walk->arena, struct lineage_met);
     met->node = (uint32_t)out->n;
     id_map_add(&walk->met, &met->link, hash);
-    out->nodes[out->n++] = (struct lineage_node){.address = *address};
+    struct lineage_node *node =
+        arena_push(walk->arena, (void **)&out->nodes, &out->n, &walk->cap, sizeof(*node));
+    node->address = *address;
     return met->node;
 }
 
@@ -97,8 +99,9 @@ static int input_node(struct lineage_walk *walk, const struct recipe_input *inpu
     return OK;
 }
 
-static int node_look(struct lineage_walk *walk, struct lineage_node *node)
+static int node_look(struct lineage_walk *walk, size_t at)
 {
+    struct lineage_node *node = &walk->out->nodes[at];
     int err = walk->sees->find(walk->sees, &node->address, walk->arena, &node->what);
     if (err == ERR_NOT_FOUND)
         return OK;
@@ -107,31 +110,32 @@ static int node_look(struct lineage_walk *walk, struct lineage_node *node)
     node->found = true;
     if (node->what.is != DERIVE_IS_RECIPE)
         return OK;
-    const struct recipe *recipe = &node->what.recipe;
-    uint32_t *inputs = arena_array(walk->arena, recipe->n_inputs, uint32_t);
-    for (uint32_t i = 0; i < recipe->n_inputs && err == OK; i++)
-        err = input_node(walk, &recipe->inputs[i], &inputs[i]);
+    /* The nodes move when others come. */
+    const struct recipe recipe = node->what.recipe;
+    uint32_t *inputs = arena_array(walk->arena, recipe.n_inputs, uint32_t);
     node->inputs = inputs;
+    for (uint32_t i = 0; i < recipe.n_inputs && err == OK; i++)
+        err = input_node(walk, &recipe.inputs[i], &inputs[i]);
     return err;
 }
 
-int service_derive_lineage(struct service *service, const struct id16 *project,
-                           const struct hash *address, size_t max, struct arena *arena,
-                           struct lineage *out, struct problem *problem)
+int service_derive_lineage(struct service *service, const struct caller *caller,
+                           const struct id16 *project, const struct hash *address, size_t max,
+                           struct arena *arena, struct lineage *out, struct problem *problem)
 {
     int err = service_derive_on(service, problem);
     if (err != OK)
         return err;
-    struct project_source *source = project_source_open(service->derive, project);
+    struct project_source *source =
+        project_source_open(service->derive, project, caller->asked_us);
     struct lineage_walk walk = {.sees = project_source_hold(source),
                                 .arena = arena,
                                 .out = out,
                                 .max = max < LINEAGE_MAX ? max : LINEAGE_MAX};
-    walk.links = arena_array(arena, walk.max, struct lineage_met);
-    *out = (struct lineage){.nodes = arena_array(arena, walk.max, struct lineage_node)};
+    *out = (struct lineage){.n = 0};
     (void)node_of(&walk, address);
     for (size_t i = 0; i < out->n && err == OK; i++)
-        err = node_look(&walk, &out->nodes[i]);
+        err = node_look(&walk, i);
     id_map_release(&walk.met);
     walk.sees->release(walk.sees);
     project_source_drop(source);
@@ -170,7 +174,7 @@ struct project_source *service_derive_before(struct service *service,
                                   &problem) != OK ||
         page.n == 0)
         return NULL;
-    struct project_source *source = project_source_open(service->derive, project);
+    struct project_source *source = project_source_open(service->derive, project, 0);
     if (project_source_heads(source, &refs, &head) == OK)
         return source;
     project_source_drop(source);

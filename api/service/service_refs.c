@@ -29,9 +29,13 @@ struct change {
     void *arg;
 };
 
-struct refs_snapshot *service_refs_snapshot(struct service *service, const struct id16 *project)
+struct refs_snapshot *service_refs_snapshot(struct service *service,
+                                            const struct caller *caller,
+                                            const struct id16 *project)
 {
-    return refs_snapshot_open(service->repo, project, &service->options.refs);
+    struct refs_source source = service->options.refs;
+    source.since_us = caller->asked_us;
+    return refs_snapshot_open(service->repo, project, &source);
 }
 
 /* ---- whether it may be ---- */
@@ -97,8 +101,10 @@ static int cycle_refuse(const struct change *c, struct problem *problem)
 {
     AUTO(arena_release) struct arena arena = {0};
     struct refs_cycle cycle;
-    int err = refs_cycle_find(c->snap, &c->service->options.refs, &c->project, c->name,
-                              c->address, &arena, &cycle);
+    struct refs_source source = c->service->options.refs;
+    source.since_us = c->caller->asked_us;
+    int err =
+        refs_cycle_find(c->snap, &source, &c->project, c->name, c->address, &arena, &cycle);
     if (err == ERR_LIMIT)
         return problem_set(problem, err, "ref_too_much", "address",
                            "there are over %u addresses or %u refs below it", REF_WALK_MAX,
@@ -232,7 +238,7 @@ static int change_run(const struct change *what, uint64_t wait_ms, struct proble
     if (err != OK)
         return err;
     /* The callback may have come by then, and the arena be gone. */
-    struct refs_snapshot *snap = service_refs_snapshot(c->service, &c->project);
+    struct refs_snapshot *snap = service_refs_snapshot(c->service, c->caller, &c->project);
     c->snap = snap;
     err = change_make(c, wait_ms, problem);
     refs_snapshot_close(snap);

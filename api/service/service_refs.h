@@ -54,7 +54,7 @@ int service_ref_delete(struct service *, const struct caller *, const struct id1
                        uint64_t wait_ms, ref_done_fn, void *arg, struct problem *) MUST_USE;
 
 /* A snapshot of the project's references, for get and list (refs_snapshot.h). */
-struct refs_snapshot *service_refs_snapshot(struct service *,
+struct refs_snapshot *service_refs_snapshot(struct service *, const struct caller *,
                                             const struct id16 *project) MUST_USE;
 
 #endif

@@ -169,10 +169,22 @@ int derive_look(struct derive *derive, const struct id16 *project)
     return derive_index_look(derive->index, project);
 }
 
+int derive_look_since(struct derive *derive, const struct id16 *project, uint64_t since_us)
+{
+    return derive_index_look_since(derive->index, project, since_us);
+}
+
 /* --- for references --- */
 
+static int refs_look(struct derive *derive, const struct id16 *project, uint64_t *since_us)
+{
+    if (*since_us == 0)
+        *since_us = derive->repo->clock->mono_us(derive->repo->clock);
+    return derive_look_since(derive, project, *since_us);
+}
+
 static int refs_recipe(void *arg, const struct id16 *project, const struct hash *address,
-                       struct arena *arena, struct recipe *out)
+                       uint64_t *since_us, struct arena *arena, struct recipe *out)
 {
     struct derive *derive = arg;
     struct derive_leaf leaf;
@@ -181,7 +193,13 @@ static int refs_recipe(void *arg, const struct id16 *project, const struct hash 
     if (derive_index_leaf(derive->index, project, address, DERIVE_MISS_TELL, &leaf) == OK)
         return ERR_NOT_FOUND;
     int err =
-        derive_index_recipe(derive->index, project, address, DERIVE_MISS_LOOK, &canonical);
+        derive_index_recipe(derive->index, project, address, DERIVE_MISS_TELL, &canonical);
+    if (err == ERR_NOT_FOUND) {
+        err = refs_look(derive, project, since_us);
+        if (err == OK)
+            err = derive_index_recipe(derive->index, project, address, DERIVE_MISS_TELL,
+                                      &canonical);
+    }
     if (err != OK)
         return err;
     return recipe_decode(arena_copy(arena, buf_bytes(&canonical)), arena, out) == OK
@@ -190,10 +208,16 @@ static int refs_recipe(void *arg, const struct id16 *project, const struct hash 
 }
 
 static int refs_tree(void *arg, const struct id16 *project, const struct hash *content,
-                     struct location *out)
+                     uint64_t *since_us, struct location *out)
 {
     struct derive *derive = arg;
-    return derive_index_tree(derive->index, project, content, DERIVE_MISS_LOOK, out);
+    int err = derive_index_tree(derive->index, project, content, DERIVE_MISS_TELL, out);
+    if (err == ERR_NOT_FOUND) {
+        err = refs_look(derive, project, since_us);
+        if (err == OK)
+            err = derive_index_tree(derive->index, project, content, DERIVE_MISS_TELL, out);
+    }
+    return err;
 }
 
 struct refs_source derive_refs_source(struct derive *derive)

@@ -61,5 +61,7 @@ void derive_keep_pinned(struct derive *, const struct id16 *project, const struc
 
 /* Reads what others have told of the project and this node has not. */
 int derive_look(struct derive *, const struct id16 *project) MUST_USE;
+/* The same, unless that has been done since: derive_index_look_since. */
+int derive_look_since(struct derive *, const struct id16 *project, uint64_t since_us) MUST_USE;
 
 #endif

@@ -59,7 +59,7 @@ static struct known known_of(struct derive *derive, const struct id16 *project,
     struct known known = {.found = false};
     bell_init(&known.bell);
     const struct get_options options = {.want = GET_KNOWN, .done = known_done, .arg = &known};
-    struct project_source *own = as_of == NULL ? project_source_open(derive, project) : NULL;
+    struct project_source *own = as_of == NULL ? project_source_open(derive, project, 0) : NULL;
     executor_get(derive->executor, project, project_source_hold(own != NULL ? own : as_of),
                  address, &options, NULL);
     (void)bell_wait(&known.bell, BELL_FOR_EVER);

@@ -20,6 +20,9 @@ struct project_source {
     struct derive *derive;
     struct id16 project;
     atomic_uint holders;
+    /* What was told until then is seen. Raised with each reference that is read: it may have
+     * been bound a moment ago to what was told a moment ago. */
+    _Atomic uint64_t since_us;
     pthread_mutex_t lock; /* of the places and the arena */
     struct found_place *places;
     struct arena arena; /* runs of quarantines */
@@ -228,7 +231,7 @@ static int source_find(struct derive_source *source, const struct hash *address,
     if (err == ERR_NOT_FOUND)
         err = find_upload(s, address, out);
     if (err == ERR_NOT_FOUND) {
-        err = derive_look(s->derive, &s->project);
+        err = derive_look_since(s->derive, &s->project, atomic_load(&s->since_us));
         if (err == OK)
             err = find_known(s, address, arena, out);
     }
@@ -296,6 +299,7 @@ static int source_ref(struct derive_source *source, struct bytes name, struct by
         return err;
     value_keep(s, &value);
     *address = value.address;
+    atomic_store(&s->since_us, s->derive->repo->clock->mono_us(s->derive->repo->clock));
     return OK;
 }
 
@@ -322,7 +326,8 @@ static void source_release(struct derive_source *source)
     project_source_drop(self(source));
 }
 
-struct project_source *project_source_open(struct derive *derive, const struct id16 *project)
+struct project_source *project_source_open(struct derive *derive, const struct id16 *project,
+                                           uint64_t since_us)
 {
     struct project_source *s = calloc(1, sizeof(*s));
     if (s == NULL)
@@ -337,6 +342,8 @@ struct project_source *project_source_open(struct derive *derive, const struct i
     s->derive = derive;
     s->project = *project;
     atomic_init(&s->holders, 1);
+    atomic_init(&s->since_us,
+                since_us > 0 ? since_us : derive->repo->clock->mono_us(derive->repo->clock));
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_mutex_init(&s->refs_lock, NULL);
     const struct refs_source refs = derive_refs_source(derive);

@@ -11,8 +11,10 @@
 
 struct project_source;
 
-/* Reads nothing yet. It counts its holders: one is who opened it. */
-struct project_source *project_source_open(struct derive *, const struct id16 *project);
+/* Reads nothing yet. It counts its holders: one is who opened it. What all nodes had told at
+ * `since_us` of the monotonic clock is seen; 0: until now. */
+struct project_source *project_source_open(struct derive *, const struct id16 *project,
+                                           uint64_t since_us);
 /* Another holder: what executor_get takes over. */
 struct derive_source *project_source_hold(struct project_source *);
 void project_source_drop(struct project_source *); /* NULL is fine */

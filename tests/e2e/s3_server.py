@@ -75,6 +75,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def list(self):
         query = {k: v[0] for k, v in urllib.parse.parse_qs(self.path.split("?")[1], keep_blank_values=True).items()}
         after, most = query.get("start-after", ""), int(query["max-keys"])
+        with self.server.let_go:
+            self.server.lists[query["prefix"]] += 1
+            self.server.let_go.wait_for(lambda: not self.server.hold or self.server.hold not in query["prefix"])
         with self.server.lock:
             found = sorted(k for k in self.server.objects if k.startswith(query["prefix"]) and k > after)
             sizes = {k: len(self.server.objects[k]) for k in found}
@@ -120,7 +123,8 @@ def etag(body):
 class Server(http.server.ThreadingHTTPServer):
     """`lie` is "", "no conditions" or "two winners". While it is `busy` it answers 503 to all; a second put to a key
     within `interval` seconds is answered 429, and the key is noted in `early`. Every request takes `delay` seconds.
-    `requests` counts them by method and the first words of the key, "?" for lists."""
+    `requests` counts them by method and the first words of the key, "?" for lists; `lists` counts these by prefix. One whose
+    prefix has `hold` in it is held until release()."""
 
     request_queue_size = 128
 
@@ -129,15 +133,22 @@ class Server(http.server.ThreadingHTTPServer):
         self.lie, self.lock, self.used = lie, threading.Lock(), set()
         self.objects = {} if objects is None else objects
         self.busy, self.delay, self.interval, self.put_at, self.early = False, 0, 0, {}, []
-        self.requests, self.connections = collections.Counter(), set()
+        self.requests, self.lists, self.connections = collections.Counter(), collections.Counter(), set()
+        self.hold, self.let_go = "", threading.Condition()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def __enter__(self):
         return self
 
+    def release(self):
+        with self.let_go:
+            self.hold = ""
+            self.let_go.notify_all()
+
     def __exit__(self, *_):
         """Gone, with the connections that stand."""
+        self.release()
         self.shutdown()
         self.server_close()
         with self.lock:

@@ -45,9 +45,10 @@ static struct hash address_of(unsigned which)
 }
 
 static int recipe_find(void *arg, const struct id16 *project, const struct hash *address,
-                       struct arena *arena, struct recipe *out)
+                       uint64_t *since_us, struct arena *arena, struct recipe *out)
 {
     (void)arg;
+    (void)since_us;
     (void)project;
     for (unsigned which = 0; which < 2 * NAMES; which++) {
         struct hash there = address_of(which);

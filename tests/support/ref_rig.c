@@ -20,8 +20,9 @@ struct ref_expected ref_bound_to(const struct hash *address)
 /* ---- what is found ---- */
 
 static int recipe_find(void *arg, const struct id16 *project, const struct hash *address,
-                       struct arena *arena, struct recipe *out)
+                       uint64_t *since_us, struct arena *arena, struct recipe *out)
 {
+    (void)since_us;
     struct ref_rig *rig = arg;
     ck_assert(id16_equal(project, &rig->forge.project));
     rig->looked_up++;
@@ -33,8 +34,10 @@ static int recipe_find(void *arg, const struct id16 *project, const struct hash 
 }
 
 static int tree_find_by_content(void *arg, const struct id16 *project,
-                                const struct hash *content, struct location *out)
+                                const struct hash *content, uint64_t *since_us,
+                                struct location *out)
 {
+    (void)since_us;
     struct ref_rig *rig = arg;
     ck_assert(id16_equal(project, &rig->forge.project));
     if (!hash_equal(content, &rig->content))
@@ -164,7 +167,8 @@ uint64_t ref_rig_bind(struct ref_rig *rig, const char *name, const struct hash *
 
 void ref_rig_is(struct ref_rig *rig, const char *name, const struct hash *address)
 {
-    struct refs_snapshot *snap = service_refs_snapshot(rig->front.service, &rig->forge.project);
+    struct refs_snapshot *snap =
+        service_refs_snapshot(rig->front.service, &(struct caller){0}, &rig->forge.project);
     struct ref_value value;
     int err = refs_snapshot_ref(snap, bytes_str(name), bytes_str(""), &value);
     ck_assert_int_eq(err, address == NULL ? ERR_NOT_FOUND : OK);

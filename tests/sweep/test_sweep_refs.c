@@ -27,7 +27,8 @@ static void settle(struct ref_rig *rig)
 static struct hash address_now(struct ref_rig *rig, const char *name)
 {
     struct hash address = {{0}};
-    struct refs_snapshot *snap = service_refs_snapshot(rig->front.service, &rig->forge.project);
+    struct refs_snapshot *snap =
+        service_refs_snapshot(rig->front.service, &(struct caller){0}, &rig->forge.project);
     int err = refs_snapshot_bound(snap, bytes_str(name), &address);
     ck_assert(err == OK || err == ERR_NOT_FOUND);
     refs_snapshot_close(snap);

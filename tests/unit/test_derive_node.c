@@ -142,7 +142,7 @@ static struct asked ask(struct node *node, const struct hash *address, enum veri
     const struct get_options options = {
         .want = GET_BYTES, .verify = &verify, .done = asked_done, .arg = &asked};
     bell_init(&asked.bell);
-    struct project_source *source = project_source_open(&node->derive, &project);
+    struct project_source *source = project_source_open(&node->derive, &project, 0);
     executor_get(node->derive.executor, &project, project_source_hold(source), address,
                  &options, NULL);
     (void)bell_wait(&asked.bell, BELL_FOR_EVER);

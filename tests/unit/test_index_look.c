@@ -216,7 +216,53 @@ START_TEST(misses_share_a_look)
 }
 END_TEST
 
+/* However few threads they have, and so one after another. */
+START_TEST(who_asked_at_one_moment_share_a_look)
+{
+    two_open();
+    crowd.clock =
+        (struct clock){.mono_us = crowd_mono, .wall_ms = crowd_wall, .sleep_us = crowd_sleep};
+    crowd.us = 5000000;
+    crowd.gather = false;
+    rig.options.clock = &crowd.clock;
+    index_rig_reopen(&rig);
+    ck_assert_int_eq(derive_index_look(rig.index, &rig.project), OK);
+    (void)requests();
+    uint64_t asked = crowd_mono(NULL);
+    ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, asked), OK);
+    uint64_t look = requests();
+    ck_assert_uint_gt(look, 0);
+    for (unsigned i = 0; i < 1000; i++)
+        ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, asked), OK);
+    ck_assert_uint_eq(requests(), 0);
+    /* Who asks when it has begun may ask for what was told since. */
+    asked = crowd_mono(NULL);
+    derive_node_put(&a, &bucket, 1, 9);
+    (void)requests();
+    ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, asked), OK);
+    ck_assert_uint_gt(requests(), 0);
+    struct derive_leaf leaf;
+    ck_assert_int_eq(leaf_find(9, DERIVE_MISS_TELL, &leaf), OK);
+    derive_node_close(&a);
+    two_close();
+}
+END_TEST
+
 /* ---- looks that fail ---- */
+
+START_TEST(failed_look_is_not_shared_afterwards)
+{
+    index_rig_open(&rig);
+    rig.look_err = ERR_AGAIN;
+    ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, 0), ERR_AGAIN);
+    rig.look_err = OK;
+    ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, 0), OK);
+    ck_assert_uint_eq(rig.looks, 2);
+    ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, 0), OK);
+    ck_assert_uint_eq(rig.looks, 2);
+    index_rig_close(&rig);
+}
+END_TEST
 
 START_TEST(failed_look_is_told)
 {
@@ -371,8 +417,14 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        another_node_finds,  own_items_are_found_at_once,    misses_share_a_look,
-        failed_look_is_told, threads_find_what_they_applied, what_is_on_its_way_is_found,
+        another_node_finds,
+        own_items_are_found_at_once,
+        misses_share_a_look,
+        failed_look_is_told,
+        threads_find_what_they_applied,
+        what_is_on_its_way_is_found,
+        who_asked_at_one_moment_share_a_look,
+        failed_look_is_not_shared_afterwards,
     };
     return suite_run("index_look", tests, ARRAY_LEN(tests));
 }

@@ -21,7 +21,7 @@ static void teardown(void)
 
 static struct refs_snapshot *snapshot(void)
 {
-    return service_refs_snapshot(rig.front.service, &rig.forge.project);
+    return service_refs_snapshot(rig.front.service, &(struct caller){0}, &rig.forge.project);
 }
 
 static int value_of(struct refs_snapshot *snap, const char *name, const char *path,
@@ -231,7 +231,8 @@ START_TEST(many_names_are_listed_in_pages)
     }
     struct ref_rig cold;
     ref_rig_join(&cold, &rig);
-    struct refs_snapshot *snap = service_refs_snapshot(cold.front.service, &cold.forge.project);
+    struct refs_snapshot *snap =
+        service_refs_snapshot(cold.front.service, &(struct caller){0}, &cold.forge.project);
     struct refs_listing list;
     char after[32] = "";
     for (unsigned page = 0; page < 4; page++) {

@@ -75,6 +75,11 @@ int derive_index_flush(struct derive_index *) MUST_USE;
 /* Reads what the log has and the index has not. Returns when a look that began after this call
  * has ended. Gives what follow gave. */
 int derive_index_look(struct derive_index *, const struct id16 *project) MUST_USE;
+/* The same for who asked at `since_us` of the clock, and had to wait for its turn: at once when
+ * a look that began after that has succeeded meanwhile. So however many ask at one moment, and
+ * however few threads they have, they share one look. */
+int derive_index_look_since(struct derive_index *, const struct id16 *project,
+                            uint64_t since_us) MUST_USE;
 
 /* ---- finds ---- */
 

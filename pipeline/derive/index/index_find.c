@@ -32,7 +32,7 @@ static int find(struct derive_index *index, const struct id16 *project, enum der
         return err;
     err = find_now(w, once);
     if (err == ERR_NOT_FOUND && miss == DERIVE_MISS_LOOK) {
-        err = project_look(w->p);
+        err = project_look(w->p, LOOK_NOW);
         if (err == OK)
             err = find_now(w, once);
     }

@@ -68,34 +68,42 @@ static void look_lead(struct index_project *p)
     index_lock(&p->lock);
     p->looks_done = p->looks;
     p->look_err = err;
+    if (err == OK)
+        p->seen_us = now;
     p->looking = false;
     (void)pthread_cond_broadcast(&p->looked);
 }
 
-int project_look(struct index_project *p)
+int project_look(struct index_project *p, uint64_t since_us)
 {
     index_lock(&p->lock);
     uint64_t wanted = p->looks + 1; /* the next that begins */
     p->lookers++;
-    while (p->looks_done < wanted) {
+    while (p->looks_done < wanted && p->seen_us <= since_us) {
         if (p->looking)
             (void)pthread_cond_wait(&p->looked, &p->lock);
         else
             look_lead(p);
     }
-    int err = p->look_err;
+    int err = p->seen_us > since_us ? OK : p->look_err;
     p->lookers--;
     index_unlock(&p->lock);
     return err;
 }
 
-int derive_index_look(struct derive_index *index, const struct id16 *project)
+int derive_index_look_since(struct derive_index *index, const struct id16 *project,
+                            uint64_t since_us)
 {
     struct index_project *p;
     int err = project_hold(index, project, &p);
     if (err != OK)
         return err;
-    err = project_look(p);
+    err = project_look(p, since_us);
     project_release(p);
     return err;
+}
+
+int derive_index_look(struct derive_index *index, const struct id16 *project)
+{
+    return derive_index_look_since(index, project, LOOK_NOW);
 }

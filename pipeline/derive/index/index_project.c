@@ -401,7 +401,7 @@ int project_settle(struct index_project *p)
     index_lock(&p->lock);
     bool complete = p->complete;
     index_unlock(&p->lock);
-    int err = complete ? OK : project_look(p);
+    int err = complete ? OK : project_look(p, LOOK_NOW);
     return err != OK ? err : project_flush(p);
 }
 

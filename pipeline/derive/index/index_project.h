@@ -66,6 +66,7 @@ struct index_project {
     uint64_t looks;      /* that have begun */
     uint64_t looks_done; /* the last that has ended */
     uint64_t look_us;    /* when the last began */
+    uint64_t seen_us;    /* when the last began that succeeded */
     int look_err;
     struct derive_cursor cursor; /* of who looks */
     uint64_t cursor_generation;
@@ -97,7 +98,9 @@ int project_flush(struct index_project *) MUST_USE;
 int project_settle(struct index_project *) MUST_USE;
 /* Makes the database anew, unless that was done since `generation`. */
 int project_reset(struct index_project *, uint64_t generation) MUST_USE;
-int project_look(struct index_project *) MUST_USE;
+/* Unless a look has succeeded that began after `since_us`; LOOK_NOW: looks in any case. */
+#define LOOK_NOW UINT64_MAX
+int project_look(struct index_project *, uint64_t since_us) MUST_USE;
 
 /* Asks the database; when it is damaged it is made anew, and this gives ERR_CORRUPT. `ask`
  * writes what it finds only when it succeeds. */

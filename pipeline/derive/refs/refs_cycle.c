@@ -19,6 +19,7 @@ struct passed {
 struct walk {
     struct refs_snapshot *snap;
     const struct refs_source *source;
+    uint64_t since_us;
     const struct id16 *project;
     struct bytes name;
     struct arena arena;
@@ -107,6 +108,8 @@ static int ref_add(struct walk *w, struct bytes name, uint32_t from)
     struct passed *passed =
         arena_push(&w->arena, (void **)&w->refs, &w->n_refs, &w->cap_refs, sizeof(*passed));
     *passed = (struct passed){.name = arena_copy(&w->arena, name), .from = from};
+    /* It may have been bound a moment ago to what was told a moment ago. */
+    w->since_us = 0;
     return address_add(w, &address, (uint32_t)w->n_refs);
 }
 
@@ -114,7 +117,8 @@ static int step_take(struct walk *w, const struct step *step)
 {
     AUTO(arena_release) struct arena scratch = {0};
     struct recipe recipe;
-    int err = w->source->recipe(w->source->arg, w->project, &step->address, &scratch, &recipe);
+    int err = w->source->recipe(w->source->arg, w->project, &step->address, &w->since_us,
+                                &scratch, &recipe);
     if (err != OK)
         return err == ERR_NOT_FOUND ? OK : err;
     for (uint32_t i = 0; i < recipe.n_inputs && err == OK && !w->found; i++) {
@@ -148,6 +152,7 @@ int refs_cycle_find(struct refs_snapshot *snap, const struct refs_source *source
     *out = (struct refs_cycle){0};
     if (source == NULL || source->recipe == NULL)
         return OK;
+    w.since_us = source->since_us;
     int err = address_add(&w, address, 0);
     while (err == OK && !w.found && w.n_steps > 0) {
         struct step step = w.steps[--w.n_steps];

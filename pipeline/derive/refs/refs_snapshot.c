@@ -227,7 +227,8 @@ static int bound_tree(struct refs_snapshot *snap, const struct hash *content, st
     struct tree tree = {.repo = snap->repo, .project = snap->own.project, .content = *content};
     if (snap->source.tree == NULL)
         return ERR_NOT_FOUND;
-    int err = snap->source.tree(snap->source.arg, &tree.project, content, &tree.root);
+    int err = snap->source.tree(snap->source.arg, &tree.project, content,
+                                &snap->source.since_us, &tree.root);
     if (err == OK)
         *out = tree;
     return err;

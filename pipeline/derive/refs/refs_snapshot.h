@@ -19,13 +19,17 @@
 /* Where recipes and trees are found by their addresses. Either may be NULL: then there are
  * none. Any thread. */
 struct refs_source {
-    /* ERR_NOT_FOUND for an address that is no recipe's: what it names has no inputs. */
+    /* ERR_NOT_FOUND for an address that is no recipe's: what it names has no inputs. What all
+     * nodes had told at `since_us` is found; where that is 0, it is made this moment. */
     int (*recipe)(void *arg, const struct id16 *project, const struct hash *address,
-                  struct arena *, struct recipe *out);
+                  uint64_t *since_us, struct arena *, struct recipe *out);
     /* Where the page of a directory with this content hash lies (PLACE_PAGE). ERR_NOT_FOUND. */
     int (*tree)(void *arg, const struct id16 *project, const struct hash *content,
-                struct location *out);
+                uint64_t *since_us, struct location *out);
     void *arg;
+    /* When that was asked for which all this is read, by the monotonic clock; 0: when the first
+     * is looked for. */
+    uint64_t since_us;
 };
 
 struct refs_snapshot;
