@@ -207,3 +207,37 @@ int index_row_hash(struct index_query *query, int at, struct hash *out)
     memcpy(out->b, bytes.data, sizeof(out->b));
     return OK;
 }
+
+/* ---- blobs ---- */
+
+int index_blob_open(struct index_db *db, const char *table, const char *column, uint64_t row,
+                    struct index_blob **out)
+{
+    sqlite3_blob *blob = NULL;
+    int code =
+        sqlite3_blob_open(db->sqlite, "main", table, column, (sqlite3_int64)row, 0, &blob);
+    if (code != SQLITE_OK)
+        return err_from_sqlite(code);
+    *out = (struct index_blob *)blob;
+    return OK;
+}
+
+static sqlite3_blob *handle(struct index_blob *blob)
+{
+    return (sqlite3_blob *)blob;
+}
+
+void index_blob_close(struct index_blob *blob)
+{
+    (void)sqlite3_blob_close(handle(blob)); /* an error of the last read once more */
+}
+
+size_t index_blob_size(struct index_blob *blob)
+{
+    return (size_t)sqlite3_blob_bytes(handle(blob));
+}
+
+int index_blob_read(struct index_blob *blob, size_t offset, void *out, size_t len)
+{
+    return err_from_sqlite(sqlite3_blob_read(handle(blob), out, (int)len, (int)offset));
+}

@@ -14,6 +14,8 @@
 struct index_db;
 /* A prepared statement. */
 struct index_query;
+/* A blob of a row that is being read. */
+struct index_blob;
 
 /* Makes the file if it is not there. `cache_bytes` is what it may keep of it in memory. */
 int index_db_open(const char *path, size_t cache_bytes, struct index_db **out) MUST_USE;
@@ -50,5 +52,13 @@ uint64_t index_row_number(struct index_query *, int at);
 struct bytes index_row_bytes(struct index_query *, int at);
 /* 32 bytes, else ERR_CORRUPT. */
 int index_row_hash(struct index_query *, int at, struct hash *out) MUST_USE;
+
+/* A long blob, read in parts; it does not change while it is open. */
+int index_blob_open(struct index_db *, const char *table, const char *column, uint64_t row,
+                    struct index_blob **out) MUST_USE;
+void index_blob_close(struct index_blob *); /* NULL does nothing */
+size_t index_blob_size(struct index_blob *);
+/* The part must lie within it. */
+int index_blob_read(struct index_blob *, size_t offset, void *out, size_t len) MUST_USE;
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "pipeline/derive/index/index_runs.h"
+
 /* An address that needs a number: of a recipe, or of an input. */
 struct named {
     struct hash address;
@@ -28,7 +30,6 @@ struct fill {
     uint64_t *edges;
     size_t n_edges;
     size_t cap_edges;
-    uint64_t made_edges;
     struct edge_to_ref *refs;
     size_t n_refs;
     size_t cap_refs;
@@ -221,16 +222,20 @@ static int edges_put(struct fill *f)
     int err = rows_query(f->rows, ROWS_EDGE_PUT, &put);
     if (err == OK && f->n_edges > 1)
         qsort(f->edges, f->n_edges, sizeof(*f->edges), compare_numbers);
-    uint64_t made = 0;
-    for (size_t i = 0; i < f->n_edges && err == OK; i++) {
-        if (i > 0 && f->edges[i] == f->edges[i - 1])
-            continue;
+    /* A recipe that is new has no edges yet, so each of these is new; it may name an input
+     * more than once. */
+    size_t made = 0;
+    for (size_t i = 0; i < f->n_edges; i++) {
+        if (made == 0 || f->edges[i] != f->edges[made - 1])
+            f->edges[made++] = f->edges[i];
+    }
+    f->n_edges = made;
+    for (size_t i = 0; i < made && err == OK; i++) {
         index_query_number(put, 1, f->edges[i]);
         err = index_query_run(put);
-        made++;
     }
-    /* A recipe that is new has no edges yet, so each of these is new. */
-    f->made_edges = made;
+    if (err == OK)
+        err = runs_add(f->rows, f->edges, made);
     if (err == OK)
         err = rows_query(f->rows, ROWS_REF_EDGE_PUT, &put);
     for (size_t i = 0; i < f->n_refs && err == OK; i++) {
@@ -424,7 +429,7 @@ static int totals_put(struct fill *f, const struct derive_read *read, size_t n_r
     index_query_number(put, 2, f->counts.leaves);
     index_query_number(put, 3, f->counts.memos);
     index_query_number(put, 4, f->counts.pins);
-    index_query_number(put, 5, f->made_edges);
+    index_query_number(put, 5, f->n_edges);
     return index_query_run(put);
 }
 

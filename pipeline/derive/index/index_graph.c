@@ -2,10 +2,14 @@
 
 #include <stdlib.h>
 
+#include "pipeline/derive/index/index_runs.h"
 #include "pipeline/sys/must_alloc.h"
 
-/* So many edges are read in one go in the time in which the database is asked for one. */
-#define EDGES_A_QUESTION 8u
+/* In the time in which the database is asked for the recipes of one input some 200 edges are
+ * read in one go; and a walk that has asked for a part of that is likely to go on. */
+#define EDGES_A_QUESTION 2048u
+/* So many addresses are read in one go in the time in which it is asked for one. */
+#define ADDRESSES_A_QUESTION 8u
 /* So many rows are stepped over before one is sought anew. */
 #define STEPS_MAX 16u
 
@@ -96,37 +100,51 @@ void graph_edges_free(struct graph_edges *edges)
     free(edges);
 }
 
-/* Reads all edges, which come sorted. */
+/* Edges as they are read, sorted. */
+struct placing {
+    struct graph_edges *edges;
+    uint64_t n;
+    uint64_t last;
+};
+
+/* Without branches on the edges: nobody can foretell how many recipes an input has. */
+static int edges_place(void *arg, const uint64_t *some, size_t n)
+{
+    struct placing *p = arg;
+    uint64_t n_nodes = p->edges->n_nodes;
+    uint32_t *first = p->edges->first;
+    uint32_t *recipes = p->edges->recipes + p->n;
+    if (n > p->edges->n_edges - p->n)
+        return ERR_CORRUPT;
+    p->n += n;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t from = some[i] >> 31;
+        uint64_t to = some[i] & (INDEX_NODES_MAX - 1);
+        if (from >= n_nodes || to >= n_nodes || some[i] < p->last)
+            return ERR_CORRUPT;
+        p->last = some[i];
+        first[from + 1]++;
+        recipes[i] = (uint32_t)to;
+    }
+    return OK;
+}
+
 static int edges_load(struct index_graph *g)
 {
-    struct index_query *query;
-    int err = rows_query(g->rows, ROWS_ALL_EDGES, &query);
-    if (err != OK)
-        return err;
     struct graph_edges *edges = must_alloc(1, sizeof(*edges));
     edges->first = must_alloc(g->n_nodes + 1, sizeof(*edges->first));
     edges->recipes = must_alloc(g->n_edges, sizeof(*edges->recipes));
     edges->n_nodes = g->n_nodes;
-    uint64_t n = 0;
-    uint64_t input = 0;
-    while ((err = index_query_next(query)) == OK) {
-        uint64_t edge = index_row_number(query, 0);
-        uint64_t from = edge >> 31;
-        uint64_t to = edge & (INDEX_NODES_MAX - 1);
-        if (n == g->n_edges || from >= g->n_nodes || to >= g->n_nodes) {
-            err = ERR_CORRUPT;
-            break;
-        }
-        while (input < from)
-            edges->first[++input] = (uint32_t)n;
-        edges->recipes[n++] = (uint32_t)to;
-    }
-    while (input < g->n_nodes)
-        edges->first[++input] = (uint32_t)n;
-    edges->n_edges = n;
-    index_query_reset(query);
-    g->edges = edges;
-    return err == ERR_NOT_FOUND ? OK : err;
+    edges->n_edges = g->n_edges;
+    struct placing placing = {.edges = edges};
+    int err = runs_read(g->rows, g->n_edges, edges_place, &placing);
+    for (uint64_t node = 0; node < g->n_nodes; node++)
+        edges->first[node + 1] += edges->first[node];
+    if (err == OK)
+        g->edges = edges;
+    else
+        graph_edges_free(edges);
+    return err;
 }
 
 /* The first of the fresh edges of a node, or where it would be. */
@@ -199,7 +217,7 @@ int index_graph_next(struct index_graph *g, const struct graph_level *level,
     int err = OK;
     for (size_t i = 0; i < level->n && err == OK; i++) {
         uint32_t node = level->nodes[i];
-        if (g->asked * EDGES_A_QUESTION >= g->n_edges)
+        if (g->edges == NULL && (g->asked + level->n - i) * EDGES_A_QUESTION >= g->n_edges)
             err = index_graph_load(g);
         if (err == OK)
             err = g->edges != NULL ? edges_visit(g, node, next) : edges_ask(g, node, next);
@@ -258,7 +276,7 @@ int index_graph_addresses(struct index_graph *g, struct graph_level *level,
     struct index_query *query;
     int err = rows_query(g->rows, ROWS_ALL_ADDRESSES, &query);
     g->named += level->n;
-    if (err == OK && g->addresses == NULL && g->named * EDGES_A_QUESTION >= g->n_nodes &&
+    if (err == OK && g->addresses == NULL && g->named * ADDRESSES_A_QUESTION >= g->n_nodes &&
         g->n_nodes * sizeof(struct hash) <= g->bytes_max)
         err = addresses_load(g);
     if (level->n > 1 && g->addresses == NULL)

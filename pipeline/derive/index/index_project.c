@@ -101,6 +101,16 @@ static int quarantines_load(struct index_project *p)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
+/* Many edges are read ahead: the first walk after a start is to find them in memory. */
+static int edges_expect(struct index_project *p)
+{
+    struct derive_counts counts;
+    uint64_t edges = 0;
+    int err = rows_counts(p->writer, &counts, &edges);
+    p->wants_graph = err == OK && edges >= ASKED_MANY;
+    return err;
+}
+
 static void files_close(struct index_project *p)
 {
     index_rows_close(p->reader);
@@ -120,6 +130,8 @@ static int files_open(struct index_project *p)
         err = reads_load(p);
     if (err == OK)
         err = quarantines_load(p);
+    if (err == OK)
+        err = edges_expect(p);
     if (err == OK)
         err = index_rows_open(p->path, &p->id, cache, &p->reader);
     if (err != OK)
@@ -248,6 +260,8 @@ int project_hold(struct derive_index *index, const struct id16 *id, struct index
         if (err == OK) {
             p->next = index->projects;
             index->projects = p;
+            if (p->wants_graph)
+                bell_ring(&index->bell);
         }
     }
     if (err == OK) {

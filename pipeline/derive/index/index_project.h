@@ -107,7 +107,10 @@ int project_look(struct index_project *, uint64_t since_us) MUST_USE;
 typedef int index_ask(struct index_rows *, void *arg);
 int project_ask(struct index_project *, index_ask *, void *arg) MUST_USE;
 
-/* Reads edges for the next walk, when the last one had to ask for many. */
+/* After a walk that asked the database so often, or where there are so many edges when it is
+ * opened, all edges are read for the next walk, aside. */
+#define ASKED_MANY 1000u
+/* Does that, if it is wanted. */
 void project_read_ahead(struct index_project *);
 /* Frees what walks have kept, when none has used it for long. */
 void project_forget(struct index_project *);

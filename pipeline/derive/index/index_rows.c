@@ -14,6 +14,7 @@ static const char tables[] =
     "CREATE TABLE prefix(prefix INTEGER, id INTEGER, PRIMARY KEY(prefix, id)) WITHOUT ROWID;"
     "CREATE TABLE recipe(id INTEGER PRIMARY KEY, canonical BLOB NOT NULL);"
     "CREATE TABLE edge(key INTEGER PRIMARY KEY);"
+    "CREATE TABLE run(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, edges BLOB NOT NULL);"
     "CREATE TABLE ref_edge(ref BLOB, recipe INTEGER, PRIMARY KEY(ref, recipe)) WITHOUT ROWID;"
     "CREATE TABLE leaf(address BLOB PRIMARY KEY, uploaded INTEGER, size INTEGER,"
     " agent INTEGER, seq INTEGER, offset INTEGER) WITHOUT ROWID;"
@@ -48,7 +49,10 @@ static const char *const statements[ROWS_QUERIES] = {
     [ROWS_EDGE_PUT] = "INSERT OR IGNORE INTO edge VALUES(?1)",
     [ROWS_REF_EDGES] = "SELECT recipe FROM ref_edge WHERE ref = ?1 AND recipe >= ?2",
     [ROWS_REF_EDGE_PUT] = "INSERT OR IGNORE INTO ref_edge VALUES(?1, ?2)",
-    [ROWS_ALL_EDGES] = "SELECT key FROM edge ORDER BY key",
+    [ROWS_RUNS] = "SELECT id, n FROM run ORDER BY id",
+    [ROWS_LAST_RUNS] = "SELECT id, n FROM run ORDER BY id DESC",
+    [ROWS_RUNS_DROP] = "DELETE FROM run WHERE id >= ?1",
+    [ROWS_RUN_PUT] = "INSERT INTO run VALUES(?1, ?2, ?3)",
     [ROWS_ALL_ADDRESSES] = "SELECT id, address FROM node WHERE id >= ?1 ORDER BY id",
     [ROWS_LEAF] = "SELECT uploaded, size, agent, seq, offset FROM leaf WHERE address = ?1",
     [ROWS_LEAF_PUT] = "INSERT OR REPLACE INTO leaf VALUES(?1, ?2, ?3, ?4, ?5, ?6)",

@@ -6,7 +6,9 @@
  *   prefix      the numbers of addresses by their first eight bytes
  *   recipe      canonical bytes, by number
  *   edge        input << 31 | recipe, one number each, so that all recipes that have an input
- *               lie side by side, and all edges are read in one go
+ *               lie side by side
+ *   run         all edges once more, in few blobs, 8 bytes each as the machine has them, and
+ *               how many
  *   ref_edge    name of a ref, recipe
  *   leaf memo tree quarantine pin chunk  what was told of them
  *   agent       up to which number its log was read
@@ -43,7 +45,10 @@ enum rows_query {
     ROWS_EDGE_PUT,
     ROWS_REF_EDGES,
     ROWS_REF_EDGE_PUT,
-    ROWS_ALL_EDGES,
+    ROWS_RUNS,
+    ROWS_LAST_RUNS,
+    ROWS_RUNS_DROP,
+    ROWS_RUN_PUT,
     ROWS_ALL_ADDRESSES,
     ROWS_LEAF,
     ROWS_LEAF_PUT,

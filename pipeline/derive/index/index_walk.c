@@ -6,8 +6,9 @@
 
 /* What a walk has read is kept for the next one, up to so much. */
 #define KEPT_BYTES_MAX (64u * 1024u * 1024u)
-/* After a walk that asked the database so often, all edges are read for the next one, aside. */
-#define ASKED_MANY 1000u
+
+/* A walk goes over much once: more than this would not be found again. */
+#define WALKER_CACHE_BYTES (2u * 1024u * 1024u)
 
 /* A database that is damaged is made anew, filled by a look, and asked again. */
 #define TRIES_MAX 3u
@@ -251,7 +252,7 @@ static int walker_take(struct index_project *p, struct index_rows **out, uint64_
         *out = walker;
         return OK;
     }
-    int err = index_rows_open(p->path, &p->id, p->index->options.cache_bytes / 4, out);
+    int err = index_rows_open(p->path, &p->id, WALKER_CACHE_BYTES, out);
     if (err == OK)
         index_db_leave((*out)->db);
     return err;
