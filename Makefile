@@ -144,10 +144,12 @@ link = @mkdir -p $(@D); echo "  LINK  $@"; \
 
 $(programs): $(B)/bin/%: $(B)/obj/jobs/%.o $(B)/libshared.a $(libs)
 	$(link) $(lib_libs)
-# The simulator's programs see locks and the log through tests/sim/interpose.c.
+# The simulator's programs see locks, threads and the log through tests/sim/interpose.c and threads.c.
 sim_tests := $(filter $(B)/tests/sim/%,$(tests))
 $(sim_tests): $(call obj,$(sim_src))
-sim_wrapped := -Wl,--wrap=pthread_mutex_lock,--wrap=log_write,--wrap=known_open
+sim_wrapped := -Wl,--wrap=pthread_mutex_lock,--wrap=log_write,--wrap=known_open \
+    -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_cond_wait,--wrap=bell_wait \
+    -Wl,--wrap=pthread_cond_signal,--wrap=pthread_cond_broadcast
 $(sim_tests): wrapped := $(sim_wrapped)
 $(tests): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libsupport.a $(B)/librig.a $(libs)
 	$(link) $(wrapped) $(test_libs)

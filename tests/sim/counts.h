@@ -40,6 +40,7 @@
     X(CRASH_ROLLUP, "crash: a rollup")                               \
     X(CRASH_PACK, "crash: a pack")                                   \
     X(CRASH_COLLECT, "crash: a collector")                           \
+    X(CRASH_NODE, "crash: a node that derives")                      \
     X(CRASH_ON_WAY, "crash: with a write under way that came later") \
     X(CRASH_QUEUE_PUT, "crash after: a queue put")                   \
     X(CRASH_TREE_PUT, "crash after: a tree object put")              \
@@ -47,10 +48,17 @@
     X(CRASH_SESSION_PUT, "crash after: a session put")               \
     X(CRASH_LOG_PUT, "crash after: a log segment put")               \
     X(CRASH_ROLLUP_PUT, "crash after: a rollup put")                 \
+    X(CRASH_DERIVE_PUT, "crash after: a derive object put")          \
+    X(CRASH_MERGE_PUT, "crash after: a segment of a derive log put") \
     X(CRASH_DELETE, "crash after: a delete")                         \
     X(CRASH_BETWEEN, "crash between two calls")                      \
     X(STOP_FRONT, "a front ended in order")                          \
     X(STOP_DRAIN, "a drain ended in order")                          \
+    X(STOP_NODE, "a node ended in order")                            \
+    X(KILLED_ANSWERED, "a node killed right after its answer")       \
+    X(INDEX_LOST, "a node that came back without its index")         \
+    X(INDEX_KEPT, "and with it, as it was")                          \
+    X(INDEX_DAMAGED, "and with one that is damaged")                 \
     X(HEAD_CONFLICT, "a head put that lost its race")                \
     X(QUEUE_MERGED, "waiting records put together again")            \
     X(COLLECTED, "a run that deleted something")                     \
@@ -93,6 +101,25 @@
     X(UPLOAD_HELD, "an upload held up by a collection")              \
     X(UPLOAD_OVERLAP, "a chunk that was there for another content")  \
     X(LANDED_CHUNKS, "landed: content in chunks")                    \
+    X(DERIVE_PUT, "put to be derived from, or as a memo")            \
+    X(DERIVE_UPLOADED, "a leaf that was uploaded")                   \
+    X(DERIVE_HELD, "a leaf held up by a collection")                 \
+    X(DERIVE_AGAIN, "told of derivation: it did not happen")         \
+    X(DERIVE_UNKNOWN, "told of derivation: it may have happened")    \
+    X(DERIVE_SHARED, "a derive object with what several have put")   \
+    X(DERIVE_LATE, "a derive object that came back when merged")     \
+    X(DERIVE_MERGED, "a segment of a derive log")                    \
+    X(DERIVE_FOUND, "a recipe or leaf found through any node")       \
+    X(DERIVE_FOUND_DEAD, "found, and who answered for it is dead")   \
+    X(DERIVE_ABSENT, "not found, for it was never put")              \
+    X(DERIVE_READ, "a leaf read out of its object")                  \
+    X(DERIVE_READ_MERGED, "a leaf read out of a segment")            \
+    X(DERIVE_MEMO, "a memo, the first of its key")                   \
+    X(DERIVE_QUARANTINED, "a function that gave two results")        \
+    X(DERIVE_UNPINNED, "a pin that was taken away")                  \
+    X(DERIVE_RAN, "a result that was computed")                      \
+    X(DERIVE_KNOWN, "a result that was known")                       \
+    X(DERIVE_MISSING, "a result whose input is missing")             \
     X(FOREIGN, "a stranger's records in a session")                  \
     X(LOCK_TAKEN, "a lock that was taken by another task")
 

@@ -77,6 +77,10 @@ enum key_kind key_kind(const char *key, struct id16 *project)
         return KEY_LOG;
     if (starts_with(rest, "blobs/"))
         return KEY_BLOB;
+    if (starts_with(rest, "derive/segments/"))
+        return KEY_DERIVE_SEGMENT;
+    if (starts_with(rest, "derive/"))
+        return KEY_DERIVE;
     return KEY_OTHER;
 }
 
@@ -308,7 +312,7 @@ static void fate_draw(struct far_line *line, const struct store_op *op, uint64_t
     enum key_kind kind = op != NULL ? key_kind(op->key, NULL) : KEY_OTHER;
     bool collects =
         writes && op->verb == STORE_DELETE && (kind == KEY_BLOB || kind == KEY_TREE);
-    bool rare = kind == KEY_LOG || kind == KEY_ROLLUP || collects;
+    bool rare = kind == KEY_LOG || kind == KEY_ROLLUP || kind == KEY_DERIVE_SEGMENT || collects;
     unsigned weight = !writes ? 1 : rare ? 60 : 4;
     uint64_t at = world_between(world_now_us(), reply_us);
     if (world_chance(3000))
@@ -466,5 +470,9 @@ void far_line_count_crash(const struct far_line *line)
             count(COUNT_CRASH_LOG_PUT);
         else if (kind == KEY_ROLLUP)
             count(COUNT_CRASH_ROLLUP_PUT);
+        else if (kind == KEY_DERIVE)
+            count(COUNT_CRASH_DERIVE_PUT);
+        else if (kind == KEY_DERIVE_SEGMENT)
+            count(COUNT_CRASH_MERGE_PUT);
     }
 }

@@ -19,6 +19,8 @@ enum key_kind {
     KEY_LOG,
     KEY_ROLLUP,
     KEY_BLOB,
+    KEY_DERIVE,
+    KEY_DERIVE_SEGMENT,
     KEY_HANDLE,
 };
 /* What a key names, and of which project when it is one's; of references too. */

@@ -22,6 +22,7 @@ struct namer {
 struct upload_known {
     uint64_t put_us;  /* the last time */
     uint64_t told_us; /* the last put that a client was told of */
+    bool leaf;        /* a client was told that it is one */
     struct hash of;   /* the manifest that named it last */
     struct namer *namers;
 };
@@ -111,6 +112,27 @@ void oracle_upload_told(struct oracle *o, const struct id16 *project, const stru
         told(o, project, &manifest.chunks[i], put_us);
         if (store_get(far_end_mem(o->end), chunk.s, range_none(), NULL, NULL, NULL) != OK)
             broken("durable", "a client is told of %.12s, and its chunk %s is not there",
+                   hash_hex(hash).s, chunk.s);
+    }
+}
+
+void oracle_leaf_told(struct oracle *o, const struct id16 *project, const struct hash *hash)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    AUTO_BUF bytes = {0};
+    struct manifest manifest;
+    struct key key = key_blob(project, hash);
+    known(o, project, hash)->leaf = true;
+    if (store_get(far_end_mem(o->end), key.s, range_all(), &bytes, NULL, NULL) != OK)
+        broken("durable", "a client is told of the leaf %s, and it is not there", key.s);
+    if (!manifest_read(buf_bytes(&bytes), &arena, &manifest))
+        return;
+    for (uint32_t i = 0; i < manifest.n; i++) {
+        struct key chunk = key_blob(project, &manifest.chunks[i]);
+        known(o, project, &manifest.chunks[i])->leaf = true;
+        if (store_get(far_end_mem(o->end), chunk.s, range_none(), NULL, NULL, NULL) != OK)
+            broken("durable",
+                   "a client is told of the leaf %.12s, and its chunk %s is not there",
                    hash_hex(hash).s, chunk.s);
     }
 }
@@ -209,6 +231,8 @@ void oracle_upload_deleting(struct oracle *o, const char *key, struct bytes old)
     if (in_grace(o, u->told_us))
         broken("durable", "%s is deleted %.3f s after a put that a client was told of", key,
                (double)(world_now_us() - u->told_us) / 1e6);
+    if (u->leaf)
+        broken("durable", "%s is deleted, and a client was told that it is a leaf", key);
     uint64_t opened_ms = condemned_since(o, &project, &name, key);
     for (const struct namer *at = u->namers; at != NULL; at = at->next) {
         if (at->since_ms < opened_ms && oracle_closed(o, &at->session) == NULL)

@@ -60,6 +60,8 @@ static void make_import(struct profile *p)
 {
     p->import = true;
     p->clients = 1;
+    p->nodes = 0;
+    p->derives = 0;
     p->projects = 1;
     p->shards = 1;
     p->appends = 1;
@@ -110,6 +112,19 @@ static void make_collected(struct profile *p)
     p->lag_us = 0;
 }
 
+/* Most of what clients do is to put what is derived and to ask for it; mostly beside a
+ * collector, which merges what is old of the log. */
+static void make_derived(struct profile *p)
+{
+    p->nodes = 2 + (unsigned)(p->acts_min % 2);
+    p->acts_min += 144;
+    p->derives = 40 + 40 * (unsigned)(p->acts_min / 2 % 2);
+    if (p->collectors == 0 && p->calls_min / 4 % 3 > 0) {
+        make_collected(p);
+        p->collectors = 1;
+    }
+}
+
 void profile_draw(struct profile *p)
 {
     *p = (struct profile){0};
@@ -130,6 +145,8 @@ void profile_draw(struct profile *p)
     p->packs = p->calls_min % 10 < 3 ? 1 + (unsigned)(p->acts_min % 2) : 0;
     if (p->acts_min % 4 == 0)
         make_collected(p);
+    if (p->calls_min % 4 == 1)
+        make_derived(p);
     if (world_chance(600))
         make_import(p);
     else if (world_chance(800))

@@ -31,6 +31,7 @@ struct profile {
     unsigned rollups;
     unsigned packs;
     unsigned collectors;
+    unsigned nodes;    /* that derive */
     uint64_t grace_ms; /* of theirs */
     unsigned clients;
 
@@ -59,6 +60,7 @@ struct profile {
     unsigned think_ms;   /* of a client between two actions, at most */
     unsigned paths;      /* that clients work on: few, and they collide */
     unsigned series_max; /* sessions of a series, at most */
+    unsigned derives;    /* of 100 acts, how many are about what is derived */
     bool refs;           /* half of what clients do is to bind references */
     bool strangers;      /* somebody writes into other people's sessions */
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_node.h"
 
 struct shared {
     struct counts counts;
@@ -61,6 +62,7 @@ bool seed_run_with(void (*run)(uint64_t number, struct verdict_of_seed *), uint6
     int status = 0;
     while (waitpid(pid, &status, 0) < 0)
         continue;
+    sim_node_folder_remove(pid);
     verdict_by_status(&shared->verdict, status);
     for (unsigned i = 0; i < COUNT_KINDS; i++)
         counts->n[i] += shared->counts.n[i];

@@ -5,6 +5,7 @@
 #include "formats/hlc.h"
 #include "formats/key.h"
 #include "pipeline/repo/project.h"
+#include "tests/sim/oracle_derive.h"
 #include "tests/sim/sim_refs.h"
 
 #define START_MS 1800000000000u
@@ -100,6 +101,9 @@ void sim_open(struct sim *sim)
         process_add(sim, PROCESS_PACK, i, false);
     for (unsigned i = 0; i < p->collectors; i++)
         process_add(sim, PROCESS_COLLECT, i, false);
+    sim->n_nodes = p->nodes;
+    for (unsigned i = 0; i < p->nodes; i++)
+        process_add(sim, PROCESS_NODE, i, false);
     sim->n_clients = p->clients;
     for (unsigned i = 0; i < p->clients; i++)
         client_open(&sim->clients[i], sim, i);
@@ -170,7 +174,8 @@ static bool settled(struct sim *sim)
         return false;
     for (unsigned i = 0; i < sim->n_processes; i++) {
         const struct process *p = &sim->processes[i];
-        if (p->kind == PROCESS_FRONT ? !p->up : p->stage == NULL)
+        bool serves = p->kind == PROCESS_FRONT || p->kind == PROCESS_NODE;
+        if (serves ? !p->up : p->stage == NULL)
             return false;
         if (p->stage != NULL && (p->idle < 2 || p->last != 0))
             return false;
@@ -187,6 +192,26 @@ static void make_calm(struct sim *sim)
         process_calm(&sim->processes[i]);
 }
 
+static bool nodes_checked;
+
+static void nodes_check(void *arg)
+{
+    oracle_derive_final(arg);
+    nodes_checked = true;
+}
+
+static bool are_nodes_checked(struct sim *sim)
+{
+    (void)sim;
+    return nodes_checked;
+}
+
+static void nodes_final(struct sim *sim)
+{
+    (void)task_start(NULL, nodes_check, sim);
+    sim_run_until(sim, are_nodes_checked, 900000000, "nodes are asked for all they have");
+}
+
 void sim_finish(struct sim *sim)
 {
     sim_run_until(sim, worked_enough, 7200000000u, "clients work");
@@ -200,6 +225,8 @@ void sim_finish(struct sim *sim)
         sim->processes[i].idle = 0;
     sim_run_until(sim, settled, 900000000, "the queue is drained");
     oracle_final(&sim->oracle);
+    if (sim->n_nodes > 0)
+        nodes_final(sim);
     if (sim->profile.refs)
         oracle_refs_final(&sim->oracle);
 }

@@ -1,7 +1,7 @@
-/* The simulator of a bucket with everybody who works on it: fronts, drains, appends, rollups
- * and clients on one far store, under one seeded scheduler with virtual time, and an oracle
- * that looks at every effect. See world.h for how it runs, profile.h for what goes wrong,
- * oracle.h for what must hold. */
+/* The simulator of a bucket with everybody who works on it: fronts, drains, appends, rollups,
+ * packs, collectors, nodes that derive, and clients on one far store, under one seeded
+ * scheduler with virtual time, and an oracle that looks at every effect. See world.h for how it
+ * runs, profile.h for what goes wrong, oracle.h for what must hold. */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 
@@ -12,7 +12,7 @@
 #include "tests/sim/sim_process.h"
 #include "tests/sim/sim_world.h"
 
-#define PROCESSES_MAX 14u
+#define PROCESSES_MAX 18u
 #define CLIENTS_MAX   12u
 
 struct sim {
@@ -20,9 +20,10 @@ struct sim {
     struct far_end *end;
     struct ledger ledger;
     struct oracle oracle;
-    struct process processes[PROCESSES_MAX]; /* the fronts first */
+    struct process processes[PROCESSES_MAX]; /* the fronts first, the nodes last */
     unsigned n_processes;
     unsigned n_fronts;
+    unsigned n_nodes;
     struct client clients[CLIENTS_MAX];
     unsigned n_clients;
     uint64_t acts; /* of clients */

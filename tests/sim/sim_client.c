@@ -50,6 +50,10 @@ static void act(struct client *c)
         client_hoard(c);
         return;
     }
+    if (p->derives > 0 && world_below(100) < p->derives) {
+        client_derive(c);
+        return;
+    }
     if (p->refs && world_chance(5000)) {
         client_ref(c);
         return;

@@ -78,6 +78,8 @@ void client_read_session(struct client *, struct asked_session *);
 void client_preflight(struct client *, struct asked_session *);
 void client_read_head(struct client *, unsigned project);
 void client_strange(struct client *);
+/* Puts something to a node, or asks one. */
+void client_derive(struct client *);
 
 /* The answers that a front gives: held against the chain as it is at this moment. */
 struct land_told {

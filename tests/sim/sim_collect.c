@@ -4,6 +4,7 @@
 
 #include "formats/base/hex.h"
 #include "formats/project_id.h"
+#include "pipeline/derive/log/derive_merge.h"
 #include "pipeline/repo/collect/collect.h"
 #include "pipeline/repo/project.h"
 #include "tests/sim/counts.h"
@@ -73,11 +74,27 @@ static int collect_one(struct sim_collect *collect, const struct id16 *project)
     return err != OK ? err : report.end != COLLECT_DONE;
 }
 
+/* Merges what is old of the derive log, as mic-gc does with it. */
+static void merge_one(struct process *p, const struct id16 *project)
+{
+    const struct derive_merge_options options = {.age_ms = world_below(p->profile->grace_ms),
+                                                 .objects_min = (uint32_t)world_between(1, 5),
+                                                 .bytes_max = world_between(1, 20000)};
+    struct derive_merge_report report;
+    int err = derive_merge(p->repo, project, &options, &report);
+    trace("%s: merges %lu, %lu deleted: %s", p->name, (unsigned long)report.objects,
+          (unsigned long)report.deleted, err_name(err));
+    if (err != OK && err != ERR_AGAIN && err != ERR_UNKNOWN)
+        broken("named", "a derive log cannot be merged: %s", err_name(err));
+}
+
 /* Where references are played, half of the time those of the project. */
 static int collect_either(struct sim_collect *collect, const struct id16 *project)
 {
     struct id16 refs;
     struct process *p = collect->process;
+    if (p->profile->nodes > 0 && world_chance(5000))
+        merge_one(p, project);
     if (!p->profile->refs || world_chance(5000))
         return collect_one(collect, project);
     int err = project_refs_find(p->repo, project, &refs);

@@ -9,6 +9,7 @@
 #include "pipeline/repo/chain.h"
 #include "pipeline/repo/content/content_read.h"
 #include "tests/sim/counts.h"
+#include "tests/sim/oracle_derive.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_refs.h"
 
@@ -64,6 +65,8 @@ static void put_seen(void *arg, const char *key, struct bytes old, struct bytes 
         broken("durable", "a record is dead in a world without damage: %s", key);
     if (kind == KEY_BLOB)
         oracle_upload_put(o, key, data);
+    if (kind == KEY_DERIVE || kind == KEY_DERIVE_SEGMENT)
+        oracle_derive_put(o, &id, key, kind, old, data);
     bool ours =
         kind == KEY_HEAD || kind == KEY_SESSION || kind == KEY_LOG || kind == KEY_ROLLUP;
     struct oracle_project *p = ours ? oracle_project(o, &id) : NULL;
@@ -93,6 +96,8 @@ static void deleting_seen(void *arg, const char *key, struct bytes old)
         oracle_rollup_deleting(o, p, key);
     else if (kind == KEY_BLOB && o->profile->grace_ms > 0)
         oracle_upload_deleting(o, key, old);
+    else if (kind == KEY_DERIVE || kind == KEY_DERIVE_SEGMENT)
+        oracle_derive_deleting(&id, key);
     else if (kind == KEY_TREE && o->profile->grace_ms > 0)
         oracle_tree_deleting(o, key);
     else if (kind != KEY_LOG)

@@ -83,6 +83,9 @@ uint64_t oracle_upload_put_us(struct oracle *, const struct id16 *project, const
 void oracle_upload_told(struct oracle *, const struct id16 *project, const struct hash *,
                         uint64_t put_us);
 
+/* The same of a leaf that somebody derives from: it stays for ever. */
+void oracle_leaf_told(struct oracle *, const struct id16 *project, const struct hash *);
+
 /* --- between its files --- */
 
 void oracle_upload_put(struct oracle *, const char *key, struct bytes data);

@@ -8,9 +8,11 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_collect.h"
 #include "tests/sim/sim_front.h"
+#include "tests/sim/sim_node.h"
 #include "tests/sim/sim_pack.h"
 
-#define DOWN_MAX_US 20000000u
+#define DOWN_MAX_US      20000000u
+#define NODE_DOWN_MAX_US 3000000u
 
 /* --- clocks --- */
 
@@ -64,8 +66,8 @@ static void hold(void *process, uint64_t us)
 void process_open(struct process *p, enum process_kind kind, unsigned number,
                   struct far_end *end, const struct profile *profile)
 {
-    static const char *const names[] = {"front",  "drain", "append",
-                                        "rollup", "pack",  "collector"};
+    static const char *const names[] = {"front", "drain",     "append", "rollup",
+                                        "pack",  "collector", "node"};
     *p = (struct process){.kind = kind, .profile = profile};
     (void)snprintf(p->name, sizeof(p->name), "%s %u", names[kind], number);
     p->clock = (struct process_clock){
@@ -215,9 +217,29 @@ static void front_life(void *arg)
     process_end(p, world_between(1000, 2000000));
 }
 
+/* --- a node --- */
+
+static void node_life(void *arg)
+{
+    struct process *p = arg;
+    while (!boot(p))
+        task_pause(world_between(1000, 3000000));
+    sim_node_open(p);
+    trace("%s is up", p->name);
+    while (p->calm || world_below(100) >= p->profile->stop)
+        task_pause(world_between(1000000, 20000000));
+    sim_node_end(p);
+    count(COUNT_STOP_NODE);
+    process_end(p, world_between(1000, 2000000));
+}
+
 void process_start(struct process *p)
 {
-    (void)task_start(p, p->kind == PROCESS_FRONT ? front_life : stage_life, p);
+    (void)task_start(p,
+                     p->kind == PROCESS_FRONT  ? front_life
+                     : p->kind == PROCESS_NODE ? node_life
+                                               : stage_life,
+                     p);
 }
 
 void process_calm(struct process *p)
@@ -230,9 +252,9 @@ void process_calm(struct process *p)
 
 static void count_crash(const struct process *p)
 {
-    static const enum count counts_of[] = {COUNT_CRASH_FRONT,  COUNT_CRASH_DRAIN,
-                                           COUNT_CRASH_APPEND, COUNT_CRASH_ROLLUP,
-                                           COUNT_CRASH_PACK,   COUNT_CRASH_COLLECT};
+    static const enum count counts_of[] = {
+        COUNT_CRASH_FRONT, COUNT_CRASH_DRAIN,   COUNT_CRASH_APPEND, COUNT_CRASH_ROLLUP,
+        COUNT_CRASH_PACK,  COUNT_CRASH_COLLECT, COUNT_CRASH_NODE};
     count(counts_of[p->kind]);
     if (p->line.flights == NULL)
         count(COUNT_CRASH_BETWEEN);
@@ -246,6 +268,7 @@ void process_die(struct process *p)
     far_line_cut(&p->line);
     task_kill_all(p);
     front_calls_lose(p);
+    sim_node_lost(p);
     p->up = false;
     p->ending = false;
     p->repo = NULL;
@@ -257,5 +280,6 @@ void process_die(struct process *p)
     p->inside = 0;
     p->idle = 0;
     p->held_until_us = 0;
-    world_at(world_now_us() + world_between(1000, DOWN_MAX_US), start_again, p);
+    uint64_t most = p->kind == PROCESS_NODE ? NODE_DOWN_MAX_US : DOWN_MAX_US;
+    world_at(world_now_us() + world_between(1000, most), start_again, p);
 }

@@ -1,7 +1,7 @@
 /* The processes of a simulated bucket: fronts (the service), drains (stage_land), appends
- * (stage_append), rollups (stage_rollup), packs and collectors, each with a clock, chance,
- * caches and a line to the store of its own. A process that dies loses all its memory and
- * begins again from nothing some time later. */
+ * (stage_append), rollups (stage_rollup), packs, collectors and nodes that derive, each with a
+ * clock, chance, caches and a line to the store of its own. A process that dies loses all its
+ * memory and begins again from nothing some time later. */
 #ifndef TESTS_SIM_SIM_PROCESS_H
 #define TESTS_SIM_SIM_PROCESS_H
 
@@ -17,10 +17,12 @@ enum process_kind {
     PROCESS_ROLLUP,
     PROCESS_PACK,
     PROCESS_COLLECT,
+    PROCESS_NODE,
 };
 
 #define OPENED_MAX 32u
 
+struct derive;
 struct oracle;
 struct process;
 
@@ -40,11 +42,14 @@ struct process {
     struct rng_seeded rng;
     uint64_t held_until_us; /* it is stopped until then */
     bool calm;              /* it does not end by itself any more */
-    bool up;                /* a front takes calls */
+    bool up;                /* a front or node takes calls */
     bool ending;            /* a front takes none, and comes to its end in order */
     struct repo *repo;
     struct service *service;
-    struct stage *stage; /* also of a front that drains by itself, as mic-forge does */
+    struct derive *derive; /* of a node */
+    uint64_t folder;       /* that it has, by number; 0: it had none yet */
+    bool crashed;          /* with its folder open */
+    struct stage *stage;   /* also of a front that drains by itself, as mic-forge does */
     bool drains;
     struct oracle *oracle; /* asks rollups by the line of a process that makes them */
     struct task *flusher;
@@ -71,7 +76,7 @@ void process_calm(struct process *);
 /* Its clock is set anew. */
 void process_clock_step(struct process *);
 
-/* --- calls of clients to a front --- */
+/* --- calls of clients to a front or node --- */
 
 enum call_state {
     CALL_UNDER_WAY,

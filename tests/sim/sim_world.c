@@ -14,7 +14,7 @@ struct event {
 
 struct task {
     struct fiber fiber;
-    const void *owner;
+    void *owner;
     uint64_t held_until_us;
     uint64_t sleep; /* counts its sleeps: what is to wake it from an older one is too late */
     bool waits;     /* a wake ends its sleep */
@@ -224,6 +224,16 @@ struct task *task_start(void *owner, void (*run)(void *arg), void *arg)
 struct task *task_now(void)
 {
     return world.current;
+}
+
+void *task_owner(void)
+{
+    return world.current->owner;
+}
+
+bool task_is_dead(const struct task *task)
+{
+    return task->dead;
 }
 
 static void give_way(void)

@@ -39,6 +39,10 @@ struct task;
 struct task *task_start(void *owner, void (*run)(void *arg), void *arg);
 /* The one that runs; NULL in an event. */
 struct task *task_now(void);
+/* Of the one that runs. */
+void *task_owner(void);
+/* It was ended where it stood, or has come to its end. */
+bool task_is_dead(const struct task *);
 /* Of the task that runs: gives way for so long, or until somebody wakes it. A wake that comes
  * while it does not wait is kept for its next wait. */
 void task_pause(uint64_t us);

@@ -20,6 +20,8 @@ static void with_refs(struct profile *p)
     p->refs = true;
     p->import = false;
     p->strangers = false;
+    p->nodes = 0;
+    p->derives = 0;
 }
 
 static void run(uint64_t seed, struct verdict_of_seed *verdict)
