@@ -188,6 +188,7 @@ int cmd_export_git(struct cli *);
 int cmd_derive_leaf(struct cli *);
 int cmd_derive_recipe(struct cli *);
 int cmd_derive_get(struct cli *);
+int cmd_derive_chunks(struct cli *);
 int cmd_derive_show(struct cli *);
 int cmd_derive_lineage(struct cli *);
 int cmd_derive_dependents(struct cli *);

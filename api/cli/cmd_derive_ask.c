@@ -40,10 +40,15 @@ static int ask_run(struct ask *ask, const char *method, bool *done)
     if (status != 0)
         return status;
     buf_append(&ask->below, "", 1);
-    if (client_derive_ask(&cli->client, project, method, (const char *)ask->below.data,
-                          buf_bytes(&ask->body), &ask->text, &ask->value) != OK)
-        return cli_client_failed(cli, cli->command->name);
-    ask->top = jrd_top(ask->value, &ask->wrong);
+    /* Until it is there; what is computed meanwhile is there when it is asked for again. */
+    do {
+        json_drop(&ask->value);
+        buf_clear(&ask->text);
+        if (client_derive_ask(&cli->client, project, method, (const char *)ask->below.data,
+                              buf_bytes(&ask->body), &ask->text, &ask->value) != OK)
+            return cli_client_failed(cli, cli->command->name);
+        ask->top = jrd_top(ask->value, &ask->wrong);
+    } while (jrd_has(&ask->top, "state"));
     *done = cli->json;
     if (!cli->json)
         return 0;
@@ -159,6 +164,40 @@ int cmd_derive_lineage(struct cli *cli)
     if (jrd_bool(&ask.top, "more", JSON_OPTIONAL))
         cli_say(cli, "there is more than is shown here");
     return ask_end(&ask);
+}
+
+/* --- chunks --- */
+
+static void chunks_print(const struct json_at *top)
+{
+    struct json_at list = jrd_array(top, "chunks", JSON_REQUIRED);
+    for (size_t i = 0; i < jrd_count(&list); i++) {
+        struct json_at row = jrd_item(&list, i);
+        printf("%llu %llu ", NUMBER(&row, "offset"), NUMBER(&row, "size"));
+        text_print("", jrd_text(&row, "address", JSON_REQUIRED), "\n");
+    }
+}
+
+int cmd_derive_chunks(struct cli *cli)
+{
+    uint64_t next = 0;
+    do {
+        AUTO_ASK ask = {.cli = cli};
+        char what[64];
+        bool done;
+        snprintf(what, sizeof(what), "/chunks?after=%llu", (unsigned long long)next);
+        int status = ask_address(&ask, "GET", what, &done);
+        if (status != 0 || done)
+            return status;
+        if (next == 0 && !jrd_bool(&ask.top, "lasts", JSON_REQUIRED))
+            cli_say(cli, "it uses references: its chunks can be got as long as it is cached");
+        chunks_print(&ask.top);
+        next = jrd_u64(&ask.top, "next", JSON_OPTIONAL, INT64_MAX, 0);
+        status = ask_end(&ask);
+        if (status != EXIT_DONE)
+            return status;
+    } while (next > 0);
+    return EXIT_DONE;
 }
 
 /* --- dependents --- */

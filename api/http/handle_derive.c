@@ -1,8 +1,8 @@
 /* Derivation: putting leaves and recipes, getting results. */
+#include "api/http/derive_request.h"
 #include "api/http/http_values.h"
 #include "api/http/route.h"
 #include "api/json/recipe_json.h"
-#include "api/service/service_derive.h"
 #include "formats/base/hash.h"
 #include "formats/base/hex.h"
 
@@ -169,16 +169,22 @@ static void respond_derived(struct request *r, struct derived *derived)
     respond_source(r, "application/octet-stream", etag.s, fixed, source);
 }
 
-struct get_request {
-    struct request *r;
-    struct hash address;
-    struct derive_ask ask;
-};
-
-static void get_begin(struct get_request *get, derive_answer_fn next)
+void derive_request_begin(struct derive_request *get, derive_answer_fn next, void *arg)
 {
     struct request *r = get->r;
-    service_derive_get(r->service, &r->project, &get->address, &get->ask, next, get);
+    service_derive_get(r->service, &r->project, &get->address, &get->ask, next, arg);
+}
+
+void derive_progress_to_json(struct json_writer *w, const struct get_progress *progress)
+{
+    jwr_u64(w, "nodes", progress->nodes);
+    jwr_u64(w, "known", progress->known);
+    jwr_u64(w, "runs", progress->runs);
+    jwr_u64(w, "running", progress->running);
+    jwr_u64(w, "bytes", progress->bytes_out);
+    jwr_u64(w, "elapsed_ms", progress->elapsed_us / 1000);
+    if (!hash_is_zero(&progress->address))
+        jwr_hash(w, "address", &progress->address);
 }
 
 static void respond_pending(struct request *r, const struct get_progress *progress)
@@ -186,19 +192,11 @@ static void respond_pending(struct request *r, const struct get_progress *progre
     struct json_writer w;
     respond_json(r, 202, &w);
     jwr_str(&w, "state", "running");
-    jwr_u64(&w, "nodes", progress->nodes);
-    jwr_u64(&w, "known", progress->known);
-    jwr_u64(&w, "runs", progress->runs);
-    jwr_u64(&w, "running", progress->running);
-    jwr_u64(&w, "bytes", progress->bytes_out);
-    jwr_u64(&w, "elapsed_ms", progress->elapsed_us / 1000);
-    if (!hash_is_zero(&progress->address))
-        jwr_hash(&w, "address", &progress->address);
+    derive_progress_to_json(&w, progress);
     jwr_object_end(&w);
 }
 
-/* What is the same for every answer; false where that was all. */
-static bool answer_begin(struct request *r, const struct derive_answer *answer)
+bool derive_answer_begin(struct request *r, const struct derive_answer *answer)
 {
     if (answer->err != OK)
         respond_problem(r, &answer->problem);
@@ -219,8 +217,8 @@ static void snapshot_headers(struct request *r, const struct derive_answer *answ
 
 static void on_result(void *arg, const struct derive_answer *answer)
 {
-    struct get_request *get = arg;
-    if (answer_begin(get->r, answer)) {
+    struct derive_request *get = arg;
+    if (derive_answer_begin(get->r, answer)) {
         snapshot_headers(get->r, answer);
         respond_derived(get->r, answer->derived);
     }
@@ -230,9 +228,9 @@ static void on_result(void *arg, const struct derive_answer *answer)
 /* Now that the size is known, what the header asks for can be told. */
 static void on_size(void *arg, const struct derive_answer *answer)
 {
-    struct get_request *get = arg;
+    struct derive_request *get = arg;
     struct request *r = get->r;
-    if (!answer_begin(r, answer)) {
+    if (!derive_answer_begin(r, answer)) {
         request_resume(r);
         return;
     }
@@ -248,11 +246,10 @@ static void on_size(void *arg, const struct derive_answer *answer)
     } else {
         get->ask.want = GET_BYTES;
     }
-    get_begin(get, on_result);
+    derive_request_begin(get, on_result, get);
 }
 
-/* ?verify=, ?wait=; the server's own where they are not there. */
-static bool ask_of(struct request *r, struct derive_ask *ask)
+static bool ask_read(struct request *r, struct derive_ask *ask)
 {
     uint64_t most = http_server_options(r->server)->wait_max_ms;
     const char *verify = request_query(r, "verify");
@@ -274,13 +271,18 @@ static bool ask_of(struct request *r, struct derive_ask *ask)
     return true;
 }
 
+bool derive_request_read(struct derive_request *get)
+{
+    return request_hash(get->r, "address", &get->address) && ask_read(get->r, &get->ask);
+}
+
 void handle_derive_get(struct request *r)
 {
-    struct get_request *get = arena_new(&r->arena, struct get_request);
+    struct derive_request *get = arena_new(&r->arena, struct derive_request);
     struct derived *derived;
     get->r = r;
     get->ask.want = GET_BYTES;
-    if (!request_hash(r, "address", &get->address) || !ask_of(r, &get->ask))
+    if (!derive_request_read(get))
         return;
     bool part = request_header(r, MHD_HTTP_HEADER_RANGE) != NULL;
     if (get->ask.verify == NULL &&
@@ -291,18 +293,18 @@ void handle_derive_get(struct request *r)
     if (part)
         get->ask.want = GET_SIZE;
     request_suspend(r);
-    get_begin(get, part ? on_size : on_result);
+    derive_request_begin(get, part ? on_size : on_result, get);
 }
 
 /* --- verifying --- */
 
 static void on_verified(void *arg, const struct derive_answer *answer)
 {
-    struct get_request *get = arg;
+    struct derive_request *get = arg;
     struct request *r = get->r;
     if (answer->pending ||
         (answer->err != OK && strcmp(answer->problem.code, "quarantined") != 0)) {
-        (void)answer_begin(r, answer);
+        (void)derive_answer_begin(r, answer);
         request_resume(r);
         return;
     }
@@ -325,13 +327,13 @@ static void on_verified(void *arg, const struct derive_answer *answer)
 void handle_derive_verify(struct request *r)
 {
     static const struct verify dual = {.mode = VERIFY_DUAL};
-    struct get_request *get = arena_new(&r->arena, struct get_request);
+    struct derive_request *get = arena_new(&r->arena, struct derive_request);
     get->r = r;
-    if (!request_hash(r, "address", &get->address) || !ask_of(r, &get->ask))
+    if (!derive_request_read(get))
         return;
     get->ask.want = GET_HASH;
     get->ask.again = true;
     get->ask.verify = &dual;
     request_suspend(r);
-    get_begin(get, on_verified);
+    derive_request_begin(get, on_verified, get);
 }

@@ -8,4 +8,10 @@
 /* Whether this server derives at all: a problem when not. */
 int service_derive_on(struct service *, struct problem *) MUST_USE;
 
+/* Tells the log, as service_derive_put does, for whoever asks: what is told follows from what
+ * is there. */
+int service_derive_tell(struct service *, const struct id16 *project,
+                        const struct derive_item *, uint32_t n, derive_written_fn, void *arg,
+                        struct problem *) MUST_USE;
+
 #endif

@@ -58,6 +58,24 @@ static void put_told(void *arg, int err, uint64_t hlc)
     free(put);
 }
 
+int service_derive_tell(struct service *service, const struct id16 *project,
+                        const struct derive_item *items, uint32_t n, derive_written_fn written,
+                        void *arg, struct problem *problem)
+{
+    struct put *put = calloc(1, sizeof(*put));
+    if (put == NULL)
+        abort();
+    *put = (struct put){.written = written, .arg = arg};
+    int err = derive_put(service->derive, project, items, n, put_told, put);
+    if (err == OK)
+        return OK;
+    free(put);
+    if (err == ERR_AGAIN)
+        return problem_set(problem, err, "queue_full", NULL,
+                           "too much waits to be written; try again later");
+    return service_problem(problem, err, "the derive log");
+}
+
 int service_derive_put(struct service *service, const struct caller *caller,
                        const struct id16 *project, const struct derive_item *items, uint32_t n,
                        derive_written_fn written, void *arg, struct problem *problem)
@@ -67,18 +85,7 @@ int service_derive_put(struct service *service, const struct caller *caller,
         err = service_admit(service, caller, problem);
     if (err != OK)
         return err;
-    struct put *put = calloc(1, sizeof(*put));
-    if (put == NULL)
-        abort();
-    *put = (struct put){.written = written, .arg = arg};
-    err = derive_put(service->derive, project, items, n, put_told, put);
-    if (err == OK)
-        return OK;
-    free(put);
-    if (err == ERR_AGAIN)
-        return problem_set(problem, err, "queue_full", NULL,
-                           "too much waits to be written; try again later");
-    return service_problem(problem, err, "the derive log");
+    return service_derive_tell(service, project, items, n, written, arg, problem);
 }
 
 struct show {

@@ -71,6 +71,28 @@ bool service_derive_known(struct service *, const struct id16 *project, const st
 void service_derive_get(struct service *, const struct id16 *project, const struct hash *,
                         const struct derive_ask *, derive_answer_fn, void *arg);
 
+/* The chunks of a result, each by its content. */
+struct derive_chunk_row {
+    uint64_t offset;
+    uint64_t size;
+    struct hash address;
+};
+struct derive_chunk_page {
+    struct derive_chunk_row *rows; /* in the arena */
+    size_t n;
+    bool more;
+    /* They can be got when this answer was told: by every server, and when the result is in no
+     * cache any more. Else, where references were used, as long as it is in this one's. */
+    bool lasts;
+};
+/* Those at `from` and behind it, at most `max`, of what a get of all bytes gave (no tree).
+ * Tells the log of those that it does not know yet: calls `told` when they are durable, at once
+ * where all are known; or not at all, and fails. */
+int service_derive_chunks(struct service *, const struct id16 *project, const struct derived *,
+                          uint64_t from, size_t max, struct arena *,
+                          struct derive_chunk_page *out, derive_written_fn told, void *arg,
+                          struct problem *) MUST_USE;
+
 /* --- how addresses hang together --- */
 
 /* What an address is: a recipe with its inputs, a leaf, a tree. */

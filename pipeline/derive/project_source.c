@@ -152,13 +152,48 @@ static int find_place(struct project_source *s, const struct hash *address,
     return OK;
 }
 
-/* A result, or a chunk of one, by its content. */
-static int find_result(struct project_source *s, const struct hash *address,
-                       struct derive_found *out)
+/* A part of a recipe's result, by its content: as a recipe that gives this part, so that it can
+ * be computed again. */
+static int find_chunk(struct project_source *s, const struct hash *address, struct arena *arena,
+                      struct derive_found *out)
 {
-    if (!result_has(s->derive->results, &s->project, address, &out->size))
+    struct derive_chunk chunk;
+    int err =
+        derive_index_chunk(s->derive->index, &s->project, address, DERIVE_MISS_TELL, &chunk);
+    if (err != OK)
+        return err;
+    struct recipe_input *input = arena_new(arena, struct recipe_input);
+    *input = (struct recipe_input){.kind = RECIPE_ADDRESS, .address = chunk.recipe};
+    struct parameter *parameters = arena_array(arena, 2, struct parameter);
+    parameters[0].name = bytes_str("end");
+    parameters[0].value = bytes_str(arena_printf(arena, "%llu", (unsigned long long)chunk.end));
+    parameters[1].name = bytes_str("start");
+    parameters[1].value =
+        bytes_str(arena_printf(arena, "%llu", (unsigned long long)chunk.from));
+    out->recipe = (struct recipe){.function = bytes_str("slice"),
+                                  .version = bytes_str("1.0.0"),
+                                  .inputs = input,
+                                  .n_inputs = 1,
+                                  .parameters = parameters,
+                                  .n_parameters = 2};
+    out->is = DERIVE_IS_RECIPE;
+    out->by_content = true;
+    out->size = chunk.end - chunk.from;
+    return OK;
+}
+
+/* A result, or a chunk of one, that lies in the cache; of what recipe, where that is known. */
+static int find_result(struct project_source *s, const struct hash *address,
+                       struct arena *arena, struct derive_found *out)
+{
+    uint64_t size;
+    if (!result_has(s->derive->results, &s->project, address, &size))
         return ERR_NOT_FOUND;
+    int err = find_chunk(s, address, arena, out);
+    if (err != ERR_NOT_FOUND)
+        return err;
     out->is = DERIVE_IS_BYTES;
+    out->size = size;
     return OK;
 }
 
@@ -173,7 +208,7 @@ static int find_known(struct project_source *s, const struct hash *address, stru
     if (err == ERR_NOT_FOUND)
         err = find_tree(s, address, out);
     if (err == ERR_NOT_FOUND)
-        err = find_result(s, address, out);
+        err = find_result(s, address, arena, out);
     return err;
 }
 
@@ -222,6 +257,14 @@ static int find_head(struct project_source *s, const struct hash *address,
     return OK;
 }
 
+/* Whether it is known to be a part of a result: then nobody need be asked for news of it. */
+static bool is_chunk(struct project_source *s, const struct hash *address)
+{
+    struct derive_chunk chunk;
+    return derive_index_chunk(s->derive->index, &s->project, address, DERIVE_MISS_TELL,
+                              &chunk) == OK;
+}
+
 static int source_find(struct derive_source *source, const struct hash *address,
                        struct arena *arena, struct derive_found *out)
 {
@@ -230,7 +273,7 @@ static int source_find(struct derive_source *source, const struct hash *address,
     int err = find_known(s, address, arena, out);
     if (err == ERR_NOT_FOUND)
         err = find_upload(s, address, out);
-    if (err == ERR_NOT_FOUND) {
+    if (err == ERR_NOT_FOUND && !is_chunk(s, address)) {
         err = derive_look_since(s->derive, &s->project, atomic_load(&s->since_us));
         if (err == OK)
             err = find_known(s, address, arena, out);
@@ -239,6 +282,9 @@ static int source_find(struct derive_source *source, const struct hash *address,
         err = find_head(s, address, out);
     if (err == ERR_NOT_FOUND)
         err = find_landed(s, address, arena, out);
+    /* Last: what lies in the bucket is read, not computed. */
+    if (err == ERR_NOT_FOUND)
+        err = find_chunk(s, address, arena, out);
     return err;
 }
 

@@ -3,7 +3,7 @@
  *
  * An address is looked for among recipes, leaves, places of trees and results that this node
  * knows; then among the project's uploaded contents; then the log is read for what others have
- * told; then among contents that have landed. */
+ * told; then among contents that have landed; then among the chunks of results. */
 #ifndef PIPELINE_DERIVE_PROJECT_SOURCE_H
 #define PIPELINE_DERIVE_PROJECT_SOURCE_H
 

@@ -110,6 +110,46 @@ def test_large_leaves_and_results(directory):
             assert result(port, sha256(chunk)) == chunk
 
 
+def test_chunks_can_be_got(directory):
+    data = random.Random(3).randbytes(3 << 20) + b"rest"
+    turned = data[::-1]
+    with Server("mic-forge", directory) as server, Server("mic-api", directory) as other:
+        project(server)
+        port = server.port
+        whole = recipe(port, "reverse", leaf(port, data))
+        answer = request(port, "GET", f"{DERIVE}/{whole}/chunks")
+        assert answer.status == 200 and answer.json["output"] == sha256(turned), answer.body
+        assert answer.json["size"] == len(data) and answer.json["lasts"] and "next" not in answer.json, answer.body
+        chunks = answer.json["chunks"]
+        assert [c["offset"] for c in chunks] == [i << 20 for i in range(4)] and chunks[3]["size"] == 4, chunks
+        assert all(c["address"] == sha256(turned[c["offset"]:c["offset"] + c["size"]]) for c in chunks), chunks
+        page = request(port, "GET", f"{DERIVE}/{whole}/chunks?limit=3").json
+        rest = request(port, "GET", f"{DERIVE}/{whole}/chunks?limit=3&after={page['next']}").json
+        assert page["chunks"] + rest["chunks"] == chunks and "next" not in rest, (page, rest)
+        # On another server, which has never computed it; and here, when the result is gone.
+        for chunk in chunks[1:]:
+            assert result(other.port, chunk["address"]) == turned[chunk["offset"]:chunk["offset"] + chunk["size"]]
+        part = get(other.port, chunks[0]["address"], Range="bytes=5-9")
+        assert part.status == 206 and part.body == turned[5:10], part.body
+        request(port, "POST", f"{DERIVE}/invalidate", {"address": whole})
+        answer = get(port, chunks[2]["address"])
+        assert answer.body == turned[2 << 20:3 << 20] and answer.headers["Mic-Ran"] == "yes"
+        assert answer.headers["ETag"] == f'"{chunks[2]["address"]}"' and "immutable" in answer.headers["Cache-Control"]
+        node = request(port, "GET", f"{DERIVE}/{chunks[2]['address']}/recipe").json
+        assert node["function"] == "slice" and node["inputs"] == [whole], node
+        # A result in one piece is its own; a leaf, too.
+        short = recipe(port, "uppercase", leaf(port, b"short"))
+        one = request(port, "GET", f"{DERIVE}/{short}/chunks").json
+        assert one["chunks"] == [{"offset": 0, "size": 5, "address": sha256(b"SHORT")}], one
+        assert result(other.port, sha256(b"SHORT")) == b"SHORT"
+        assert request(port, "GET", f"{DERIVE}/{sha256(b'short')}/chunks").json["chunks"][0]["address"] == sha256(b"short")
+        # What uses a reference is not the same for ever.
+        assert request(port, "PUT", "/projects/demo/refs/name", {"address": short}).status == 200
+        by_name = recipe(port, "repeat", {"ref": "name"}, count="2")
+        assert request(port, "GET", f"{DERIVE}/{by_name}/chunks").json["lasts"] is False
+        assert get(port, f"{NOWHERE}/chunks").status == 404
+
+
 def test_faults_have_names_of_their_own(directory):
     with Server("mic-forge", directory) as server:
         project(server)
@@ -413,6 +453,8 @@ def test_the_command(directory):
         assert user.ok("derive", "lineage", many, *p).count("\n") == 3
         assert user.ok("derive", "lineage", many, "--dot", *p).startswith("digraph")
         assert user.ok("derive", "dependents", words, *p).split() == [upper]
+        hellos = sha256(b"HELLO\n" * 3)
+        assert user.ok("derive", "chunks", many, *p) == f"0 18 {hellos}\n"
         assert "deterministic" in user.ok("derive", "verify", many, *p)
         user.ok("derive", "pin", many, *p)
         assert user.ok("derive", "pins", *p).split() == [many]
@@ -433,7 +475,7 @@ def test_the_command(directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_a_result_is_computed_when_it_is_asked_for, test_large_leaves_and_results,
+    forge.main([test_a_result_is_computed_when_it_is_asked_for, test_large_leaves_and_results, test_chunks_can_be_got,
                 test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
                 test_lineage_and_invalidation, test_pins_and_verification, test_a_pinned_result_is_not_evicted,
                 test_what_was_answered_survives_a_kill,

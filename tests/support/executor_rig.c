@@ -7,7 +7,15 @@
 #include "formats/base/hash.h"
 #include "tests/support/rig_functions.h"
 
-enum row_kind { ROW_LEAF = 1, ROW_RECIPE, ROW_MEMO, ROW_REF, ROW_QUARANTINE, ROW_TREE };
+enum row_kind {
+    ROW_LEAF = 1,
+    ROW_RECIPE,
+    ROW_MEMO,
+    ROW_REF,
+    ROW_QUARANTINE,
+    ROW_TREE,
+    ROW_PART
+};
 
 struct rig_row {
     struct rig_row *next;
@@ -18,6 +26,7 @@ struct rig_row {
     struct quarantine quarantine;
     struct hash address; /* REF */
     struct fn_tree *tree;
+    uint64_t size; /* PART */
 };
 
 /* ---- the table; under the lock ---- */
@@ -105,6 +114,7 @@ static int source_find(struct derive_source *source, const struct hash *address,
     struct rig_row *recipe = find(rig, ROW_RECIPE, address);
     struct rig_row *leaf = recipe == NULL ? find(rig, ROW_LEAF, address) : NULL;
     bool tree = find(rig, ROW_TREE, address) != NULL;
+    struct rig_row *part = find(rig, ROW_PART, address);
     int err = rig->find_err;
     unlock(rig);
     if (err != OK)
@@ -115,6 +125,12 @@ static int source_find(struct derive_source *source, const struct hash *address,
     }
     if (tree)
         out->is = DERIVE_IS_TREE;
+    if (part != NULL && leaf == NULL) {
+        out->is = DERIVE_IS_RECIPE;
+        out->by_content = true;
+        out->size = part->size;
+        return recipe_decode(part->data, arena, &out->recipe);
+    }
     if (leaf == NULL)
         return tree ? OK : ERR_NOT_FOUND;
     out->is = DERIVE_IS_BYTES;
@@ -153,6 +169,9 @@ static int source_tell(struct derive_source *source, const struct derive_item *i
             row->memo = items[i].memo;
             row->memo.function = arena_copy(&rig->arena, row->memo.function);
             row->memo.version = arena_copy(&rig->arena, row->memo.version);
+        } else if (items[i].kind == DERIVE_CHUNKS) {
+            atomic_fetch_add(&rig->chunks_told, items[i].chunks.n);
+            rig->chunks_of = items[i].chunks.recipe;
         } else {
             ck_assert_int_eq(items[i].kind, DERIVE_QUARANTINE);
             atomic_fetch_add(&rig->quarantines_told, 1);
@@ -376,6 +395,22 @@ struct hash executor_rig_one(struct executor_rig *rig, const char *function, str
                              const char *const *parameters)
 {
     return executor_rig_recipe(rig, function, &input, 1, parameters);
+}
+
+void executor_rig_part(struct executor_rig *rig, struct hash content, struct hash recipe,
+                       uint64_t from, uint64_t end)
+{
+    char start[32];
+    char stop[32];
+    (void)snprintf(start, sizeof(start), "%llu", (unsigned long long)from);
+    (void)snprintf(stop, sizeof(stop), "%llu", (unsigned long long)end);
+    struct hash slice = executor_rig_one(
+        rig, "slice", recipe, (const char *const[]){"start", start, "end", stop, NULL});
+    lock(rig);
+    struct rig_row *row = row_of(rig, ROW_PART, &content);
+    row->data = find(rig, ROW_RECIPE, &slice)->data;
+    row->size = end - from;
+    unlock(rig);
 }
 
 struct hash executor_rig_over_ref(struct executor_rig *rig, const char *function,

@@ -32,6 +32,8 @@ struct executor_rig {
     atomic_uint_least64_t memos_asked;
     atomic_uint_least64_t memos_told;
     atomic_uint_least64_t quarantines_told;
+    atomic_uint_least64_t chunks_told;
+    struct hash chunks_of;         /* the recipe of those that were told last; under lock */
     atomic_uint_least64_t opened;  /* leaves */
     atomic_uint_least64_t viewed;  /* bytes of leaves that were looked at */
     atomic_uint_least64_t sources; /* that are not released */
@@ -57,6 +59,9 @@ struct hash executor_rig_recipe(struct executor_rig *, const char *function,
 /* Of one input. */
 struct hash executor_rig_one(struct executor_rig *, const char *function, struct hash input,
                              const char *const *parameters);
+/* What is found under `content`: a part of a recipe's result, which it is said to be. */
+void executor_rig_part(struct executor_rig *, struct hash content, struct hash recipe,
+                       uint64_t from, uint64_t end);
 /* Over refs, by their names. */
 struct hash executor_rig_over_ref(struct executor_rig *, const char *function, const char *ref);
 void executor_rig_bind(struct executor_rig *, const char *ref, struct hash address);

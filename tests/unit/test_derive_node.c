@@ -99,13 +99,15 @@ static struct hash leaf_put(struct node *node, const char *text)
                               .kind = DERIVE_LEAF, .address = sha256(data), .data = data});
 }
 
-static struct hash recipe_put(struct node *node, const char *function, struct hash input)
+static struct hash recipe_of(struct node *node, const char *function,
+                             const struct recipe_input *inputs, uint32_t n)
 {
-    struct recipe_input inputs[] = {{.kind = RECIPE_ADDRESS, .address = input}};
+    struct recipe_input own[8];
+    memcpy(own, inputs, n * sizeof(*inputs));
     struct recipe recipe = {.function = bytes_str(function),
                             .version = bytes_str("1.0.0"),
-                            .inputs = inputs,
-                            .n_inputs = 1};
+                            .inputs = own,
+                            .n_inputs = n};
     AUTO_BUF canonical = {0};
     ck_assert_int_eq(recipe_settle(&recipe, NULL), OK);
     recipe_encode(&recipe, &canonical);
@@ -115,11 +117,18 @@ static struct hash recipe_put(struct node *node, const char *function, struct ha
                                                 .data = data});
 }
 
+static struct hash recipe_put(struct node *node, const char *function, struct hash input)
+{
+    const struct recipe_input inputs[] = {{.kind = RECIPE_ADDRESS, .address = input}};
+    return recipe_of(node, function, inputs, 1);
+}
+
 struct asked {
     struct bell bell;
     enum derive_fault fault;
     bool ran;
     uint64_t size;
+    struct hash hash;
 };
 
 static void asked_done(void *arg, struct derived *derived, const struct derive_problem *problem)
@@ -130,6 +139,7 @@ static void asked_done(void *arg, struct derived *derived, const struct derive_p
     } else {
         asked->ran = derived->ran;
         asked->size = derived->size;
+        asked->hash = derived->hash;
         derived_close(derived);
     }
     bell_ring(&asked->bell);
@@ -215,12 +225,93 @@ START_TEST(a_quarantine_counts_for_other_nodes)
 }
 END_TEST
 
+/* ---- chunks ---- */
+
+static struct hash letters(char letter)
+{
+    static char text[CHUNK_SIZE_MIN];
+    memset(text, letter, sizeof(text));
+    return sha256(bytes_of(text, sizeof(text)));
+}
+
+/* Its result has three chunks, each of one letter that no leaf has; and a bit. */
+static struct hash three_chunks(struct node *node)
+{
+    static char text[CHUNK_SIZE_MIN + 1];
+    struct recipe_input inputs[4];
+    for (int i = 0; i < 4; i++) {
+        memset(text, 'a' + i, CHUNK_SIZE_MIN);
+        text[i == 3 ? 1 : CHUNK_SIZE_MIN] = '\0';
+        inputs[i] =
+            (struct recipe_input){.kind = RECIPE_ADDRESS, .address = leaf_put(node, text)};
+    }
+    return recipe_put(node, "uppercase", recipe_of(node, "concat", inputs, 4));
+}
+
+/* What is told is not waited for: a node asks until it has heard of it. */
+static struct asked ask_until(struct node *node, const struct hash *address)
+{
+    struct asked asked = {.fault = DERIVE_FAULT_NOT_FOUND};
+    for (int i = 0; i < 1000 && asked.fault == DERIVE_FAULT_NOT_FOUND; i++)
+        asked = ask(node, address, VERIFY_OFF);
+    return asked;
+}
+
+START_TEST(a_chunk_is_got_on_another_node)
+{
+    setup();
+    struct hash recipe = three_chunks(&one);
+    struct asked whole = ask(&one, &recipe, VERIFY_OFF);
+    ck_assert_uint_eq(whole.size, 3 * CHUNK_SIZE_MIN + 1);
+    struct hash second = letters('B');
+    struct asked got = ask_until(&two, &second);
+    ck_assert_int_eq(got.fault, DERIVE_FAULT_NONE);
+    ck_assert(got.ran);
+    ck_assert_uint_eq(got.size, CHUNK_SIZE_MIN);
+    ck_assert(hash_equal(&got.hash, &second));
+    /* So is the last one, and all of it. */
+    struct hash last = sha256(bytes_str("D"));
+    ck_assert_uint_eq(ask(&two, &last, VERIFY_OFF).size, 1);
+    ck_assert_uint_eq(ask(&two, &whole.hash, VERIFY_OFF).size, 3 * CHUNK_SIZE_MIN + 1);
+    struct hash never = letters('X');
+    ck_assert_int_eq(ask(&two, &never, VERIFY_OFF).fault, DERIVE_FAULT_NOT_FOUND);
+    teardown();
+}
+END_TEST
+
+START_TEST(a_chunk_is_got_when_the_result_is_gone)
+{
+    setup();
+    struct hash recipe = three_chunks(&one);
+    struct hash output = ask(&one, &recipe, VERIFY_OFF).hash;
+    struct hash third = letters('C');
+    ck_assert_int_eq(ask_until(&two, &third).fault, DERIVE_FAULT_NONE);
+    struct asked got = ask(&one, &third, VERIFY_OFF);
+    ck_assert_int_eq(got.fault, DERIVE_FAULT_NONE);
+    ck_assert(!got.ran);
+    ck_assert_uint_gt(result_drop(one.derive.results, &project, &output), 0);
+    got = ask(&one, &third, VERIFY_OFF);
+    ck_assert_int_eq(got.fault, DERIVE_FAULT_NONE);
+    ck_assert(got.ran);
+    ck_assert_uint_eq(got.size, CHUNK_SIZE_MIN);
+    /* Nothing lies here but what is in the bucket. */
+    node_close(&one);
+    folder_remove(one.dir);
+    memcpy(one.dir, "/tmp/mic-node-one-XXXXXX", sizeof("/tmp/mic-node-one-XXXXXX"));
+    folder_make(one.dir);
+    node_open(&one);
+    struct hash first = letters('A');
+    ck_assert_int_eq(ask(&one, &first, VERIFY_OFF).fault, DERIVE_FAULT_NONE);
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        what_one_was_told_another_finds,
-        a_node_without_its_directory,
-        a_quarantine_counts_for_other_nodes,
+        what_one_was_told_another_finds,        a_node_without_its_directory,
+        a_quarantine_counts_for_other_nodes,    a_chunk_is_got_on_another_node,
+        a_chunk_is_got_when_the_result_is_gone,
     };
     return suite_run("derive_node", tests, ARRAY_LEN(tests));
 }

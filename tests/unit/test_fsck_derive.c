@@ -42,7 +42,7 @@ static void directory_find(void)
     chain_drop(&rig.f.repo, tip);
 }
 
-/* Leaves, an upload, and a tree with its place: an object each. */
+/* Leaves, an upload with the chunks of a result, and a tree with its place: an object each. */
 static void setup(void)
 {
     collect_rig_open(&rig);
@@ -55,12 +55,20 @@ static void setup(void)
         struct derive_item leaf = derive_leaf_item(&arena, i);
         tell(log, &leaf, 1);
     }
+    const struct hash chunks[] = {{{1}}, {{2}}};
     const struct derive_item items[] = {
         {.kind = DERIVE_UPLOAD, .address = upload.hash, .size = upload.size},
+        {.kind = DERIVE_CHUNKS,
+         .chunks = {.recipe = {{3}},
+                    .output = {{4}},
+                    .size = MIB + 1,
+                    .chunk_size = MIB,
+                    .n = 2,
+                    .hashes = chunks}},
         {.kind = DERIVE_TREE, .address = directory.hash, .where = directory.where},
     };
-    tell(log, &items[0], 1);
-    tell(log, &items[1], 1);
+    tell(log, items, 2);
+    tell(log, &items[2], 1);
     derive_log_close(log);
 }
 

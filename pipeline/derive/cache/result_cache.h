@@ -89,6 +89,9 @@ struct result_reader *result_share(const struct result_reader *) MUST_USE;
 struct fn_bytes *result_bytes(struct result_reader *);
 /* What it is; of a chunk, that of the chunk alone. */
 const struct result *result_of(const struct result_reader *);
+/* The hashes of its chunks, in order, as long as the reader is open; NULL, and none, where it
+ * lies in one piece. */
+const struct hash *result_chunks(const struct result_reader *, uint32_t *n);
 /* NULL is fine. */
 void result_close(struct result_reader *);
 

@@ -195,6 +195,13 @@ const struct result *result_of(const struct result_reader *r)
     return &r->result;
 }
 
+const struct hash *result_chunks(const struct result_reader *r, uint32_t *n)
+{
+    const struct hash *chunks = r->entry != NULL ? r->entry->chunks : NULL;
+    *n = chunks != NULL ? r->entry->n_slabs : 0;
+    return chunks;
+}
+
 void result_close(struct result_reader *r)
 {
     if (r == NULL)

@@ -6,8 +6,8 @@
  * The log in the bucket is what lasts. A database that is missing, damaged or of another
  * version is made anew out of it, one that is behind is caught up. What is told more than once,
  * late, or in another order of agents gives the same index: of two memos of one key the one
- * told first by (hlc, agent, number) stays, of a pin and an unpin the later counts, and of two
- * recipes that have a chunk the one told later, for it was run last.
+ * told first by (hlc, agent, number) stays, and of two recipes that gave the same chunk; of a
+ * pin and an unpin the later counts.
  *
  * A look reads what the log has beyond the index. It begins after it was asked for, so what
  * another node had answered by then is found; and at most one begins in `look_us` a project,

@@ -368,14 +368,14 @@ static int pin_put(struct fill *f, const struct staged *staged)
     return index_query_run(put);
 }
 
-/* What was told last counts. */
+/* The recipe that was told first stays. */
 static int chunk_put(struct fill *f, const struct staged *staged)
 {
     struct derive_chunk there;
     struct told told;
     int err = rows_chunk(f->rows, &staged->address, &there, &told);
     if ((err != OK && err != ERR_NOT_FOUND) ||
-        (err == OK && told_compare(&told, &staged->told) >= 0))
+        (err == OK && told_compare(&told, &staged->told) <= 0))
         return err;
     struct index_query *put;
     err = rows_query(f->rows, ROWS_CHUNK_PUT, &put);

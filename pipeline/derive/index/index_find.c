@@ -50,8 +50,8 @@ static const struct staged *staged_find(struct index_project *p, enum stage_kind
         p->filling != NULL ? index_stage_find(p->filling, kind, key) : NULL;
     if (found == NULL || before == NULL)
         return found != NULL ? found : before;
-    bool later = kind != STAGE_MEMO || told_compare(&found->told, &before->told) < 0;
-    return later ? found : before;
+    bool first = kind == STAGE_MEMO || kind == STAGE_CHUNK;
+    return !first || told_compare(&found->told, &before->told) < 0 ? found : before;
 }
 
 /* ---- recipes ---- */
@@ -141,14 +141,25 @@ static int ask_chunk(struct index_rows *rows, void *arg)
     return rows_chunk(rows, w->key, w->chunk, &w->told);
 }
 
+/* What waits is looked for before the database, for it goes from there to here. */
 static int chunk_once(struct wanted *w)
 {
+    struct derive_chunk waits;
+    struct told told;
     index_lock(&w->p->lock);
     const struct staged *staged = staged_find(w->p, STAGE_CHUNK, w->key);
-    if (staged != NULL)
-        *w->chunk = *staged->chunk;
+    bool staged_there = staged != NULL;
+    if (staged_there) {
+        waits = *staged->chunk;
+        told = staged->told;
+    }
     index_unlock(&w->p->lock);
-    return staged != NULL ? OK : project_ask(w->p, ask_chunk, w);
+    int err = project_ask(w->p, ask_chunk, w);
+    if (!staged_there || (err != OK && err != ERR_NOT_FOUND) ||
+        (err == OK && told_compare(&w->told, &told) <= 0))
+        return err;
+    *w->chunk = waits;
+    return OK;
 }
 
 int derive_index_chunk(struct derive_index *index, const struct id16 *project,

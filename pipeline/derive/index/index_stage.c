@@ -212,10 +212,10 @@ static bool replaces(const struct staged *there, const struct told *told)
     case DERIVE_TREE: /* where it was put again, it surely lies */
         return true;
     case DERIVE_MEMO:
+    case DERIVE_CHUNKS: /* what came later may have been computed from this chunk */
         return told_compare(told, &there->told) < 0;
     case DERIVE_PIN:
     case DERIVE_UNPIN:
-    case DERIVE_CHUNKS:
         return told_compare(told, &there->told) > 0;
     }
     return false;

@@ -52,10 +52,10 @@ struct index_stage {
 void index_stage_release(struct index_stage *);
 
 /* Copies the item; chunks become one each. `offset` is where the bytes of an inline leaf lie in
- * its object. Of two memos of one key the one told first stays, of two pins of one address, and
- * of two recipes with one chunk, the one told later. When two memos of a key differ in their
- * output, `*twice` (all zero before) says what the function is quarantined for; its bytes are
- * the memo's. */
+ * its object. Of two memos of one key, and of two recipes that gave one chunk, the one told
+ * first stays, of two pins of one address the one told later. When two memos of a key differ in
+ * their output, `*twice` (all zero before) says what the function is quarantined for; its bytes
+ * are the memo's. */
 void index_stage_add(struct index_stage *, const struct derive_item *, const struct told *,
                      uint32_t offset, struct quarantine *twice);
 

@@ -19,7 +19,10 @@ enum derive_is {
 struct derive_found {
     enum derive_is is;
     struct recipe recipe; /* RECIPE: settled; in the arena of the call */
-    uint64_t size;        /* BYTES */
+    /* RECIPE: the address is not its own but the SHA-256 of what it is said to give, of `size`
+     * bytes: this is checked before anybody gets them. It uses no refs. */
+    bool by_content;
+    uint64_t size; /* BYTES, or by content */
 };
 
 /* A leaf or a tree that is open. One thread. */
@@ -37,8 +40,8 @@ struct derive_source {
     /* The memo that is known here; does not look for news. Byte runs need not last longer than
      * the source. ERR_NOT_FOUND. */
     int (*memo)(struct derive_source *, const struct hash *key, struct memo *out);
-    /* Memos and quarantines, which are not waited for; copied. What cannot be told (ERR_AGAIN)
-     * is computed again some day. */
+    /* Memos, chunks and quarantines, which are not waited for; copied. What cannot be told
+     * (ERR_AGAIN) is computed again some day. */
     int (*tell)(struct derive_source *, const struct derive_item *, uint32_t n);
     /* The quarantine of a function's implementation. Byte runs need not last longer than the
      * source. ERR_NOT_FOUND when there is none. */

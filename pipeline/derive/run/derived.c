@@ -92,6 +92,42 @@ static int bytes_take(struct inside *inside, struct get *get)
     return err == OK && inside->input->bytes == NULL ? ERR_CORRUPT : err;
 }
 
+/* All of a result whose hash is the address: what comes of the recipe now may be something
+ * else. */
+static int content_copy(struct get *get, struct result_writer *writer, struct result *out,
+                        struct result_reader **reader)
+{
+    int err = OK;
+    for (uint64_t at = get->from; at < get->end && err == OK;) {
+        struct bytes view;
+        err = get_range_view(get, at, &view);
+        if (err == OK)
+            err = fn_put(result_out(writer), view);
+        at += err == OK ? view.len : 0;
+    }
+    struct clock *clock = get->ex->options.clock;
+    if (err == OK)
+        err = result_finish(writer, clock->mono_us(clock) - get->began_us, out, reader);
+    return err;
+}
+
+static int content_take(struct inside *inside, struct get *get)
+{
+    const struct node *root = get->root;
+    if (root->hold != NULL)
+        return hold_reader(root->hold, &get->project, &inside->reader);
+    struct result result;
+    struct result_writer *writer;
+    int err = result_begin(get->ex->options.cache, &get->project, &writer);
+    if (err != OK)
+        return err;
+    err = content_copy(get, writer, &result, &inside->reader);
+    result_writer_close(writer);
+    if (err == OK && !hash_equal(&result.hash, &get->address))
+        err = get_missing(get, root);
+    return err;
+}
+
 struct derived *derived_make(struct get *get)
 {
     const struct node *root = get->root;
@@ -99,6 +135,7 @@ struct derived *derived_make(struct get *get)
     struct derived *derived = &inside->derived;
     *derived = (struct derived){.address = get->address,
                                 .is = root->is,
+                                .by_content = root->by_content,
                                 .hash_known = root->known,
                                 .hash = root->content.hash,
                                 .size = root->size,
@@ -109,9 +146,9 @@ struct derived *derived_make(struct get *get)
                                 .verified = get->verified};
     refs_take(inside, get);
     range_set(derived, &get->options);
-    if (derived->from == derived->end)
+    if (derived->from == derived->end && !get->checks)
         return derived;
-    int err = bytes_take(inside, get);
+    int err = get->checks ? content_take(inside, get) : bytes_take(inside, get);
     if (err == OK)
         return derived;
     derived_close(derived);
@@ -134,6 +171,13 @@ int derived_view(struct derived *derived, uint64_t offset, struct bytes *out)
     uint64_t left = derived->end - offset;
     *out = bytes_of(view.data, view.len < left ? view.len : (size_t)left);
     return OK;
+}
+
+const struct hash *derived_chunks(const struct derived *derived, uint32_t *n)
+{
+    const struct inside *inside = (const struct inside *)derived;
+    *n = 0;
+    return inside->reader != NULL ? result_chunks(inside->reader, n) : NULL;
 }
 
 void derived_close(struct derived *derived)

@@ -15,6 +15,7 @@ struct derived_ref {
 struct derived {
     struct hash address; /* that was asked for */
     enum derive_is is;   /* what lies under it; a recipe's result is bytes */
+    bool by_content;     /* it is not a recipe's, but the hash of a part of its result */
     bool hash_known;     /* not of a size or a range that was found without the whole */
     struct hash hash;
     uint64_t size; /* of bytes */
@@ -36,6 +37,9 @@ struct derived {
  * the next view. Reads, and does not compute. ERR_CORRUPT or ERR_NOT_FOUND where they went or
  * were damaged meanwhile: get it again. */
 int derived_view(struct derived *, uint64_t offset, struct bytes *out) MUST_USE;
+/* Of all of a recipe's result that was asked for: the hashes of its chunks, as long as it is
+ * open; NULL, and none, where it lies in one piece. */
+const struct hash *derived_chunks(const struct derived *, uint32_t *n);
 void derived_close(struct derived *);
 
 #endif

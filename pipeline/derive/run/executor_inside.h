@@ -81,6 +81,7 @@ struct node {
     struct hash address;
     enum derive_is is;
     enum node_state state;
+    bool by_content;  /* its address is what its result is said to be: to be checked */
     bool expanded;    /* its inputs are nodes */
     bool refs;        /* it, or what is below it, uses a ref */
     bool known;       /* content, size */
@@ -110,6 +111,7 @@ struct node {
     uint32_t size_waits;
     uint32_t users;
     uint32_t depth;
+    uint32_t passed;   /* by the search for a cycle that had this number */
     uint64_t priority; /* microseconds from its start to the end of the get, as estimated */
     struct hash key;
     struct memo_input content;
@@ -188,6 +190,8 @@ struct get {
     struct derive_problem problem;
     uint32_t outstanding; /* for ranges: what was asked for and is not there */
     bool walked;          /* for ranges: what is needed of whom is known */
+    bool checks;          /* the address is the result's: all of it is read and compared */
+    uint32_t searches;    /* for cycles */
     uint64_t from;        /* for ranges */
     uint64_t end;
     struct node *reading[16]; /* for ranges: whose bytes are open */
@@ -222,6 +226,8 @@ void get_end(struct get *);
 /* graph */
 int get_expand(struct get *, struct node *);
 int get_plan(struct get *);
+/* There is no such thing as the node's address: the get fails. */
+int get_missing(struct get *, const struct node *);
 
 /* turns */
 void step_push(struct get *, struct node *, enum step);
@@ -257,6 +263,7 @@ struct run {
 
     /* Under the lock. */
     struct node *waiters; /* newest first */
+    struct hash plain;    /* zero, or a recipe that wants it and uses no refs */
     uint64_t rank;        /* greater goes first */
     size_t ready_at;      /* its place among those that are ready */
     bool started;
@@ -285,6 +292,8 @@ void run_submit(struct get *, struct node *);
 void run_drop(struct run *); /* not under the lock */
 /* The get's nodes wait no more. Not under the lock. */
 void runs_leave(struct get *);
+/* Tells of the chunks of its result, if that has some and a recipe can be named for them. */
+void run_tell_chunks(struct executor *, struct run *, const struct result_reader *);
 /* Executes and ends it. */
 void run_do(struct executor *, struct run *);
 /* Whether nobody waits for it any more; then nobody can join it. */

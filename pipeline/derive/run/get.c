@@ -158,7 +158,7 @@ static void remember(struct get *get)
 {
     const struct node *root = get->root;
     struct executor *ex = get->ex;
-    if (root->is != DERIVE_IS_RECIPE || root->refs || !root->known ||
+    if (root->is != DERIVE_IS_RECIPE || root->by_content || root->refs || !root->known ||
         atomic_load(&ex->forgets) != get->forgets)
         return;
     struct fact fact = {.result = {.hash = root->content.hash,

@@ -199,11 +199,11 @@ static int recipe_take(struct get *get, struct node *node)
     return OK;
 }
 
-static int missing(struct get *get, const struct node *node)
+int get_missing(struct get *get, const struct node *node)
 {
     struct derive_problem problem = {.err = ERR_NOT_FOUND, .address = node->address};
     problem.fault = DERIVE_FAULT_NOT_FOUND;
-    if (node->parents != NULL) {
+    if (node != get->root && node->parents != NULL) {
         problem.fault = DERIVE_FAULT_INPUT_MISSING;
         problem.address = node->parents->node->address;
         problem.other = node->address;
@@ -212,19 +212,36 @@ static int missing(struct get *get, const struct node *node)
     return ERR_NOT_FOUND;
 }
 
+/* Its address is what it comes to, so what is below it is looked at only when it has to be
+ * computed. */
+static void content_take(struct get *get, struct node *node, uint64_t size)
+{
+    if (get->options.again && node == get->root)
+        return;
+    node->known = true;
+    node->size = size;
+    node->content = (struct memo_input){.kind = MEMO_BYTES, .hash = node->address};
+}
+
 static int node_expand(struct get *get, struct node *node)
 {
     struct derive_found found = {0};
     struct derive_source *source = get->source->source;
     int err = source->find(source, &node->address, &get->arena, &found);
     if (err == ERR_NOT_FOUND)
-        return missing(get, node);
+        return get_missing(get, node);
     if (err != OK) {
         get_fail_err(get, &node->address, err);
         return err;
     }
-    node->expanded = true;
     node->is = found.is;
+    if (found.by_content && !node->by_content) {
+        node->by_content = true;
+        content_take(get, node, found.size);
+        if (node->known)
+            return OK;
+    }
+    node->expanded = true;
     if (found.is == DERIVE_IS_RECIPE) {
         node->recipe = found.recipe;
         return recipe_take(get, node);
@@ -293,12 +310,39 @@ static uint64_t cost_of(const struct node *node)
     return cost > 0 ? cost : 1;
 }
 
+/* Whether what is below a node leads to it again. A recipe can be said to give what it, or
+ * something below it, has as an input by its content. */
+static bool leads_back(struct get *get, struct node *node)
+{
+    uint32_t search = ++get->searches;
+    struct node **stack = must_alloc(get->n_nodes, sizeof(struct node *));
+    size_t n = 0;
+    bool back = false;
+    stack[n++] = node;
+    while (n > 0 && !back) {
+        const struct node *at = stack[--n];
+        uint32_t n_inputs = at->inputs != NULL ? at->recipe.n_inputs : 0;
+        for (uint32_t i = 0; i < n_inputs && !back; i++) {
+            struct node *input = at->inputs[i];
+            back = input == node;
+            if (input->passed == search)
+                continue;
+            input->passed = search;
+            stack[n++] = input;
+        }
+    }
+    free(stack);
+    return back;
+}
+
 int get_expand(struct get *get, struct node *node)
 {
     size_t first = get->n_nodes;
     int err = node_expand(get, node);
     if (err == OK)
         err = expand_new(get);
+    if (err == OK && node->by_content && leads_back(get, node))
+        err = get_missing(get, node);
     if (err != OK)
         return err;
     /* Parents come before what they were the first to name. */

@@ -7,6 +7,9 @@ static bool in_pieces(const struct node *node)
 {
     if (node->function == NULL || node->function->function->pieces == NULL)
         return false;
+    /* Its bytes are compared with its address as a whole; the root's are, too, but later. */
+    if (node->by_content && node != node->get->root)
+        return false;
     for (uint32_t i = 0; i < node->recipe.n_inputs; i++) {
         if (node->inputs[i]->is == DERIVE_IS_TREE)
             return false;
@@ -249,8 +252,10 @@ bool get_range_complete(struct get *get)
     if (get->options.want == GET_SIZE)
         return true;
     uint64_t size = get->root->is == DERIVE_IS_TREE ? 0 : get->root->size;
-    get->end = get->options.end < size ? get->options.end : size;
-    get->from = get->options.from < get->end ? get->options.from : get->end;
+    uint64_t end = get->checks ? UINT64_MAX : get->options.end;
+    uint64_t from = get->checks ? 0 : get->options.from;
+    get->end = end < size ? end : size;
+    get->from = from < get->end ? from : get->end;
     if (!get->walked && get->from < get->end)
         walk_down(get);
     return get->outstanding == 0 && get->n_steps == 0;

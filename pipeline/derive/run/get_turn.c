@@ -304,6 +304,10 @@ static void run_succeeded(struct get *get, struct node *node, const struct run *
 {
     if (run_differs(get, node, run))
         return;
+    if (node->by_content && !hash_equal(&run->hold->result.hash, &node->address)) {
+        (void)get_missing(get, node);
+        return;
+    }
     (void)atomic_fetch_add(&get->count_bytes, run->hold->result.size);
     get->ran = true;
     get->verified |= run->verified;
@@ -359,6 +363,12 @@ static void begin(struct get *get)
     step_drain(get);
     if (get->failed)
         return;
+    bool bytes = get->options.want == GET_BYTES || get->options.want == GET_RANGE;
+    if (bytes && get->root->by_content) {
+        get->checks = true;
+        get_range_begin(get);
+        return;
+    }
     switch (get->options.want) {
     case GET_HASH:
         step_push(get, get->root, STEP_WANT);
@@ -384,6 +394,8 @@ static void begin(struct get *get)
 static bool complete(struct get *get)
 {
     const struct node *root = get->root;
+    if (get->checks)
+        return get_range_complete(get);
     switch (get->options.want) {
     case GET_HASH:
     case GET_KNOWN:

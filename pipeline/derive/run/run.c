@@ -129,6 +129,8 @@ static void run_join(struct executor *ex, struct run *run, struct node *node)
     run->waiters = node;
     (void)atomic_fetch_add(&run->n_waiters, 1);
     (void)atomic_fetch_add(&run->refs, 1);
+    if (!node->refs && !node->by_content)
+        run->plain = node->address;
     if (!run->verify_over)
         run->verify |= node->verify;
     uint64_t rank = rank_of(node->get, node);
@@ -294,6 +296,35 @@ static void tell_memo(const struct run *run)
     struct derive_source *source = run->source->source;
     /* What is not told is computed once more by who asks later. */
     (void)source->tell(source, &item, 1);
+}
+
+void run_tell_chunks(struct executor *ex, struct run *run, const struct result_reader *reader)
+{
+    uint32_t n;
+    const struct hash *hashes = result_chunks(reader, &n);
+    const struct result *result = result_of(reader);
+    executor_lock(ex);
+    struct hash recipe = run->plain;
+    executor_unlock(ex);
+    if (n == 0 || hash_is_zero(&recipe))
+        return;
+    struct derive_source *source = run->source->source;
+    for (uint32_t at = 0; at < n; at += DERIVE_CHUNKS_MAX) {
+        uint32_t left = n - at;
+        const struct derive_item item = {
+            .kind = DERIVE_CHUNKS,
+            .address = result->hash,
+            .chunks = {.recipe = recipe,
+                       .output = result->hash,
+                       .size = result->size,
+                       .chunk_size = result->chunk_size,
+                       .first = at,
+                       .n = left < DERIVE_CHUNKS_MAX ? left : DERIVE_CHUNKS_MAX,
+                       .hashes = hashes + at},
+        };
+        /* Those that cannot be told now are when somebody asks which there are. */
+        (void)source->tell(source, &item, 1);
+    }
 }
 
 /* Every waiter's get has its node in the inbox, and a turn: the first of these for this thread.

@@ -342,6 +342,8 @@ void run_execute(struct executor *ex, struct run *run)
     if (!hash_is_zero(&run->expected) && !hash_equal(&run->expected, &result.hash)) {
         executor_quarantine(ex, run, &run->expected, &result.hash, &run->problem);
     } else if (!verify_decide(ex, run) || verified(ex, run, &result)) {
+        if (hash_is_zero(&run->expected))
+            run_tell_chunks(ex, run, reader);
         run->hold = hold_new(ex, &run->project, reader, run->surely);
         return;
     }
