@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -191,14 +192,21 @@ uint64_t http_server_idle_ms(struct http_server *server)
     return busy || now < since ? 0 : (now - since) / 1000;
 }
 
+/* MHD_quiesce_daemon is not for threads with epoll: it and they take the socket out of their
+ * sets both, and whoever comes second ends the process. So the socket is put away under the
+ * library's hands: its number becomes a file on which nothing ever comes, and closes with the
+ * daemon. A socket that is not this process's alone goes on listening for the others. */
 static void accept_no_more(struct http_server *server)
 {
     if (server->quiet)
         return;
     server->quiet = true;
-    MHD_socket listening = MHD_quiesce_daemon(server->daemon);
-    if (listening != MHD_INVALID_SOCKET)
-        close(listening);
+    int fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
+    int nothing = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (nothing < 0 || dup3(nothing, fd, O_CLOEXEC) < 0)
+        log_warn("still_listening", LOG_STR("why", strerror(errno)));
+    if (nothing >= 0)
+        (void)close(nothing);
 }
 
 void http_server_leave(struct http_server *server)
