@@ -84,6 +84,8 @@ void process_block_signals(void)
     own_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    /* That a file is longer than it may be is an error of the write, as a full disk is. */
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 bool process_pause(uint64_t ms)
