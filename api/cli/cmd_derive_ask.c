@@ -40,15 +40,12 @@ static int ask_run(struct ask *ask, const char *method, bool *done)
     if (status != 0)
         return status;
     buf_append(&ask->below, "", 1);
-    /* Until it is there; what is computed meanwhile is there when it is asked for again. */
-    do {
-        json_drop(&ask->value);
-        buf_clear(&ask->text);
-        if (client_derive_ask(&cli->client, project, method, (const char *)ask->below.data,
-                              buf_bytes(&ask->body), &ask->text, &ask->value) != OK)
-            return cli_client_failed(cli, cli->command->name);
-        ask->top = jrd_top(ask->value, &ask->wrong);
-    } while (jrd_has(&ask->top, "state"));
+    const struct client_ask what = {.method = method,
+                                    .below = (const char *)ask->below.data,
+                                    .body = buf_bytes(&ask->body)};
+    if (client_derive_ask(&cli->client, project, &what, &ask->text, &ask->value) != OK)
+        return cli_client_failed(cli, cli->command->name);
+    ask->top = jrd_top(ask->value, &ask->wrong);
     *done = cli->json;
     if (!cli->json)
         return 0;
@@ -138,8 +135,8 @@ static int lineage_dot(struct cli *cli)
         return status;
     buf_printf(&below, "/%s/lineage?format=dot", cli->words[0]);
     buf_append(&below, "", 1);
-    if (client_derive_ask(&cli->client, project, "GET", (const char *)below.data,
-                          bytes_of(NULL, 0), &text, NULL) != OK)
+    const struct client_ask what = {.method = "GET", .below = (const char *)below.data};
+    if (client_derive_ask(&cli->client, project, &what, &text, NULL) != OK)
         return cli_client_failed(cli, cli->command->name);
     return cli_print(buf_bytes(&text));
 }

@@ -100,20 +100,33 @@ int client_derive_get(struct client *client, struct bytes project, const struct 
     return err;
 }
 
-int client_derive_ask(struct client *client, struct bytes project, const char *method,
-                      const char *below, struct bytes body, struct buf *text,
-                      struct json_t **out)
+/* One request; `*pending`: its answer is not there yet. */
+static int ask_once(struct client *client, struct bytes project, const struct client_ask *ask,
+                    struct buf *text, struct json_t **out, bool *pending)
 {
     AUTO_CALL call;
-    call_project(&call, client, method, project, "/derive");
-    buf_append(&call.url, below, strlen(below));
+    call_project(&call, client, ask->method, project, "/derive");
+    buf_append(&call.url, ask->below, strlen(ask->below));
     call.http.body_max = ANSWER_MAX;
-    if (body.len > 0) {
-        buf_append_bytes(&call.body, body);
+    if (ask->body.len > 0) {
+        buf_append_bytes(&call.body, ask->body);
         call_json(&call);
     }
     int err = call_run(&call);
-    if (err == OK && text != NULL)
+    *pending = err == OK && call.http.status == 202;
+    if (*pending || err != OK)
+        return err;
+    if (text != NULL)
         buf_append_bytes(text, buf_bytes(&call.http.body));
-    return err == OK && out != NULL ? call_answer(&call, out) : err;
+    return out != NULL ? call_answer(&call, out) : OK;
+}
+
+int client_derive_ask(struct client *client, struct bytes project, const struct client_ask *ask,
+                      struct buf *text, struct json_t **out)
+{
+    bool pending = true;
+    int err = OK;
+    while (pending && err == OK)
+        err = ask_once(client, project, ask, text, out, &pending);
+    return err;
 }

@@ -33,12 +33,14 @@ struct client_derive_get {
 int client_derive_get(struct client *, struct bytes project, const struct hash *,
                       const struct client_derive_get *) MUST_USE;
 
-/* Any other question: the answer as JSON, which is the caller's (`out` NULL: it is none).
- * `below` begins behind
- * "/derive", with its query; `body` is JSON, or empty. The answer's bytes are appended to
- * `text`, unless that is NULL. */
-int client_derive_ask(struct client *, struct bytes project, const char *method,
-                      const char *below, struct bytes body, struct buf *text,
-                      struct json_t **out) MUST_USE;
+/* Any other question: the answer as JSON, which is the caller's (`out` NULL: it is none). Waits
+ * for as long as it takes. The answer's bytes are appended to `text`, unless that is NULL. */
+struct client_ask {
+    const char *method;
+    const char *below; /* what is behind "/derive", with its query */
+    struct bytes body; /* JSON, or empty */
+};
+int client_derive_ask(struct client *, struct bytes project, const struct client_ask *,
+                      struct buf *text, struct json_t **out) MUST_USE;
 
 #endif
