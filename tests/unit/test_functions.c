@@ -152,7 +152,6 @@ static bool begins(const char *name, const char *with)
     return strncmp(name, with, strlen(with)) == 0;
 }
 
-/* Bytes that the function has something to do with, as a rule. */
 /* A list of values, as long as it fits. */
 static void json_draw(struct chance *chance, uint8_t *to, size_t len)
 {
@@ -173,6 +172,7 @@ static void json_draw(struct chance *chance, uint8_t *to, size_t len)
     to[at] = ']';
 }
 
+/* Bytes that the function has something to do with, as a rule. */
 static void bytes_draw(struct chance *chance, const char *name, uint8_t *to, size_t len)
 {
     const char *of = "";
