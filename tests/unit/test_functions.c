@@ -161,13 +161,13 @@ static void json_draw(struct chance *chance, uint8_t *to, size_t len)
     memset(to, ' ', len);
     to[at++] = '[';
     for (;;) {
-        const char *value = values[chance_below(chance, ARRAY_LEN(values))];
-        if (at + 2 + strlen(value) + 1 > len)
+        struct bytes value = bytes_str(values[chance_below(chance, ARRAY_LEN(values))]);
+        if (at + 2 + value.len + 1 > len)
             break;
         if (at > 1)
             to[at++] = ',';
-        memcpy(to + at, value, strlen(value));
-        at += strlen(value) + (size_t)chance_below(chance, 2);
+        memcpy(to + at, value.data, value.len);
+        at += value.len + (size_t)chance_below(chance, 2);
     }
     to[at] = ']';
 }
