@@ -116,6 +116,7 @@ static int source_find(struct derive_source *source, const struct hash *address,
     bool tree = find(rig, ROW_TREE, address) != NULL;
     struct rig_row *part = find(rig, ROW_PART, address);
     int err = rig->find_err;
+    uint64_t more = rig->find_more;
     unlock(rig);
     if (err != OK)
         return err;
@@ -134,7 +135,7 @@ static int source_find(struct derive_source *source, const struct hash *address,
     if (leaf == NULL)
         return tree ? OK : ERR_NOT_FOUND;
     out->is = DERIVE_IS_BYTES;
-    out->size = leaf->data.len;
+    out->size = leaf->data.len + more;
     return OK;
 }
 

@@ -25,7 +25,8 @@ struct executor_rig {
     size_t n_table;
     size_t n_rows;
     struct arena arena;
-    int find_err; /* what finds give, if it is not OK */
+    int find_err;       /* what finds give, if it is not OK */
+    uint64_t find_more; /* by how much finds say that leaves are longer than they are */
 
     /* Counts. */
     atomic_uint_least64_t finds;

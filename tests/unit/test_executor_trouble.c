@@ -58,6 +58,30 @@ START_TEST(each_fault_is_its_own)
 }
 END_TEST
 
+/* What says how long a leaf is and what has its bytes may lie in different places. */
+START_TEST(a_leaf_of_another_length)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    struct hash leaf = text_leaf(&rig, "abc");
+    struct hash over = executor_rig_one(&rig, "uppercase", leaf, NULL);
+    struct hash same = executor_rig_one(&rig, "identity", leaf, NULL);
+    rig.find_more = 1;
+    struct derive_problem p = executor_rig_fails(&rig, over, DERIVE_FAULT_STORE);
+    ck_assert_int_eq(p.err, ERR_CORRUPT);
+    p = executor_rig_fails(&rig, leaf, DERIVE_FAULT_STORE);
+    ck_assert_int_eq(p.err, ERR_CORRUPT);
+    struct one_get get;
+    struct bytes view;
+    const struct get_options range = {.want = GET_RANGE, .from = 0, .end = 4};
+    ck_assert_int_eq(one_get(&get, &rig, same, &range), DERIVE_FAULT_NONE);
+    ck_assert_int_eq(derived_view(get.derived, 0, &view), ERR_CORRUPT);
+    one_get_close(&get);
+    executor_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(a_result_that_is_too_large)
 {
     struct executor_rig rig;
@@ -328,11 +352,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {each_fault_is_its_own,   a_result_that_is_too_large,
-                                  a_cycle_through_refs,    a_failing_input,
-                                  many_gets_one_run,       run_meanwhile,
-                                  who_leaves_harms_nobody, what_nobody_wants_is_stopped,
-                                  closing_ends_all,        progress_is_told,
-                                  progress_by_itself};
+    const TTest *const tests[] = {
+        each_fault_is_its_own, a_leaf_of_another_length, a_result_that_is_too_large,
+        a_cycle_through_refs,  a_failing_input,          many_gets_one_run,
+        run_meanwhile,         who_leaves_harms_nobody,  what_nobody_wants_is_stopped,
+        closing_ends_all,      progress_is_told,         progress_by_itself};
     return suite_run("executor_trouble", tests, ARRAY_LEN(tests));
 }

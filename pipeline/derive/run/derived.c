@@ -87,9 +87,7 @@ static int bytes_take(struct inside *inside, struct get *get)
     if (root->is == DERIVE_IS_RECIPE)
         return hold_reader(root->hold, &get->project, &inside->reader);
     inside->source = source_ref_take(get->source);
-    struct derive_source *source = get->source->source;
-    int err = source->open(source, &root->address, &inside->input);
-    return err == OK && inside->input->bytes == NULL ? ERR_CORRUPT : err;
+    return source_open_leaf(get->source, &root->address, root->size, &inside->input);
 }
 
 /* All of a result whose hash is the address: what comes of the recipe now may be something

@@ -27,6 +27,9 @@ struct source_ref {
 };
 struct source_ref *source_ref_take(struct source_ref *);
 void source_ref_drop(struct source_ref *); /* NULL is fine */
+/* Opens a leaf. ERR_CORRUPT when it is a tree, or not as long as it was said to be. */
+int source_open_leaf(struct source_ref *, const struct hash *address, uint64_t size,
+                     struct derive_input **out) MUST_USE;
 
 /* A result whose bytes are at hand. Beyond the bound on bytes in flight that is left to the
  * cache, and what it drops is made again, then to be kept for sure. */

@@ -296,13 +296,12 @@ static int node_reader(struct get *get, struct node *node, struct fn_bytes **out
         return err;
     }
     if (node->input == NULL) {
-        struct derive_source *source = get->source->source;
-        int err = source->open(source, &node->address, &node->input);
+        int err = source_open_leaf(get->source, &node->address, node->size, &node->input);
         if (err != OK)
             return err;
     }
     *out = node->input->bytes;
-    return *out != NULL ? OK : ERR_INVALID;
+    return OK;
 }
 
 int get_range_view(struct get *get, uint64_t offset, struct bytes *out)

@@ -15,6 +15,21 @@ void source_ref_drop(struct source_ref *ref)
     free(ref);
 }
 
+int source_open_leaf(struct source_ref *ref, const struct hash *address, uint64_t size,
+                     struct derive_input **out)
+{
+    struct derive_input *input;
+    int err = ref->source->open(ref->source, address, &input);
+    if (err != OK)
+        return err;
+    if (input->bytes == NULL || input->bytes->size != size) {
+        input->close(input);
+        return ERR_CORRUPT;
+    }
+    *out = input;
+    return OK;
+}
+
 struct hold *hold_new(struct executor *ex, const struct id16 *project,
                       struct result_reader *reader, bool surely)
 {

@@ -65,11 +65,8 @@ static int view_open(struct view *view)
     *place = view;
     if (view->input->result)
         return hold_reader(view->input->hold, &work->run->project, &view->reader);
-    struct derive_source *source = work->run->source->source;
-    int err = source->open(source, &view->input->content.hash, &view->opened);
-    if (err == OK && view->opened->bytes == NULL)
-        err = ERR_CORRUPT;
-    return err;
+    return source_open_leaf(work->run->source, &view->input->content.hash, view->bytes.size,
+                            &view->opened);
 }
 
 static int work_stopped(struct work *work)
