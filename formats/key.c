@@ -385,13 +385,20 @@ int key_blob_parse(const char *key, struct hash *blob)
     return OK;
 }
 
+/* Numbers of a log begin at 1, and there always is one that comes after. */
+static bool is_log_number(uint64_t number)
+{
+    return number > 0 && number < UINT64_MAX;
+}
+
 int key_derive_parse(const char *key, uint64_t *agent, uint64_t *seq)
 {
     const char *at = key;
     struct id16 project;
     uint64_t a, q;
     if (!take(&at, "projects/") || !take_id16(&at, &project) || !take(&at, "/derive/") ||
-        !take_hex(&at, 16, &a) || !take(&at, "/") || !take_hex(&at, 16, &q) || q == 0) {
+        !take_hex(&at, 16, &a) || !take(&at, "/") || !take_hex(&at, 16, &q) ||
+        !is_log_number(q)) {
         return ERR_INVALID;
     }
     int err = same(key, key_derive(&project, a, q));
@@ -408,7 +415,7 @@ int key_derive_segment_parse(const char *key, uint64_t *number)
     struct id16 project;
     uint64_t n;
     if (!take(&at, "projects/") || !take_id16(&at, &project) ||
-        !take(&at, "/derive/segments/") || !take_hex(&at, 16, &n) || n == 0) {
+        !take(&at, "/derive/segments/") || !take_hex(&at, 16, &n) || !is_log_number(n)) {
         return ERR_INVALID;
     }
     int err = same(key, key_derive_segment(&project, n));

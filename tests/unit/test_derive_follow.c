@@ -327,6 +327,25 @@ static void put_unlisted(void *arg UNUSED, uint64_t call UNUSED, const struct st
     buf_release(&unlisted);
 }
 
+/* No agent ever comes to the last number there is; whoever puts something there ends nobody. */
+START_TEST(the_last_number_is_none)
+{
+    setup();
+    struct id16 project = derive_project(1);
+    struct key last = key_derive(&project, nodes[0].repo.agent, UINT64_MAX);
+    struct key segment = key_derive_segment(&project, UINT64_MAX);
+    struct bytes some = bytes_str("not an object");
+    ck_assert_int_eq(store_put(rig.mem, last.s, some, PUT_ANY, NULL), OK);
+    ck_assert_int_eq(store_put(rig.mem, segment.s, some, PUT_ANY, NULL), OK);
+    for (uint64_t n = 1; n <= 3; n++) {
+        put(0, n);
+        look();
+        took(1, (const uint64_t[]){n});
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(what_comes_while_it_lists_is_not_lost)
 {
     setup();
@@ -435,6 +454,7 @@ int main(void)
         an_object_under_anothers_name_is_damage,
         a_missing_number_is_a_hole,
         holes_are_bounded,
+        the_last_number_is_none,
         what_comes_while_it_lists_is_not_lost,
         schedule_27_a_late_number_is_not_skipped,
         a_store_that_fails_loses_and_doubles_nothing,

@@ -297,11 +297,11 @@ END_TEST
 START_TEST(derive_keys_parse)
 {
     uint64_t agent, seq;
-    struct key object = key_derive(&project, UINT64_MAX, UINT64_MAX);
+    struct key object = key_derive(&project, UINT64_MAX, UINT64_MAX - 1);
     struct key segment = key_derive_segment(&project, 0x1234);
     ck_assert_int_eq(key_derive_parse(object.s, &agent, &seq), OK);
     ck_assert_uint_eq(agent, UINT64_MAX);
-    ck_assert_uint_eq(seq, UINT64_MAX);
+    ck_assert_uint_eq(seq, UINT64_MAX - 1);
     ck_assert_int_eq(key_derive_segment_parse(segment.s, &seq), OK);
     ck_assert_uint_eq(seq, 0x1234);
     /* A reader who lists comes to the segments last. */
@@ -313,10 +313,14 @@ START_TEST(derive_keys_parse)
         cut.s[len] = '\0';
         ck_assert_int_eq(key_derive_parse(cut.s, &agent, &seq), ERR_INVALID);
     }
-    /* Numbers begin at 1. */
-    ck_assert_int_eq(key_derive_parse(key_derive(&project, 1, 0).s, &agent, &seq), ERR_INVALID);
-    ck_assert_int_eq(key_derive_segment_parse(key_derive_segment(&project, 0).s, &seq),
-                     ERR_INVALID);
+    /* Numbers begin at 1, and the last one there is is none: what comes after it is 0. */
+    static const uint64_t none[] = {0, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        object = key_derive(&project, 1, none[i]);
+        segment = key_derive_segment(&project, none[i]);
+        ck_assert_int_eq(key_derive_parse(object.s, &agent, &seq), ERR_INVALID);
+        ck_assert_int_eq(key_derive_segment_parse(segment.s, &seq), ERR_INVALID);
+    }
 }
 END_TEST
 
