@@ -266,6 +266,22 @@ START_TEST(what_lines_json_csv_refuse)
 }
 END_TEST
 
+/* A row of nothing but commas has no text that could be too long. */
+START_TEST(csv_with_too_many_fields)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    size_t commas = FUNCTION_FIELDS_MAX - 1;
+    char *text = arena_alloc(&arena, commas + 4);
+    memset(text, ',', commas + 3);
+    text[0] = 'a';
+    memcpy(text + commas + 1, "\n", 2);
+    gives("csv.columns", WITH("columns", "a"), WITH(text), "a\n");
+    memcpy(text + commas + 1, ",\n", 3);
+    refuses("csv.columns", WITH("columns", "a"), text, "",
+            "a row of the input has more than 1048576 fields");
+}
+END_TEST
+
 START_TEST(texts_that_differ)
 {
     gives("text.diff", NONE, WITH("a\nb\n", "a\nb\n"), "");
@@ -586,6 +602,7 @@ int main(void)
         what_they_refuse,
         lines_json_csv,
         what_lines_json_csv_refuse,
+        csv_with_too_many_fields,
         texts_that_differ,
         inputs_are_counted,
         results_over_the_limit_are_refused,

@@ -120,6 +120,11 @@ static void field_take(void *data, size_t len, void *arg)
     struct picker *picker = arg;
     if (picker->err != OK)
         return;
+    if (picker->n_fields == FUNCTION_FIELDS_MAX) {
+        picker->err = fn_refuse(picker->run, NULL, "a row of the input has more than %u fields",
+                                FUNCTION_FIELDS_MAX);
+        return;
+    }
     if (picker->n_fields == picker->cap) {
         picker->cap = picker->cap > 0 ? 2 * picker->cap : 64;
         picker->fields = realloc(picker->fields, picker->cap * sizeof(*picker->fields));
