@@ -9,6 +9,7 @@ struct derive_request {
     struct request *r; /* set by the caller */
     struct hash address;
     struct derive_ask ask;
+    unsigned parts; /* how often a part of the result was asked for */
 };
 
 /* The address in the URL, ?verify= and ?wait=, the server's own where they are not there.

@@ -7,6 +7,8 @@
 #include "formats/base/hex.h"
 
 #define RECIPES_MOST 10000u
+/* How often the part that a range means is looked for while its size changes; then all is. */
+#define PARTS_MAX 3u
 
 /* --- putting --- */
 
@@ -148,6 +150,21 @@ static void derived_drop(void *arg)
     derived_close(arg);
 }
 
+/* What stands for the content: its hash; for a part that was computed alone, and has none, what
+ * it is computed from. */
+static struct hash derived_tag(const struct derived *derived)
+{
+    if (derived->hash_known)
+        return derived->hash;
+    if (derived->n_refs == 0)
+        return derived->address;
+    AUTO_BUF all = {0};
+    buf_append(&all, derived->address.b, sizeof(derived->address.b));
+    for (uint32_t i = 0; i < derived->n_refs; i++)
+        buf_append(&all, derived->refs[i].address.b, sizeof(derived->refs[i].address.b));
+    return sha256(buf_bytes(&all));
+}
+
 /* Takes it over. A result that uses no reference is the same for ever. */
 static void respond_derived(struct request *r, struct derived *derived)
 {
@@ -161,8 +178,8 @@ static void respond_derived(struct request *r, struct derived *derived)
     respond_header(r, "Mic-Ran", "%s", derived->ran ? "yes" : "no");
     if (!hash_is_zero(&derived->chunks))
         respond_header(r, "Mic-Chunk-Size", "%u", derived->chunk_size);
-    /* A part that was computed alone has no hash; the address stands for it where it can. */
-    struct hash_hex etag = hash_hex(derived->hash_known ? &derived->hash : &derived->address);
+    struct hash tag = derived_tag(derived);
+    struct hash_hex etag = hash_hex(&tag);
     bool fixed = derived->n_refs == 0;
     const struct source source = {
         .size = derived->size, .read = derived_read, .close = derived_drop, .arg = derived};
@@ -225,28 +242,54 @@ static void on_result(void *arg, const struct derive_answer *answer)
     request_resume(get->r);
 }
 
-/* Now that the size is known, what the header asks for can be told. */
-static void on_size(void *arg, const struct derive_answer *answer)
+static void on_part(void *arg, const struct derive_answer *answer);
+
+/* Asks for the part that the header means when the result has this size. */
+static void part_begin(struct derive_request *get, const struct derived *derived)
 {
-    struct derive_request *get = arg;
-    struct request *r = get->r;
-    if (!derive_answer_begin(r, answer)) {
-        request_resume(r);
-        return;
-    }
     uint64_t offset, len;
-    const char *header = request_header(r, MHD_HTTP_HEADER_RANGE);
-    enum range_wish wish = range_parse(header, answer->derived->size, &offset, &len);
-    bool bytes = answer->derived->is != DERIVE_IS_TREE;
-    derived_close(answer->derived);
-    if (wish == RANGE_WISH_PART && bytes) {
+    const char *header = request_header(get->r, MHD_HTTP_HEADER_RANGE);
+    bool part = derived->is != DERIVE_IS_TREE && get->parts++ < PARTS_MAX &&
+                range_parse(header, derived->size, &offset, &len) == RANGE_WISH_PART;
+    if (part) {
         get->ask.want = GET_RANGE;
         get->ask.from = offset;
         get->ask.end = offset + len;
     } else {
         get->ask.want = GET_BYTES;
     }
-    derive_request_begin(get, on_result, get);
+    derive_request_begin(get, part ? on_part : on_result, get);
+}
+
+/* Now that the size is known, what the header asks for can be told. */
+static void on_size(void *arg, const struct derive_answer *answer)
+{
+    struct derive_request *get = arg;
+    if (!derive_answer_begin(get->r, answer)) {
+        request_resume(get->r);
+        return;
+    }
+    struct derived *derived = answer->derived;
+    part_begin(get, derived);
+    derived_close(derived);
+}
+
+/* A reference may have been bound anew since the size was asked for, and then the header may
+ * mean another part. */
+static void on_part(void *arg, const struct derive_answer *answer)
+{
+    struct derive_request *get = arg;
+    struct derived *derived = answer->derived;
+    uint64_t offset, len;
+    const char *header = request_header(get->r, MHD_HTTP_HEADER_RANGE);
+    if (answer->err != OK || answer->pending || derived->is == DERIVE_IS_TREE ||
+        (range_parse(header, derived->size, &offset, &len) == RANGE_WISH_PART &&
+         offset == derived->from && offset + len == derived->end)) {
+        on_result(arg, answer);
+        return;
+    }
+    part_begin(get, derived);
+    derived_close(derived);
 }
 
 static bool ask_read(struct request *r, struct derive_ask *ask)
@@ -284,7 +327,9 @@ void handle_derive_get(struct request *r)
     get->ask.want = GET_BYTES;
     if (!derive_request_read(get))
         return;
-    bool part = request_header(r, MHD_HTTP_HEADER_RANGE) != NULL;
+    /* Whether the range counts where it has a condition is known when the content is. */
+    bool part = !r->head && request_header(r, MHD_HTTP_HEADER_RANGE) != NULL &&
+                request_header(r, MHD_HTTP_HEADER_IF_RANGE) == NULL;
     if (get->ask.verify == NULL &&
         service_derive_known(r->service, &r->project, &get->address, &derived)) {
         respond_derived(r, derived);
