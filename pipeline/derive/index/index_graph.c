@@ -7,7 +7,7 @@
 
 /* In the time in which the database is asked for the recipes of one input some 200 edges are
  * read in one go; and a walk that has asked for a part of that is likely to go on. */
-#define EDGES_A_QUESTION 2048u
+#define EDGES_A_QUESTION 4096u
 /* So many addresses are read in one go in the time in which it is asked for one. */
 #define ADDRESSES_A_QUESTION 8u
 /* So many rows are stepped over before one is sought anew. */

@@ -191,6 +191,7 @@ static struct index_project *project_new(struct derive_index *index, const struc
     failed |= pthread_mutex_init(&p->read_lock, NULL);
     failed |= pthread_mutex_init(&p->lock, NULL);
     failed |= pthread_cond_init(&p->looked, NULL);
+    failed |= pthread_cond_init(&p->graph_read, NULL);
     assert(failed == 0);
     (void)failed;
     return p;
@@ -214,6 +215,7 @@ static void project_free(struct index_project *p)
     (void)pthread_mutex_destroy(&p->read_lock);
     (void)pthread_mutex_destroy(&p->lock);
     (void)pthread_cond_destroy(&p->looked);
+    (void)pthread_cond_destroy(&p->graph_read);
     free(p);
 }
 

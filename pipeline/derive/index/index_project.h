@@ -53,6 +53,8 @@ struct index_project {
     /* What the last walk has read, unless one uses it; and the edges that came since. */
     struct graph_edges *graph;
     bool graph_out;   /* a walk has it, or reads it */
+    bool reads_ahead; /* it is read aside, for walks that wait for it */
+    pthread_cond_t graph_read;
     bool wants_graph; /* the next walk had better find it */
     bool gathers;
     uint64_t *gathered;

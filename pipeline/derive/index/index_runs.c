@@ -85,8 +85,28 @@ struct flow {
     int (*take)(void *arg, const uint64_t *edges, size_t n);
     void *arg;
     uint64_t part[PART];
-    uint64_t both[2 * PART];
 };
+
+/* How many of the edges, which are sorted, come before `other`: looked for in steps that
+ * double, for mostly it is many or one. */
+static size_t before(const uint64_t *edges, size_t n, uint64_t other)
+{
+    size_t low = 0;
+    size_t step = 1;
+    while (step <= n && edges[step - 1] < other) {
+        low = step;
+        step *= 2;
+    }
+    size_t high = step - 1 < n ? step - 1 : n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (edges[middle] < other)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 
 /* Hands over a part of the longest run, and the others' up to its last one. */
 static int flow_part(struct flow *f, size_t n)
@@ -96,15 +116,14 @@ static int flow_part(struct flow *f, size_t n)
     for (size_t i = 0; i < n && err == OK;) {
         if (f->others_at == f->others.n)
             return f->take(f->arg, f->part + i, n - i);
-        size_t made = 0;
-        while (i < n && f->others_at < f->others.n && made < ARRAY_LEN(f->both)) {
-            uint64_t other = f->others.edges[f->others_at];
-            bool ours = f->part[i] < other;
-            f->both[made++] = ours ? f->part[i] : other;
-            i += ours;
-            f->others_at += !ours;
+        const uint64_t *other = &f->others.edges[f->others_at];
+        size_t some = before(f->part + i, n - i, *other);
+        err = f->take(f->arg, f->part + i, some);
+        i += some;
+        if (err == OK && i < n) {
+            err = f->take(f->arg, other, 1);
+            f->others_at++;
         }
-        err = f->take(f->arg, f->both, made);
     }
     return err;
 }

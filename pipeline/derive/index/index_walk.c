@@ -270,13 +270,17 @@ static void walker_give(struct index_project *p, struct index_rows *walker, uint
 }
 
 /* Takes what an earlier walk has read, or begins to gather what comes while this one reads.
- * False when another walk has it, or the database was made anew since. */
-static bool graph_take(struct index_project *p, uint64_t generation, struct graph_edges **out)
+ * What is being read aside is waited for: it is there sooner than if it were read twice. False
+ * when another walk has it, or the database was made anew since. */
+static bool graph_take(struct index_project *p, uint64_t generation, bool ahead,
+                       struct graph_edges **out)
 {
     struct graph_edges *edges = NULL;
     uint64_t *gathered = NULL;
     size_t n = 0;
     index_lock(&p->lock);
+    while (p->reads_ahead)
+        (void)pthread_cond_wait(&p->graph_read, &p->lock);
     bool ours = !p->graph_out && p->generation == generation;
     if (ours) {
         edges = p->graph;
@@ -286,6 +290,7 @@ static bool graph_take(struct index_project *p, uint64_t generation, struct grap
         p->gathered = NULL;
         project_graph_drop(p);
         p->graph_out = true;
+        p->reads_ahead = ahead;
         p->gathers = true;
     }
     index_unlock(&p->lock);
@@ -305,8 +310,11 @@ static void graph_give(struct index_project *p, struct graph_edges *edges, bool 
     bool keep = ours && edges != NULL && graph_edges_bytes(edges) <= KEPT_BYTES_MAX &&
                 edges->n_fresh <= edges->n_edges / 4;
     index_lock(&p->lock);
-    if (ours)
+    if (ours) {
         p->graph_out = false;
+        p->reads_ahead = false;
+        (void)pthread_cond_broadcast(&p->graph_read);
+    }
     if (keep && p->gathers && p->generation == generation) {
         p->wants_graph = false;
         p->graph = edges;
@@ -354,7 +362,7 @@ void project_read_ahead(struct index_project *p)
     index_unlock(&p->lock);
     if (!wanted || walker_take(p, &walker, &generation) != OK)
         return;
-    bool ours = graph_take(p, generation, &edges);
+    bool ours = graph_take(p, generation, true, &edges);
     int err = OK;
     if (ours && edges == NULL)
         err = edges_read(walker, &edges);
@@ -387,7 +395,7 @@ static int ask_walk(struct index_project *p, void *arg)
     int err = walker_take(p, &walker, &generation);
     if (err != OK)
         return err == ERR_CORRUPT ? walk_damaged(p, w, generation) : err;
-    bool ours = graph_take(p, generation, &edges);
+    bool ours = graph_take(p, generation, false, &edges);
     err = graph_walk(walker, w, &edges);
     graph_give(p, err == OK ? edges : NULL, ours, generation);
     if (err != OK)
