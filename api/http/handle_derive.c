@@ -66,6 +66,25 @@ static void items_put(struct request *r, const struct derive_item *items, size_t
     }
 }
 
+/* It waits for the store, as the upload has. */
+static void uploaded_put(struct request *r, const struct hash *expected)
+{
+    struct content content;
+    struct problem problem;
+    if (!request_upload_finish(r, expected, &content))
+        return;
+    int err = service_derive_upload(r->service, &r->caller, &r->project, &content, &problem);
+    if (err != OK) {
+        respond_problem(r, &problem);
+        return;
+    }
+    struct json_writer w;
+    respond_json(r, 201, &w);
+    jwr_hash(&w, "address", &content.hash);
+    jwr_u64(&w, "size", content.size);
+    jwr_object_end(&w);
+}
+
 void handle_derive_leaf(struct request *r)
 {
     struct hash expected;
@@ -76,18 +95,14 @@ void handle_derive_leaf(struct request *r)
         return;
     }
     if (r->upload != NULL) {
-        struct content content;
-        if (!request_upload_finish(r, header == NULL ? NULL : &expected, &content))
-            return;
-        item = (struct derive_item){
-            .kind = DERIVE_UPLOAD, .address = content.hash, .size = content.size};
-    } else {
-        item.address = sha256(item.data);
-        item.size = item.data.len;
-        if (header != NULL && !hash_equal(&item.address, &expected)) {
-            respond_error(r, 422, "wrong_hash", "Mic-Hash", "the content has another hash");
-            return;
-        }
+        uploaded_put(r, header == NULL ? NULL : &expected);
+        return;
+    }
+    item.address = sha256(item.data);
+    item.size = item.data.len;
+    if (header != NULL && !hash_equal(&item.address, &expected)) {
+        respond_error(r, 422, "wrong_hash", "Mic-Hash", "the content has another hash");
+        return;
     }
     items_put(r, &item, 1, &(struct put_answer){.size = item.size});
 }

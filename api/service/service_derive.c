@@ -43,6 +43,14 @@ int service_derive_recipe(struct recipe *recipe, struct arena *arena, struct der
     return OK;
 }
 
+static int put_refused(struct problem *problem, int err)
+{
+    if (err == ERR_AGAIN)
+        return problem_set(problem, err, "queue_full", NULL,
+                           "too much waits to be written; try again later");
+    return service_problem(problem, err, "the derive log");
+}
+
 struct put {
     derive_written_fn written;
     void *arg;
@@ -70,10 +78,7 @@ int service_derive_tell(struct service *service, const struct id16 *project,
     if (err == OK)
         return OK;
     free(put);
-    if (err == ERR_AGAIN)
-        return problem_set(problem, err, "queue_full", NULL,
-                           "too much waits to be written; try again later");
-    return service_problem(problem, err, "the derive log");
+    return put_refused(problem, err);
 }
 
 int service_derive_put(struct service *service, const struct caller *caller,
@@ -86,6 +91,23 @@ int service_derive_put(struct service *service, const struct caller *caller,
     if (err != OK)
         return err;
     return service_derive_tell(service, project, items, n, written, arg, problem);
+}
+
+int service_derive_upload(struct service *service, const struct caller *caller,
+                          const struct id16 *project, const struct content *content,
+                          struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err == OK)
+        err = service_admit(service, caller, problem);
+    if (err != OK)
+        return err;
+    err = derive_put_upload(service->derive, project, content);
+    if (err == ERR_CONFLICT)
+        return problem_set(problem, ERR_AGAIN, "collecting", NULL,
+                           "content that nothing named is being collected, and this was a part "
+                           "of it; upload it again when that is over");
+    return err == OK ? OK : put_refused(problem, err);
 }
 
 struct show {

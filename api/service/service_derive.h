@@ -25,6 +25,11 @@ int service_derive_put(struct service *, const struct caller *, const struct id1
                        const struct derive_item *, uint32_t n, derive_written_fn, void *arg,
                        struct problem *) MUST_USE;
 
+/* Puts content that was just uploaded as a leaf; returns when it is durable and stays. The code
+ * is "collecting" when a collection has taken it meanwhile: it is to be uploaded again. */
+int service_derive_upload(struct service *, const struct caller *, const struct id16 *project,
+                          const struct content *, struct problem *) MUST_USE;
+
 /* A recipe from outside as an item: settles it, looks at its function and parameters, and gives
  * its address. Its canonical bytes lie in the arena. */
 int service_derive_recipe(struct recipe *, struct arena *, struct derive_item *out,

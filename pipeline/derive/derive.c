@@ -4,6 +4,8 @@
 
 #include "pipeline/derive/index/index_follow.h"
 #include "pipeline/derive/invalidate.h"
+#include "pipeline/repo/content/blob_store.h"
+#include "pipeline/sys/bell.h"
 
 /* A result that took less is computed again sooner than it is read from a file. */
 #define FILE_COST_US 200u
@@ -153,6 +155,48 @@ int derive_put(struct derive *derive, const struct id16 *project,
         return derive_log_tell(derive->log, project, unknown, left, told, arg);
     told(arg, OK, repo_hlc(derive->repo));
     return OK;
+}
+
+struct put_wait {
+    struct bell bell;
+    int err;
+};
+
+static void put_told(void *arg, int err, uint64_t hlc)
+{
+    struct put_wait *wait = arg;
+    (void)hlc;
+    wait->err = err;
+    bell_ring(&wait->bell);
+}
+
+/* ERR_CONFLICT when it may be gone. */
+static int blob_stays(struct repo *repo, const struct id16 *project, const struct hash *hash)
+{
+    const struct condemned *condemned;
+    bool missing = true;
+    int err = condemned_read(repo, project, &condemned);
+    if (err != OK)
+        return err;
+    err = blob_missing(repo, project, condemned, hash, 1, &missing, NULL);
+    condemned_drop(condemned);
+    return err == OK && missing ? ERR_CONFLICT : err;
+}
+
+int derive_put_upload(struct derive *derive, const struct id16 *project,
+                      const struct content *content)
+{
+    const struct derive_item item = {
+        .kind = DERIVE_UPLOAD, .address = content->hash, .size = content->size};
+    struct put_wait wait = {.err = OK};
+    bell_init(&wait.bell);
+    int err = derive_put(derive, project, &item, 1, put_told, &wait);
+    if (err == OK) {
+        (void)bell_wait(&wait.bell, BELL_FOR_EVER);
+        err = wait.err;
+    }
+    bell_release(&wait.bell);
+    return err == OK ? blob_stays(derive->repo, project, &content->hash) : err;
 }
 
 void derive_keep_pinned(struct derive *derive, const struct id16 *project,

@@ -6,6 +6,7 @@
 #ifndef PIPELINE_DERIVE_DERIVE_H
 #define PIPELINE_DERIVE_DERIVE_H
 
+#include "formats/content.h"
 #include "pipeline/derive/cache/result_cache.h"
 #include "pipeline/derive/index/derive_index.h"
 #include "pipeline/derive/log/derive_log.h"
@@ -52,6 +53,13 @@ void derive_close(struct derive *);
  * all, and this fails as derive_log_tell does. */
 int derive_put(struct derive *, const struct id16 *project, const struct derive_item *,
                uint32_t n, derive_told_fn told, void *arg) MUST_USE;
+
+/* Puts content that was just uploaded (upload_finish) as a leaf, and waits until that is
+ * durable. What the log names stays; so only then it is looked whether a collection has taken
+ * the content before, or is about to. ERR_CONFLICT when it has: it is to be uploaded again. Not
+ * on the thread that answers puts. */
+int derive_put_upload(struct derive *, const struct id16 *project,
+                      const struct content *) MUST_USE;
 
 /* Recipes and places of trees as this node knows them, for snapshots of references. */
 struct refs_source derive_refs_source(struct derive *);

@@ -79,7 +79,7 @@ static int admit(struct process *node, uint64_t hlc)
     return err;
 }
 
-static int leaf_upload(const struct derive_call *dc, struct process *node)
+static int leaf_put(const struct derive_call *dc, struct process *node)
 {
     struct content content;
     const struct thing *thing = thing_find(&dc->items[0].address);
@@ -88,19 +88,20 @@ static int leaf_upload(const struct derive_call *dc, struct process *node)
     if (err == OK)
         err = upload_finish(upload, NULL, &content);
     upload_close(upload);
-    return err;
+    return err == OK ? derive_put_upload(node->derive, &dc->project, &content) : err;
 }
 
 static void put_run(struct call *call, struct process *node)
 {
     struct derive_call *dc = (struct derive_call *)call;
     int err = admit(node, dc->floor);
-    if (err == OK && dc->items[0].kind == DERIVE_UPLOAD)
-        err = leaf_upload(dc, node);
-    if (err == OK)
+    bool upload = dc->items[0].kind == DERIVE_UPLOAD;
+    if (err == OK && upload)
+        err = leaf_put(dc, node);
+    else if (err == OK)
         err = derive_put(node->derive, &dc->project, dc->items, dc->n, put_told, dc);
-    if (err != OK)
-        put_told(dc, err, 0);
+    if (err != OK || upload)
+        put_told(dc, err, err == OK ? repo_hlc(node->repo) : 0);
 }
 
 static void items_draw(struct derive_call *dc)
