@@ -108,6 +108,9 @@ int cli_path(struct cli *, const char *word, struct bytes *out) MUST_USE;
 /* Progress, for a terminal only. */
 void cli_tick(void *arg, uint64_t done, uint64_t total);
 void cli_tick_end(struct cli *);
+/* How far something long is: a line that is rewritten on a terminal, else a line every few
+ * seconds; nothing with --json. */
+void cli_progress(struct cli *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Sixteen random hex digits: a key for a request. */
 struct bytes cli_key(struct cli *);

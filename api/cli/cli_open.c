@@ -1,5 +1,6 @@
 /* What commands work with: the login, the workspace, the client. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -10,6 +11,8 @@
 #include "formats/path.h"
 
 #define LOCK_WAIT_MS 60000u
+/* Between two lines of progress where none can be rewritten. */
+#define PROGRESS_LINE_US 5000000u
 
 int cli_open_workspace(struct cli *cli)
 {
@@ -149,6 +152,25 @@ void cli_tick(void *arg, uint64_t done, uint64_t total)
     cli->progress_shown = true;
     fprintf(stderr, "\r%llu of %llu files", (unsigned long long)done,
             (unsigned long long)total);
+}
+
+void cli_progress(struct cli *cli, const char *fmt, ...)
+{
+    char text[256];
+    uint64_t now = cli->env->clock->mono_us(cli->env->clock);
+    bool early = cli->progress_us != 0 && now - cli->progress_us < PROGRESS_LINE_US;
+    if (cli->json || (early && !cli->env->terminal))
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    cli->progress_us = now;
+    cli->progress_shown = cli->env->terminal;
+    if (cli->env->terminal)
+        fprintf(stderr, "\r\033[K%s", text);
+    else
+        fprintf(stderr, "mic: %s\n", text);
 }
 
 void cli_tick_end(struct cli *cli)

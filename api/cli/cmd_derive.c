@@ -146,11 +146,13 @@ struct get_out {
     struct cli *cli;
     int fd;
     int err;
+    uint64_t began_us;
 };
 
 static int to_fd(void *arg, struct bytes data)
 {
     struct get_out *out = arg;
+    cli_tick_end(out->cli);
     out->err = fd_write_all(out->fd, data);
     return out->err;
 }
@@ -158,10 +160,15 @@ static int to_fd(void *arg, struct bytes data)
 static void tell_progress(void *arg, const struct client_derive_progress *progress)
 {
     const struct get_out *out = arg;
-    cli_say(out->cli, "computing for %llu s: %llu of %llu known, %llu runs",
-            (unsigned long long)(progress->elapsed_ms / 1000),
-            (unsigned long long)progress->known, (unsigned long long)progress->nodes,
-            (unsigned long long)progress->runs);
+    struct cli *cli = out->cli;
+    uint64_t now = cli->env->clock->mono_us(cli->env->clock);
+    cli_progress(cli,
+                 "computing for %llu s: %llu of %llu known, %llu runs ended, %llu under way, "
+                 "%llu bytes written",
+                 (unsigned long long)((now - out->began_us) / 1000000),
+                 (unsigned long long)progress->known, (unsigned long long)progress->nodes,
+                 (unsigned long long)progress->runs, (unsigned long long)progress->running,
+                 (unsigned long long)progress->bytes);
 }
 
 int cmd_derive_get(struct cli *cli)
@@ -174,7 +181,8 @@ int cmd_derive_get(struct cli *cli)
         status = cli_address(cli, cli->words[0], &address);
     if (status != 0)
         return status;
-    struct get_out out = {.cli = cli, .fd = STDOUT_FILENO};
+    struct get_out out = {
+        .cli = cli, .fd = STDOUT_FILENO, .began_us = cli->env->clock->mono_us(cli->env->clock)};
     if (name != NULL)
         out.fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (out.fd < 0)
@@ -185,6 +193,7 @@ int cmd_derive_get(struct cli *cli)
                                           .wait = tell_progress,
                                           .arg = &out};
     int err = client_derive_get(&cli->client, project, &address, &get);
+    cli_tick_end(cli);
     if (name != NULL && close(out.fd) != 0 && out.err == OK)
         out.err = ERR_AGAIN;
     if (out.err != OK)

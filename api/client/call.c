@@ -145,16 +145,13 @@ static void copy(char *out, size_t size, struct bytes text)
     snprintf(out, size, "%.*s", (int)text.len, text.len == 0 ? "" : (const char *)text.data);
 }
 
-/* Fills in the problem from an error's JSON; what is no such JSON is told by its status. */
-static int status_problem(struct call *call)
+int call_problem(struct client *client, int status, struct bytes body)
 {
-    struct client *client = call->client;
-    int status = call->http.status;
     struct json_problem wrong = {0};
     AUTO_JSON *value = NULL;
     int err = err_of_status(status, bytes_of(NULL, 0));
     client_fail(client, err, "http", "the server answered with status %d", status);
-    if (json_parse(buf_bytes(&call->http.body), &wrong, &value) == OK) {
+    if (json_parse(body, &wrong, &value) == OK) {
         struct json_at top = jrd_top(value, &wrong);
         struct json_at error = jrd_object(&top, "error", JSON_REQUIRED);
         struct bytes code = jrd_text(&error, "code", JSON_REQUIRED);
@@ -187,7 +184,8 @@ int call_result(struct call *call)
     if (http_header(http, "Mic-Hlc", &stamp) && hlc_parse(stamp, &hlc) == OK &&
         hlc > client->hlc)
         client->hlc = hlc;
-    return http->status >= 400 ? status_problem(call) : OK;
+    return http->status >= 400 ? call_problem(client, http->status, buf_bytes(&http->body))
+                               : OK;
 }
 
 int call_run(struct call *call)

@@ -46,6 +46,9 @@ int call_top(struct call *, struct json_t **value, struct json_problem *wrong,
 /* ERR_CORRUPT when the answer's fields were not as they should be, else 0. */
 int call_fields(struct call *, const struct json_problem *) MUST_USE;
 
+/* Fills in the client's problem from an error's JSON; what is no such JSON is told by its
+ * status. Gives the err that it stands for. */
+int call_problem(struct client *, int status, struct bytes body);
 /* Fills in the client's problem; gives err. */
 int client_fail(struct client *, int err, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

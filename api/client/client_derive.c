@@ -3,10 +3,14 @@
 #include <stdio.h>
 
 #include "api/client/call.h"
+#include "api/client/derive_events.h"
 #include "api/json/recipe_json.h"
 #include "formats/base/hex.h"
 
 #define ANSWER_MAX (256u * MIB)
+/* How long the server is to wait before it says how far it is. */
+#define FIRST_WAIT "1s"
+#define WAIT       "5s"
 
 static int address_answer(struct call *call, struct hash *out)
 {
@@ -47,24 +51,30 @@ int client_derive_recipe(struct client *client, struct bytes project,
     return address_answer(&call, out);
 }
 
-static int progress_read(struct call *call, struct client_derive_progress *out)
+int derive_progress_read(struct client *client, struct bytes text,
+                         struct client_derive_progress *out)
 {
     AUTO_JSON *value = NULL;
-    int err = call_answer(call, &value);
-    if (err != OK)
-        return err;
     struct json_problem wrong = {0};
-    struct json_at top = jrd_top(value, &wrong);
-    out->nodes = jrd_u64(&top, "nodes", JSON_REQUIRED, INT64_MAX, 0);
-    out->known = jrd_u64(&top, "known", JSON_REQUIRED, INT64_MAX, 0);
-    out->runs = jrd_u64(&top, "runs", JSON_REQUIRED, INT64_MAX, 0);
-    out->elapsed_ms = jrd_u64(&top, "elapsed_ms", JSON_REQUIRED, INT64_MAX, 0);
-    return call_fields(call, &wrong);
+    int err = json_parse(text, &wrong, &value);
+    if (err == OK) {
+        struct json_at top = jrd_top(value, &wrong);
+        out->nodes = jrd_u64(&top, "nodes", JSON_REQUIRED, INT64_MAX, 0);
+        out->known = jrd_u64(&top, "known", JSON_REQUIRED, INT64_MAX, 0);
+        out->runs = jrd_u64(&top, "runs", JSON_REQUIRED, INT64_MAX, 0);
+        out->running = jrd_u64(&top, "running", JSON_REQUIRED, INT64_MAX, 0);
+        out->bytes = jrd_u64(&top, "bytes", JSON_REQUIRED, INT64_MAX, 0);
+        out->elapsed_ms = jrd_u64(&top, "elapsed_ms", JSON_REQUIRED, INT64_MAX, 0);
+    }
+    if (err == OK && wrong.code == NULL)
+        return OK;
+    return client_fail(client, ERR_CORRUPT, "bad_answer",
+                       "what the server says of its progress makes no sense");
 }
 
 /* One request; `*pending`: it is not there yet. */
 static int get_once(struct client *client, struct bytes project, const struct hash *address,
-                    const struct client_derive_get *get, bool *pending)
+                    const struct client_derive_get *get, const char *wait, bool *pending)
 {
     AUTO_CALL call;
     char below[96];
@@ -73,7 +83,7 @@ static int get_once(struct client *client, struct bytes project, const struct ha
     call_project(&call, client, "GET", project, below);
     if (get->verify != NULL)
         call_query(&call, "verify", bytes_str(get->verify));
-    call_query(&call, "wait", bytes_str("10s"));
+    call_query(&call, "wait", bytes_str(wait));
     if (get->range != NULL) {
         snprintf(range, sizeof(range), "Range: bytes=%s", get->range);
         call_header(&call, range);
@@ -84,7 +94,7 @@ static int get_once(struct client *client, struct bytes project, const struct ha
     if (!*pending)
         return err;
     struct client_derive_progress progress;
-    err = progress_read(&call, &progress);
+    err = derive_progress_read(client, buf_bytes(&call.http.body), &progress);
     if (err == OK && get->wait != NULL)
         get->wait(get->arg, &progress);
     return err;
@@ -93,10 +103,15 @@ static int get_once(struct client *client, struct bytes project, const struct ha
 int client_derive_get(struct client *client, struct bytes project, const struct hash *address,
                       const struct client_derive_get *get)
 {
-    bool pending = true;
-    int err = OK;
-    while (pending && err == OK)
-        err = get_once(client, project, address, get, &pending);
+    bool pending;
+    int err = get_once(client, project, address, get, FIRST_WAIT, &pending);
+    while (pending && err == OK) {
+        /* The whole result is there when the events end, unless they were cut. */
+        if (get->range == NULL && get->wait != NULL)
+            err = derive_events(client, project, address, get);
+        if (err == OK)
+            err = get_once(client, project, address, get, WAIT, &pending);
+    }
     return err;
 }
 

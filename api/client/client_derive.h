@@ -17,12 +17,15 @@ int client_derive_recipe(struct client *, struct bytes project, const struct rec
 struct client_derive_progress {
     uint64_t nodes;
     uint64_t known;
-    uint64_t runs;
+    uint64_t runs;    /* that have ended */
+    uint64_t running; /* now */
+    uint64_t bytes;   /* that they have written */
     uint64_t elapsed_ms;
 };
 /* The bytes of a result, or a part of it (`range` as "0-99", NULL for all), computed where they
- * are not there; `verify` as "dual", or NULL. Waits for as long as it takes, and calls `wait`
- * (may be NULL) about every ten seconds. */
+ * are not there; `verify` as "dual", or NULL. Waits for as long as it takes; when that is more
+ * than a second, calls `wait` (may be NULL) now and then: twice a second for a whole result,
+ * every few seconds for a part. */
 struct client_derive_get {
     const char *range;
     const char *verify;

@@ -348,6 +348,14 @@ void respond_source(struct request *r, const char *type, const char *etag, bool 
     }
 }
 
+void respond_stream(struct request *r, const char *type, struct stream stream)
+{
+    r->status = 200;
+    respond_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "%s", type);
+    respond_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    r->stream = stream;
+}
+
 void request_suspend(struct request *r)
 {
     if (r->aside_waits != NULL) {

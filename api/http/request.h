@@ -27,6 +27,16 @@ struct source {
     void *arg;
 };
 
+/* Bytes that come when they come: an answer without a known length. */
+struct stream {
+    /* Writes at most `max` bytes; 0: none are there, and the connection has been suspended
+     * until request_resume; STREAM_END: there are no more. On the connection's own thread. */
+    long (*next)(void *arg, char *out, size_t max);
+    void (*close)(void *arg);
+    void *arg;
+};
+#define STREAM_END (-1L)
+
 struct answer_header {
     const char *name;  /* a constant */
     const char *value; /* in the request's arena */
@@ -66,6 +76,7 @@ struct request {
     struct buf out;
     struct source source; /* instead of `out` when source.read is set */
     size_t ahead;         /* bytes of the source that `out` has already */
+    struct stream stream; /* instead of both when stream.next is set */
     struct answer_header headers[ANSWER_HEADERS_MAX];
     size_t n_headers;
 };
@@ -118,6 +129,9 @@ void respond_bytes(struct request *, unsigned status, const char *type, struct b
  * error. */
 void respond_source(struct request *, const char *type, const char *etag, bool immutable,
                     struct source);
+
+/* An answer of this type that goes on. Takes the stream over. */
+void respond_stream(struct request *, const char *type, struct stream);
 
 /* Whether the client has this content already; then that is the answer. Headers are the
  * caller's. */

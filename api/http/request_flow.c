@@ -18,6 +18,7 @@
 /* What an upload holds at most: the chunk that fills, and those that are packed and wait to be
  * put together. */
 #define UPLOAD_CHUNKS 5u
+#define STREAM_BLOCK  4096u
 
 /* --- begin and end --- */
 
@@ -47,6 +48,8 @@ void request_end(void *arg, struct MHD_Connection *connection, void **context,
         return;
     if (r->source.read != NULL)
         r->source.close(r->source.arg);
+    if (r->stream.next != NULL)
+        r->stream.close(r->stream.arg);
     if (r->upload != NULL)
         upload_close(r->upload);
     json_drop(&r->json);
@@ -288,10 +291,21 @@ static ssize_t source_next(void *arg, uint64_t offset, char *out, size_t max)
     return (ssize_t)r->out.len;
 }
 
+static ssize_t stream_next(void *arg, uint64_t offset, char *out, size_t max)
+{
+    struct request *r = arg;
+    (void)offset;
+    long n = r->stream.next(r->stream.arg, out, max);
+    return n == STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)n;
+}
+
 static enum MHD_Result answer_queue(struct request *r)
 {
     struct MHD_Response *response;
-    if (r->source.read != NULL)
+    if (r->stream.next != NULL)
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+                                                     stream_next, r, NULL);
+    else if (r->source.read != NULL)
         response = MHD_create_response_from_callback(r->source.size, SOURCE_BLOCK, source_next,
                                                      r, NULL);
     else

@@ -57,6 +57,7 @@ const struct route routes[] = {
     {"GET", "/projects/:id/derive/:hash/recipe", handle_derive_recipe,
      ROUTE_NO_BODY | ROUTE_ASIDE},
     {"GET", "/projects/:id/derive/:hash/chunks", handle_derive_chunks, ROUTE_NO_BODY},
+    {"GET", "/projects/:id/derive/:hash/progress", handle_derive_progress, ROUTE_NO_BODY},
     {"GET", "/projects/:id/derive/:hash/lineage", handle_derive_lineage,
      ROUTE_NO_BODY | ROUTE_ASIDE},
     {"POST", "/projects/:id/derive/:hash/verify", handle_derive_verify,

@@ -78,6 +78,7 @@ void handle_derive_leaf(struct request *);
 void handle_derive_recipes(struct request *);
 void handle_derive_get(struct request *);
 void handle_derive_chunks(struct request *);
+void handle_derive_progress(struct request *);
 void handle_derive_verify(struct request *);
 void handle_derive_recipe(struct request *);
 void handle_derive_dependents(struct request *);

@@ -33,7 +33,9 @@ struct waiting_get {
     struct project_source *source;
     uint64_t ticket;
     derive_answer_fn answer; /* NULL: it was answered */
+    bool (*progress)(void *arg, const struct get_progress *);
     void *arg;
+    bool left; /* nobody listens any more */
     bool done;
     bool begun; /* executor_get has returned: the ticket is there */
 };
@@ -118,6 +120,22 @@ static void get_done(void *arg, struct derived *derived, const struct derive_pro
         derived_close(derived);
 }
 
+/* Under the lock, so that it is not answered meanwhile. */
+static void get_progressed(void *arg, const struct get_progress *progress)
+{
+    struct waiting_get *get = arg;
+    struct derive_gets *gets = get->gets;
+    (void)pthread_mutex_lock(&gets->lock);
+    bool left = get->answer != NULL && !get->left && !get->progress(get->arg, progress);
+    if (left)
+        get->left = true;
+    if (left && get->begun && !get->done)
+        due_heap_set(&gets->due, &get->due, now_us(gets));
+    (void)pthread_mutex_unlock(&gets->lock);
+    if (left)
+        bell_ring(&gets->bell);
+}
+
 void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
                      const struct hash *address, const struct derive_ask *ask,
                      derive_answer_fn answer, void *arg)
@@ -130,6 +148,7 @@ void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
     get->address = *address;
     get->source = project_source_open(gets->derive, project, 0);
     get->answer = answer;
+    get->progress = ask->progress;
     get->arg = arg;
     const struct get_options options = {.want = ask->want,
                                         .from = ask->from,
@@ -137,6 +156,8 @@ void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
                                         .again = ask->again,
                                         .verify = ask->verify,
                                         .done = get_done,
+                                        .progress =
+                                            ask->progress != NULL ? get_progressed : NULL,
                                         .arg = get};
     (void)pthread_mutex_lock(&gets->lock);
     gets->under_way++;
@@ -149,7 +170,7 @@ void derive_gets_add(struct derive_gets *gets, const struct id16 *project,
     get->begun = true;
     if (!get->done)
         due_heap_set(&gets->due, &get->due,
-                     gets->stopping ? 0 : now_us(gets) + ask->wait_ms * 1000);
+                     gets->stopping || get->left ? 0 : now_us(gets) + ask->wait_ms * 1000);
     get_settle(get);
     (void)pthread_mutex_unlock(&gets->lock);
     bell_ring(&gets->bell);

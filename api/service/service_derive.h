@@ -53,6 +53,10 @@ struct derive_ask {
     const struct verify *verify; /* NULL: as the server does */
     uint64_t wait_ms; /* how long the answer may take; then it is `pending`, and the get goes
                          on for a while, for who asks again */
+    /* Told how far it is, now and then, until it is answered; must not wait. False: whoever
+     * asks does not listen any more, and it is answered as if the wait were over. May be NULL.
+     */
+    bool (*progress)(void *arg, const struct get_progress *);
 };
 
 struct derive_answer {

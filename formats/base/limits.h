@@ -48,7 +48,7 @@
 #define DERIVE_OBJECT_MAX (96u * MIB)
 #define DERIVE_ITEMS_MAX  1000000u
 #define DERIVE_CHUNKS_MAX 1024u /* that one item of it tells of */
-#define DERIVE_HEAD_MAX   MIB /* of a segment of the derive log */
+#define DERIVE_HEAD_MAX   MIB   /* of a segment of the derive log */
 
 /* Pages: sizes count the canonical fields only (names, kinds, modes, sizes, hashes). */
 #define PAGE_TARGET     (64u * KIB)

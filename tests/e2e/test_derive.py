@@ -4,9 +4,12 @@ servers on one bucket."""
 
 import gzip
 import hashlib
+import http.client
 import io
+import json
 import os
 import random
+import socket
 import tarfile
 import threading
 
@@ -148,6 +151,67 @@ def test_chunks_can_be_got(directory):
         by_name = recipe(port, "repeat", {"ref": "name"}, count="2")
         assert request(port, "GET", f"{DERIVE}/{by_name}/chunks").json["lasts"] is False
         assert get(port, f"{NOWHERE}/chunks").status == 404
+
+
+def events(port, address):
+    """The events of a result, as they come: name and data."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("GET", f"/api/mic{DERIVE}/{address}/progress")
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream", answer.headers
+    for event in answer.read().decode().split("\n\n")[:-1]:
+        name, data = event.split("\n")
+        assert name.startswith("event: ") and data.startswith("data: "), event
+        yield name[7:], json.loads(data[6:])
+    connection.close()
+
+
+def slow(port, seed, count=8):
+    """A recipe that takes a second or a few."""
+    noise = leaf(port, random.Random(seed).randbytes(4 << 20))
+    return recipe(port, "gzip.compress", recipe(port, "repeat", noise, count=str(count)), level="9")
+
+
+def test_progress_is_told(directory):
+    with Server("mic-forge", os.path.join(directory, "bucket")) as server:
+        project(server)
+        port = server.port
+        whole = slow(port, 5)
+        told = list(events(port, whole))
+        names = [name for name, _ in told]
+        assert names[-1] == "done" and set(names[:-1]) == {"progress"}, names
+        assert all(data["nodes"] == 3 and data["elapsed_ms"] > 0 for _, data in told[:-1]), told
+        assert any(data["running"] == 1 and data["address"] == whole for _, data in told[:-1]), told
+        assert told[-1][1]["ran"] is True
+        body = result(port, whole)
+        assert told[-1][1]["output"] == sha256(body) and told[-1][1]["size"] == len(body)
+        # What is there is told at once; so is what fails.
+        assert list(events(port, whole)) == [("done", {"output": sha256(body), "size": len(body), "ran": False})]
+        bad = recipe(port, "json.canonicalize", leaf(port, b"{"))
+        (name, data), = events(port, bad)
+        assert name == "failed" and data["status"] == 422 and data["error"]["code"] == "input_invalid" and \
+            data["error"]["field"] == bad, data
+        (name, data), = events(port, NOWHERE)
+        assert name == "failed" and data["status"] == 404 and data["error"]["code"] == "not_found", data
+        assert request(port, "HEAD", f"{DERIVE}/{whole}/progress").status == 200
+        assert get(port, "xyz/progress").status == 404
+        # Who leaves harms nobody, and the server ends although somebody listens.
+        left = socket.create_connection(("127.0.0.1", port))
+        left.sendall(f"GET /api/mic{DERIVE}/{slow(port, 6)}/progress HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert left.recv(12) == b"HTTP/1.1 200"
+        left.close()
+        # The command shows it, and gives the result when it is there.
+        user = User(server, directory)
+        again = slow(port, 7, 24)
+        done = user.run("derive", "get", again, "-p", "demo", "-o", "out")
+        assert done.returncode == 0 and "mic: computing for " in done.err and " of 3 known" in done.err, done.err
+        with open(user.path("out"), "rb") as file:
+            assert sha256(file.read()) == request(port, "GET", f"{DERIVE}/{again}/chunks").json["output"]
+        quiet = user.run("derive", "get", slow(port, 8), "-p", "demo", "-o", "out", "--json")
+        assert quiet.returncode == 0 and quiet.err == "", quiet.err
+        listens = socket.create_connection(("127.0.0.1", port))
+        listens.sendall(f"GET /api/mic{DERIVE}/{slow(port, 9)}/progress HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert listens.recv(12) == b"HTTP/1.1 200"
 
 
 def test_faults_have_names_of_their_own(directory):
@@ -475,7 +539,7 @@ def test_the_command(directory):
 
 
 if __name__ == "__main__":
-    forge.main([test_a_result_is_computed_when_it_is_asked_for, test_large_leaves_and_results, test_chunks_can_be_got,
+    forge.main([test_a_result_is_computed_when_it_is_asked_for, test_large_leaves_and_results, test_chunks_can_be_got, test_progress_is_told,
                 test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
                 test_lineage_and_invalidation, test_pins_and_verification, test_a_pinned_result_is_not_evicted,
                 test_what_was_answered_survives_a_kill,
