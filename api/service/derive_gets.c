@@ -82,17 +82,20 @@ static void answer_snapshot(struct derive_answer *answer, struct project_source 
     }
 }
 
+/* A line for each get that failed, or for which something ran. */
 static void get_log(const struct waiting_get *get, const struct derived *derived,
                     const struct derive_problem *problem)
 {
+    struct id16_hex project = id16_hex(&get->project);
     struct hash_hex address = hash_hex(&get->address);
     if (derived == NULL)
-        log_info("derive_failed", LOG_STR("address", address.s),
+        log_info("derive_failed", LOG_STR("project", project.s), LOG_STR("address", address.s),
                  LOG_STR("fault", derive_fault_name(problem->fault)),
                  LOG_STR("about", hash_hex(&problem->address).s));
     else if (derived->ran)
-        log_debug("derived", LOG_STR("address", address.s), LOG_U64("size", derived->size),
-                  LOG_U64("cost_us", derived->cost_us));
+        log_info("derived", LOG_STR("project", project.s), LOG_STR("address", address.s),
+                 LOG_STR("output", derived->hash_known ? hash_hex(&derived->hash).s : "-"),
+                 LOG_U64("size", derived->size), LOG_U64("cost_us", derived->cost_us));
 }
 
 static void get_done(void *arg, struct derived *derived, const struct derive_problem *problem)

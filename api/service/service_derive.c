@@ -5,6 +5,7 @@
 
 #include "api/service/derive_gets.h"
 #include "api/service/derive_parts.h"
+#include "formats/base/hex.h"
 #include "pipeline/sys/log.h"
 
 int service_derive_on(struct service *service, struct problem *problem)
@@ -55,6 +56,24 @@ struct put {
     derive_written_fn written;
     void *arg;
 };
+
+static void pin_log(const struct id16 *id, const struct hash *about, bool pin)
+{
+    struct id16_hex project = id16_hex(id);
+    struct hash_hex address = hash_hex(about);
+    log_info(pin ? "derive_pinned" : "derive_unpinned", LOG_STR("project", project.s),
+             LOG_STR("address", address.s));
+}
+
+static void collected_log(const struct id16 *id, const struct result_collected *collected)
+{
+    struct id16_hex project = id16_hex(id);
+    log_info("derive_collected", LOG_STR("project", project.s),
+             LOG_U64("results", collected->entries), LOG_U64("bytes", collected->bytes));
+    for (size_t i = 0; i < collected->n_sample; i++)
+        log_debug("derive_result_collected", LOG_STR("project", project.s),
+                  LOG_STR("address", hash_hex(&collected->sample[i]).s));
+}
 
 static void put_told(void *arg, int err, uint64_t hlc)
 {
@@ -202,7 +221,10 @@ int service_derive_pin(struct service *service, const struct caller *caller,
     }
     const struct derive_item item = {.kind = pin ? DERIVE_PIN : DERIVE_UNPIN,
                                      .address = *address};
-    return service_derive_put(service, caller, project, &item, 1, written, arg, problem);
+    err = service_derive_put(service, caller, project, &item, 1, written, arg, problem);
+    if (err == OK)
+        pin_log(project, address, pin);
+    return err;
 }
 
 int service_derive_pins(struct service *service, const struct id16 *project,
@@ -227,9 +249,12 @@ int service_derive_collect(struct service *service, const struct id16 *project,
                            struct result_collected *out, struct problem *problem)
 {
     int err = service_derive_on(service, problem);
-    if (err == OK)
-        result_collect(service->derive->results, project, unused_us, max, dry_run, out);
-    return err;
+    if (err != OK)
+        return err;
+    result_collect(service->derive->results, project, unused_us, max, dry_run, out);
+    if (!dry_run)
+        collected_log(project, out);
+    return OK;
 }
 
 bool service_derive_stats(struct service *service, struct derive_status *out)

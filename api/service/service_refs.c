@@ -9,6 +9,7 @@
 #include "formats/project_id.h"
 #include "formats/ref.h"
 #include "pipeline/derive/refs/refs_cycle.h"
+#include "pipeline/sys/log.h"
 
 #define SHOWN(name) (int)((name).len < 100 ? (name).len : 100), (const char *)(name).data
 
@@ -159,6 +160,19 @@ static struct session *session_of(const struct change *c)
     return session;
 }
 
+static void change_log(const struct change *c, uint64_t position)
+{
+    struct id16_hex project = id16_hex(&c->project);
+    const char *name = arena_str(c->arena, c->name);
+    if (c->address == NULL)
+        log_info("ref_deleted", LOG_STR("project", project.s), LOG_STR("ref", name),
+                 LOG_U64("position", position));
+    else
+        log_info(c->seen.kind == KIND_FILE ? "ref_rebound" : "ref_bound",
+                 LOG_STR("project", project.s), LOG_STR("ref", name),
+                 LOG_STR("address", hash_hex(c->address).s), LOG_U64("position", position));
+}
+
 static void landing_tell(const struct landing *landing, struct arena *arena,
                          struct ref_done *done)
 {
@@ -183,6 +197,8 @@ static void on_landed(void *arg, const struct land_result *result)
         done.problem = result->problem;
     else if (!result->pending)
         landing_tell(&result->landings[0], c->arena, &done);
+    if (done.err == OK && !done.pending)
+        change_log(c, done.position);
     c->done(c->arg, &done);
 }
 

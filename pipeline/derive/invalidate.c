@@ -173,14 +173,17 @@ static void task_run(struct invalidator *inv, const struct task *task)
     struct derive_walk walk;
     int err =
         derive_index_walk(inv->derive->index, &task->project, &root, sweep_each, &sweep, &walk);
+    struct id16_hex project = id16_hex(&task->project);
     struct hash_hex address = hash_hex(&task->address);
-    const char *below = task->ref.len > 0 ? (const char *)task->ref.data : address.s;
+    const struct log_field below = task->ref.len > 0
+                                       ? LOG_STR("ref", (const char *)task->ref.data)
+                                       : LOG_STR("address", address.s);
     if (err == OK)
-        log_info("derive_freed", LOG_STR("below", below), LOG_U64("results", sweep.cached),
-                 LOG_U64("bytes", sweep.freed));
+        log_info("derive_freed", LOG_STR("project", project.s), below,
+                 LOG_U64("results", sweep.cached), LOG_U64("bytes", sweep.freed));
     else
-        log_warn("derive_not_freed", LOG_STR("below", below), LOG_U64("results", sweep.cached),
-                 LOG_ERR(err));
+        log_warn("derive_not_freed", LOG_STR("project", project.s), below,
+                 LOG_U64("results", sweep.cached), LOG_ERR(err));
 }
 
 static struct task *task_take(struct invalidator *inv, bool *stopping)
@@ -256,6 +259,21 @@ void invalidator_close(struct invalidator *inv)
 
 /* --- the whole --- */
 
+static void invalidated_log(const struct id16 *id, const struct derive_root *root,
+                            const struct invalidated *done)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct id16_hex project = id16_hex(id);
+    struct hash_hex address = {0};
+    if (root->address != NULL)
+        address = hash_hex(root->address);
+    const struct log_field of = root->address != NULL
+                                    ? LOG_STR("address", address.s)
+                                    : LOG_STR("ref", arena_str(&arena, root->ref));
+    log_info("derive_invalidated", LOG_STR("project", project.s), of,
+             LOG_U64("dependents", done->of.count), LOG_U64("bytes", done->freed));
+}
+
 int derive_invalidate(struct derive *derive, const struct id16 *project,
                       const struct derive_root *root, const struct invalidation *what,
                       struct invalidated *out)
@@ -280,6 +298,8 @@ int derive_invalidate(struct derive *derive, const struct id16 *project,
         err = derive_index_walk(derive->index, project, root, sweep_each, &sweep, &walk);
     }
     done.freed = sweep.freed;
+    if (err == OK && !what->dry_run)
+        invalidated_log(project, root, &done);
     if (err == OK)
         *out = done;
     return err;
@@ -313,5 +333,6 @@ void derive_rebound(struct derive *derive, const struct id16 *project, struct by
         return;
     (void)project_source_hold(before);
     if (task_add(derive->invalidator, project, &root, before) != OK)
-        log_debug("derive_not_freed", LOG_STR("why", "too many cascades wait"));
+        log_debug("derive_not_freed", LOG_STR("project", id16_hex(project).s),
+                  LOG_STR("why", "too many cascades wait"));
 }

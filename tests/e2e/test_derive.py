@@ -166,7 +166,7 @@ def events(port, address):
     connection.close()
 
 
-def slow(port, seed, count=8):
+def slow(port, seed, count=6):
     """A recipe that takes a second or a few."""
     noise = leaf(port, random.Random(seed).randbytes(4 << 20))
     return recipe(port, "gzip.compress", recipe(port, "repeat", noise, count=str(count)), level="9")
@@ -202,7 +202,7 @@ def test_progress_is_told(directory):
         left.close()
         # The command shows it, and gives the result when it is there.
         user = User(server, directory)
-        again = slow(port, 7, 24)
+        again = slow(port, 7, 12)
         done = user.run("derive", "get", again, "-p", "demo", "-o", "out")
         assert done.returncode == 0 and "mic: computing for " in done.err and " of 3 known" in done.err, done.err
         with open(user.path("out"), "rb") as file:
@@ -492,6 +492,61 @@ def test_counters_count(directory):
         assert metrics(port)["mic_derive_cache_pinned"] == 1
 
 
+def lines(server, event):
+    """The log's lines of an event, each as its fields."""
+    found = [line.split(" ") for line in server.log_text().splitlines()]
+    return [dict(field.split("=", 1) for field in line[3:]) for line in found if len(line) > 3 and line[2] == event]
+
+
+def test_the_log_names_addresses(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        pid = request(port, "GET", "/projects/demo").json["id"]
+        words = leaf(port, b"words" * 20000)
+        packed = recipe(port, "reverse", recipe(port, "gzip.compress", words, level="9"))
+        big = recipe(port, "gzip.decompress", recipe(port, "gzip.compress", words, level="9"))
+        bad = recipe(port, "json.canonicalize", words)
+        body = result(port, packed)
+        assert lines(server, "derived")[0].items() >= {
+            "project": pid, "address": packed, "output": sha256(body), "size": str(len(body))}.items()
+        result(port, packed)
+        assert len(lines(server, "derived")) == 1, "nothing ran"
+        assert get(port, bad).status == 422
+        assert lines(server, "derive_failed") == [{"project": pid, "address": bad, "fault": "input_invalid", "about": bad}]
+        pin = {"project": pid, "address": packed}
+        request(port, "POST", f"{DERIVE}/{packed}/pin")
+        assert lines(server, "derive_pinned") == [pin]
+        request(port, "POST", f"{DERIVE}/{packed}/unpin")
+        assert lines(server, "derive_unpinned") == [pin]
+        for address, event in ((packed, "ref_bound"), (big, "ref_rebound")):
+            assert request(port, "PUT", "/projects/demo/refs/name", {"address": address}).status == 200
+            assert lines(server, event)[0].items() >= {"project": pid, "ref": "name", "address": address}.items()
+        assert request(port, "DELETE", "/projects/demo/refs/name").status == 200
+        assert lines(server, "ref_deleted")[0].items() >= {"project": pid, "ref": "name"}.items()
+        request(port, "POST", f"{DERIVE}/invalidate", {"address": packed, "dry_run": True})
+        assert not lines(server, "derive_invalidated")
+        request(port, "POST", f"{DERIVE}/invalidate", {"address": packed})
+        assert lines(server, "derive_invalidated")[0].items() >= {"project": pid, "address": packed}.items()
+        gone = request(port, "POST", f"{DERIVE}/collect", {"unused_s": 0}).json
+        assert gone["results"] > 0 and lines(server, "derive_collected") == [
+            {"project": pid, "results": str(gone["results"]), "bytes": str(gone["bytes"])}]
+        output = sha256(result(port, big))
+        request(port, "POST", f"{DERIVE}/{big}/pin")  # so that it has a file
+    damaged = 0
+    for where, _, names in os.walk(os.path.join(directory, ".micelio", "derive")):
+        for name in names:
+            path = os.path.join(where, name)
+            if os.path.getsize(path) == 100000:
+                with open(path, "r+b") as file:
+                    file.write(b"damage")
+                damaged += 1
+    assert damaged == 1
+    with Server("mic-forge", directory) as server:
+        assert sha256(result(server.port, big)) == output
+        assert lines(server, "derive_result_damaged") == [{"project": pid, "address": output}]
+
+
 # ---- the command ------------------------------------------------------------------------------
 
 
@@ -543,5 +598,5 @@ if __name__ == "__main__":
                 test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
                 test_lineage_and_invalidation, test_pins_and_verification, test_a_pinned_result_is_not_evicted,
                 test_what_was_answered_survives_a_kill,
-                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_counters_count,
+                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_counters_count, test_the_log_names_addresses,
                 test_the_command])

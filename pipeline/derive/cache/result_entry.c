@@ -280,6 +280,7 @@ void result_entry_damaged(struct result_cache *cache, struct result_entry *e)
     if (first) {
         struct hash_hex hash = hash_hex(&e->result.hash);
         struct id16_hex project = id16_hex(&e->project);
-        log_warn("result.damaged", LOG_STR("project", project.s), LOG_STR("result", hash.s));
+        log_warn("derive_result_damaged", LOG_STR("project", project.s),
+                 LOG_STR("address", hash.s));
     }
 }

@@ -61,7 +61,7 @@ void result_file_unkept(struct result_cache *cache, int err)
     cache->stats.unkept++;
     result_unlock(cache);
     if (first)
-        log_warn("result.unkept", LOG_ERR(err),
+        log_warn("derive_results_not_kept", LOG_ERR(err),
                  LOG_STR("why", "the cache's directory takes no more files; results are "
                                 "served and not kept"));
 }

@@ -109,7 +109,7 @@ int result_scan(struct result_cache *cache)
     result_make_room(cache, NULL);
     result_leave(cache);
     if (scan.removed > 0)
-        log_warn("result.removed", LOG_U64("files", scan.removed),
+        log_warn("derive_results_removed", LOG_U64("files", scan.removed),
                  LOG_STR("why", "they are not whole, or nothing of this cache"));
     return OK;
 }

@@ -112,10 +112,10 @@ void executor_quarantine(struct executor *ex, const struct run *run, const struc
                                               .second = *second}};
     struct derive_source *source = run->source->source;
     int err = source->tell(source, &item, 1);
-    log_warn("derive_quarantined", LOG_STR("address", hash_hex(&run->address).s),
-             LOG_STR("function", fn->name), LOG_STR("version", fn->version),
-             LOG_STR("first", hash_hex(first).s), LOG_STR("second", hash_hex(second).s),
-             LOG_STR("told", err_name(err)));
+    log_warn("derive_quarantined", LOG_STR("project", id16_hex(&run->project).s),
+             LOG_STR("address", hash_hex(&run->address).s), LOG_STR("function", fn->name),
+             LOG_STR("version", fn->version), LOG_STR("first", hash_hex(first).s),
+             LOG_STR("second", hash_hex(second).s), LOG_STR("told", err_name(err)));
 }
 
 void executor_forget(struct executor *ex, const struct id16 *project,
