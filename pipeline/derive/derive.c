@@ -19,7 +19,8 @@
 static void quarantined(void *arg, const struct id16 *project)
 {
     struct derive *derive = arg;
-    executor_forget(derive->executor, project, NULL);
+    if (derive->executor != NULL) /* the index is filled once more when that has ended */
+        executor_forget(derive->executor, project, NULL);
 }
 
 static int parts_open(struct derive *derive, const struct derive_options *options)
@@ -103,6 +104,7 @@ void derive_close(struct derive *derive)
     invalidator_close(derive->invalidator);
     if (derive->executor != NULL)
         executor_close(derive->executor);
+    derive->executor = NULL;
     if (derive->log != NULL)
         derive_log_close(derive->log);
     if (derive->index != NULL)

@@ -306,12 +306,56 @@ START_TEST(a_chunk_is_got_when_the_result_is_gone)
 }
 END_TEST
 
+/* A memo of a function that nobody has. */
+static struct derive_item memo_item(const char *output)
+{
+    struct memo memo = {.key = sha256(bytes_str("key")),
+                        .function = bytes_str("nobodys"),
+                        .version = bytes_str("1.0.0"),
+                        .implementation = sha256(bytes_str("implementation")),
+                        .size = strlen(output),
+                        .output = sha256(bytes_str(output)),
+                        .chunk_size = CHUNK_SIZE_MIN};
+    return (struct derive_item){.kind = DERIVE_MEMO, .address = memo.key, .memo = memo};
+}
+
+/* What its index has taken in it takes into its database when everything else has ended. */
+START_TEST(a_quarantine_that_is_found_at_the_end)
+{
+    AUTO(arena_release) struct arena arena = {0};
+    struct quarantine found;
+    setup();
+    struct derive_item first = memo_item("one");
+    struct derive_item second = memo_item("two");
+    (void)item_put(&one, &first);
+    ck_assert_int_eq(derive_index_flush(one.derive.index), OK);
+    (void)item_put(&one, &second);
+    node_close(&one);
+    node_open(&one);
+    ck_assert_int_eq(derive_index_quarantine(one.derive.index, &project, first.memo.function,
+                                             first.memo.version, &first.memo.implementation,
+                                             &arena, &found),
+                     OK);
+    ck_assert(hash_equal(&found.first, &first.memo.output));
+    ck_assert(hash_equal(&found.second, &second.memo.output));
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         what_one_was_told_another_finds,        a_node_without_its_directory,
         a_quarantine_counts_for_other_nodes,    a_chunk_is_got_on_another_node,
         a_chunk_is_got_when_the_result_is_gone,
+    teardown();
+}
+END_TEST
+
+        what_one_was_told_another_finds,
+        a_node_without_its_directory,
+        a_quarantine_counts_for_other_nodes,
+        a_quarantine_that_is_found_at_the_end,
     };
     return suite_run("derive_node", tests, ARRAY_LEN(tests));
 }
