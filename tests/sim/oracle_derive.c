@@ -132,6 +132,7 @@ enum derived_class derived_class_of(enum derive_kind kind)
         return DERIVED_PINS;
     case DERIVE_TREE:
     case DERIVE_QUARANTINE:
+    case DERIVE_CHUNKS:
         break;
     }
     return DERIVED_CLASSES;

@@ -275,7 +275,7 @@ static void leaves_check(struct sim *sim, const struct process *node)
             AUTO_BUF plain = {0};
             if (row->told_us == 0)
                 continue;
-            struct project_source *holder = project_source_open(node->derive, project);
+            struct project_source *holder = project_source_open(node->derive, project, 0);
             struct derive_source *source = project_source_hold(holder);
             struct derive_input *input;
             int err = source->open(source, &row->address, &input);

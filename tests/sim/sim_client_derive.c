@@ -328,7 +328,7 @@ static void get_run(struct call *call, struct process *node)
                                         .verify = world_chance(1000) ? &dual : NULL,
                                         .done = get_done,
                                         .arg = dc};
-    struct project_source *source = project_source_open(node->derive, &dc->project);
+    struct project_source *source = project_source_open(node->derive, &dc->project, 0);
     executor_get(node->derive->executor, &dc->project, project_source_hold(source),
                  &dc->thing->address, &options, NULL);
     project_source_drop(source);
