@@ -5,10 +5,15 @@
 
 static const char key_prefix[] = "micelio memo";
 
+/* Most need no more. */
+#define KEY_USUAL  256u
+#define MEMO_USUAL 192u
+
 struct hash memo_key(const struct recipe *recipe, const struct hash *implementation,
                      const struct memo_input *inputs, uint32_t n_inputs)
 {
     AUTO_BUF text = {0};
+    (void)buf_reserve(&text, KEY_USUAL);
     wr_run8(&text, recipe->function);
     wr_run8(&text, recipe->version);
     wr_hash(&text, implementation);
@@ -27,6 +32,7 @@ struct hash memo_key(const struct recipe *recipe, const struct hash *implementat
 
 void memo_write(struct buf *out, const struct memo *memo)
 {
+    (void)buf_reserve(out, MEMO_USUAL);
     wr_hash(out, &memo->key);
     wr_run8(out, memo->function);
     wr_run8(out, memo->version);

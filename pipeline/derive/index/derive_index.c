@@ -95,6 +95,7 @@ int derive_index_flush(struct derive_index *index)
         first = first != OK ? first : err;
         project_forget(held[i]);
         project_read_ahead(held[i]);
+        project_memos_read(held[i]);
         project_release(held[i]);
     }
     return first;
@@ -158,9 +159,12 @@ static void item_take(struct index_project *p, const struct derive_object *objec
     }
     if (item->kind == DERIVE_QUARANTINE)
         project_quarantine(p, &item->quarantine);
-    else if (item->kind == DERIVE_MEMO)
+    if (item->kind == DERIVE_MEMO) {
         index_front_remove(front, &p->id, FRONT_MEMO, &item->address);
-    else if (item->kind == DERIVE_RECIPE && p->complete)
+        project_memo_told(p, &item->address);
+    }
+    /* What others told before this process was there mostly is not asked for. */
+    if (item->kind == DERIVE_RECIPE && (p->complete || !p->looking))
         index_front_add(front, &p->id, FRONT_RECIPE, &item->address, item->data);
 }
 

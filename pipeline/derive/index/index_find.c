@@ -210,9 +210,10 @@ static int memo_once(struct wanted *w)
     w->memo = &waits;
     int err = memo_earlier(w, ERR_NOT_FOUND);
     struct told told = w->told;
+    bool may = project_memo_may(p, w->key);
     index_unlock(&p->lock);
     w->memo = out;
-    int asked = project_ask(p, ask_memo, w);
+    int asked = may ? project_ask(p, ask_memo, w) : ERR_NOT_FOUND;
     if (asked != OK && asked != ERR_NOT_FOUND)
         return asked;
     if (err == OK && (asked != OK || told_compare(&told, &w->told) < 0)) {

@@ -101,13 +101,15 @@ static int quarantines_load(struct index_project *p)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-/* Many edges are read ahead: the first walk after a start is to find them in memory. */
-static int edges_expect(struct index_project *p)
+/* Many edges are read ahead: the first walk after a start is to find them in memory. And so are
+ * the keys of memos. */
+static int read_expect(struct index_project *p)
 {
     struct derive_counts counts;
     uint64_t edges = 0;
     int err = rows_counts(p->writer, &counts, &edges);
     p->wants_graph = err == OK && edges >= ASKED_MANY;
+    p->wants_memos = err == OK;
     return err;
 }
 
@@ -131,7 +133,7 @@ static int files_open(struct index_project *p)
     if (err == OK)
         err = quarantines_load(p);
     if (err == OK)
-        err = edges_expect(p);
+        err = read_expect(p);
     if (err == OK)
         err = index_rows_open(p->path, &p->id, cache, &p->reader);
     if (err != OK)
@@ -164,6 +166,7 @@ int project_reset(struct index_project *p, uint64_t generation)
                  LOG_STR("file", p->path));
         files_close(p);
         project_graph_drop(p);
+        project_memos_drop(p);
         index_db_remove(p->path);
         p->generation++;
         p->complete = false;
@@ -201,6 +204,7 @@ static void project_free(struct index_project *p)
 {
     files_close(p);
     project_graph_drop(p);
+    project_memos_drop(p);
     derive_cursor_release(&p->cursor);
     arena_release(&p->names);
     index_stage_release(p->stage);
@@ -262,8 +266,7 @@ int project_hold(struct derive_index *index, const struct id16 *id, struct index
         if (err == OK) {
             p->next = index->projects;
             index->projects = p;
-            if (p->wants_graph)
-                bell_ring(&index->bell);
+            bell_ring(&index->bell); /* for what is read ahead */
         }
     }
     if (err == OK) {

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "pipeline/derive/index/derive_index.h"
+#include "pipeline/derive/index/index_filter.h"
 #include "pipeline/derive/index/index_graph.h"
 #include "pipeline/derive/index/index_stage.h"
 #include "pipeline/repo/held_cache.h"
@@ -61,6 +62,12 @@ struct index_project {
     size_t n_gathered;
     size_t cap_gathered;
     uint64_t graph_us; /* when it was last used */
+    /* Keys of all memos that were told, so that one that was not costs no question to the
+     * database; NULL: not known. The next one is being made, and what is told goes into both.
+     */
+    struct index_filter *memos;
+    struct index_filter *memos_next;
+    bool wants_memos;
 
     uint32_t lookers; /* who want a look */
     bool looking;
@@ -114,10 +121,19 @@ int project_ask(struct index_project *, index_ask *, void *arg) MUST_USE;
 #define ASKED_MANY 1000u
 /* Does that, if it is wanted. */
 void project_read_ahead(struct index_project *);
+/* Reads the keys of all memos, if that is wanted. */
+void project_memos_read(struct index_project *);
+/* A connection of the caller's own to the database, so that nobody waits for it. */
+int project_walker_take(struct index_project *, struct index_rows **out,
+                        uint64_t *generation) MUST_USE;
+void project_walker_give(struct index_project *, struct index_rows *, uint64_t generation);
 /* Frees what walks have kept, when none has used it for long. */
 void project_forget(struct index_project *);
 
 /* Under the project's lock. */
+void project_memo_told(struct index_project *, const struct hash *key);
+bool project_memo_may(const struct index_project *, const struct hash *key);
+void project_memos_drop(struct index_project *);
 void project_graph_drop(struct index_project *);
 uint64_t project_read_of(const struct index_project *, uint64_t agent);
 void project_read_set(struct index_project *, uint64_t agent, uint64_t seq);

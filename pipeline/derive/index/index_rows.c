@@ -58,6 +58,8 @@ static const char *const statements[ROWS_QUERIES] = {
     [ROWS_LEAF_PUT] = "INSERT OR REPLACE INTO leaf VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [ROWS_MEMO] = "SELECT body, hlc, agent, seq, item FROM memo WHERE key = ?1",
     [ROWS_OUTPUT] = "SELECT body FROM memo WHERE output = ?1 LIMIT 1",
+    /* Out of the index, which is a fraction of the table. */
+    [ROWS_MEMO_KEYS] = "SELECT key FROM memo INDEXED BY memo_output",
     [ROWS_MEMO_PUT] = "INSERT OR REPLACE INTO memo VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [ROWS_TREE] = "SELECT object, offset, len, page FROM tree WHERE content = ?1",
     [ROWS_TREE_PUT] = "INSERT OR REPLACE INTO tree VALUES(?1, ?2, ?3, ?4, ?5)",

@@ -54,6 +54,7 @@ enum rows_query {
     ROWS_LEAF_PUT,
     ROWS_MEMO,
     ROWS_OUTPUT,
+    ROWS_MEMO_KEYS,
     ROWS_MEMO_PUT,
     ROWS_TREE,
     ROWS_TREE_PUT,

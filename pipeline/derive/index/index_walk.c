@@ -240,8 +240,7 @@ static int graph_walk(struct index_rows *rows, struct walking *w, struct graph_e
     return err != OK ? err : ended;
 }
 
-/* A connection of the walk's own, so that nobody waits for it. */
-static int walker_take(struct index_project *p, struct index_rows **out, uint64_t *generation)
+int project_walker_take(struct index_project *p, struct index_rows **out, uint64_t *generation)
 {
     index_lock(&p->lock);
     *generation = p->generation;
@@ -258,7 +257,8 @@ static int walker_take(struct index_project *p, struct index_rows **out, uint64_
     return err;
 }
 
-static void walker_give(struct index_project *p, struct index_rows *walker, uint64_t generation)
+void project_walker_give(struct index_project *p, struct index_rows *walker,
+                         uint64_t generation)
 {
     index_lock(&p->lock);
     if (p->walker == NULL && p->generation == generation) {
@@ -360,7 +360,7 @@ void project_read_ahead(struct index_project *p)
     bool wanted = p->wants_graph;
     p->wants_graph = false;
     index_unlock(&p->lock);
-    if (!wanted || walker_take(p, &walker, &generation) != OK)
+    if (!wanted || project_walker_take(p, &walker, &generation) != OK)
         return;
     bool ours = graph_take(p, generation, true, &edges);
     int err = OK;
@@ -371,7 +371,7 @@ void project_read_ahead(struct index_project *p)
         edges = NULL;
     }
     graph_give(p, edges, ours, generation);
-    walker_give(p, walker, generation);
+    project_walker_give(p, walker, generation);
 }
 
 /* Has the database made anew, for another try. */
@@ -392,7 +392,7 @@ static int ask_walk(struct index_project *p, void *arg)
     w->walk = (struct derive_walk){0};
     w->each_err = OK;
     struct graph_edges *edges;
-    int err = walker_take(p, &walker, &generation);
+    int err = project_walker_take(p, &walker, &generation);
     if (err != OK)
         return err == ERR_CORRUPT ? walk_damaged(p, w, generation) : err;
     bool ours = graph_take(p, generation, false, &edges);
@@ -400,7 +400,7 @@ static int ask_walk(struct index_project *p, void *arg)
     graph_give(p, err == OK ? edges : NULL, ours, generation);
     if (err != OK)
         graph_edges_free(edges);
-    walker_give(p, walker, generation);
+    project_walker_give(p, walker, generation);
     if (err == OK && edges == NULL && w->asked_many)
         graph_want(p);
     if (w->each_err != OK)

@@ -17,6 +17,8 @@
 #define PUTS_MAX    16u
 /* Objects that are put side by side. */
 #define PUTS_AT_ONCE 64u
+/* One recipe or memo takes no more with what is around it. */
+#define OBJECT_USUAL 512u
 
 struct derive_log {
     struct repo *repo;
@@ -77,6 +79,7 @@ static int items_encode(const struct id16 *project, const struct derive_item *it
 {
     AUTO(arena_release) struct arena arena = {0};
     struct derive_object decoded;
+    (void)buf_reserve(object, OBJECT_USUAL);
     derive_object_begin(object, project, 1, 1, 1);
     size_t header = object->len;
     for (uint32_t i = 0; i < n; i++) {
