@@ -111,6 +111,11 @@ struct derive_item thing_item(const struct thing *thing)
                                 .size = thing->data.len};
 }
 
+bool thing_is_memo(const struct memo *memo)
+{
+    return memo->function.len > 4 && memcmp(memo->function.data, "sim.", 4) == 0;
+}
+
 struct derive_item thing_memo(unsigned key, unsigned output, uint64_t cost_us)
 {
     static char names[MEMO_KEYS][16];

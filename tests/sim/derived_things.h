@@ -10,6 +10,7 @@
 #define THINGS_LEAVES (THINGS_INLINE + THINGS_UPLOAD)
 #define THINGS        40u
 #define MEMO_KEYS     6u
+#define MEMO_COSTS    100000u
 
 /* Items that a client puts at once, at most. */
 #define DERIVE_AT_ONCE 4u
@@ -36,7 +37,8 @@ static inline bool thing_is_leaf(const struct thing *thing)
 struct derive_item thing_item(const struct thing *);
 
 /* A memo that a client tells of a function that nobody has, by key, below MEMO_KEYS; so that
- * two may differ. Its cost tells one from another. */
+ * two may differ. Its cost, below MEMO_COSTS, tells one from another. */
+bool thing_is_memo(const struct memo *);
 struct derive_item thing_memo(unsigned key, unsigned output, uint64_t cost_us);
 
 #endif

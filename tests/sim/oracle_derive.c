@@ -28,6 +28,9 @@ static struct {
     struct id_table lists;                 /* of a project: struct derived_row *[CLASSES] */
     struct id_table objects;               /* by project, and agent and number */
     struct agent_known *agents;
+    /* Of memos that clients told, by cost. */
+    bool came[MEMO_COSTS];
+    bool refused[MEMO_COSTS];
 } known;
 
 /* --- what it knows --- */
@@ -151,6 +154,23 @@ int told_when_compare(const struct told_when *a, const struct told_when *b)
     return order != 0 ? order : number_compare(a->item, b->item);
 }
 
+/* --- what was refused --- */
+
+static void refused_check(uint64_t cost)
+{
+    if (known.came[cost] && known.refused[cost])
+        broken("final", "a memo has come that was answered as not taken");
+}
+
+void oracle_derive_refused(const struct derive_item *item, const struct process *node)
+{
+    if (item->kind != DERIVE_MEMO)
+        return;
+    trace("%s: memo %lu was not taken", node->name, (unsigned long)item->memo.cost_us);
+    known.refused[item->memo.cost_us] = true;
+    refused_check(item->memo.cost_us);
+}
+
 /* --- an object --- */
 
 static struct bytes bytes_keep(struct bytes bytes)
@@ -205,6 +225,10 @@ static void item_take(struct oracle *o, const struct id16 *project,
         row->size = item->data.len;
     if (item->kind == DERIVE_MEMO)
         memo_take(row, item, when);
+    if (item->kind == DERIVE_MEMO && thing_is_memo(&item->memo)) {
+        known.came[item->memo.cost_us] = true;
+        refused_check(item->memo.cost_us);
+    }
     if (class == DERIVED_PINS)
         pin_take(row, item, when);
     if (item->kind != DERIVE_UPLOAD)

@@ -1,13 +1,16 @@
 /* The oracle of what is derived. From the objects of derive logs as they come into the bucket
  * it knows what each project's log says: that is held against what nodes answer.
  *
- *   durable   what was put and answered every node finds after a look; an uploaded leaf that
- * was answered stays; number n + 1 never comes before n; nothing of a log is deleted that no
- * segment has named     an object lies under its own name, and in a segment as its agent put
- * it; nobody finds what was never put final     an object is never put again as another, and
- * lies in one segment at most causal    the stamp of an answer is greater than what its client
- * had seen rebuild   what an index has is what the log says, followed or made anew pure what a
- * recipe comes to is what it says, whoever computes it */
+ * - durable: what was put and answered every node finds after a look; an uploaded leaf that was
+ *   answered stays; number n + 1 never comes before n; nothing of a log is deleted that no
+ *   segment has.
+ * - named: an object lies under its own name, and in a segment as its agent put it; nobody
+ *   finds what was never put.
+ * - final: an object is never put again as another, and lies in one segment at most; what was
+ *   answered as not taken never comes; the first memo of a key stays.
+ * - causal: the stamp of an answer is greater than what its client had seen.
+ * - rebuild: what an index has is what the log says, followed or made anew.
+ * - pure: what a recipe comes to is what it says, whoever computes it. */
 #ifndef TESTS_SIM_ORACLE_DERIVE_H
 #define TESTS_SIM_ORACLE_DERIVE_H
 
@@ -73,6 +76,10 @@ void oracle_derive_deleting(const struct id16 *project, const char *key);
 /* A client was told by the node that the item is put. */
 void oracle_derive_told(struct oracle *, const struct id16 *project, const struct derive_item *,
                         const struct process *node);
+
+/* A client was told by the node that the item was not taken, and gave up this one: of a memo,
+ * it never comes. */
+void oracle_derive_refused(const struct derive_item *, const struct process *node);
 
 /* When nothing goes wrong any more: every node has what the log says, and so has an index that
  * is made anew. Of a task. */

@@ -141,8 +141,9 @@ static void log_final(struct oracle *o, struct oracle_project *p)
 static void found(void *arg, const struct fsck_finding *finding)
 {
     (void)arg;
-    bool lacks =
-        strcmp(finding->problem, "blob_missing") == 0 && oracle_derive_may_lack(finding->key);
+    bool lacks = strcmp(finding->problem, "blob_missing") == 0 &&
+                 strstr(finding->detail, "/derive/") != NULL &&
+                 oracle_derive_may_lack(finding->key);
     if (finding->damage && !lacks)
         broken(finding->invariant, "the check of the bucket: %s: %s: %s", finding->problem,
                finding->key, finding->detail);

@@ -110,7 +110,7 @@ static void items_draw(struct derive_call *dc)
     unsigned key = (unsigned)world_below(MEMO_KEYS);
     dc->n = 1;
     if (roll < 12) {
-        dc->items[0] = thing_memo(key, (unsigned)world_below(3) / 2, world_below(1000000));
+        dc->items[0] = thing_memo(key, (unsigned)world_below(3) / 2, 0);
     } else if (roll < 30) {
         unsigned number = (unsigned)world_below(THINGS_LEAVES);
         dc->items[0] =
@@ -141,6 +141,8 @@ static bool put_answered(struct derive_call *dc, struct process *node)
         broken("durable", "%s says of a put: %s", node->name, err_name(dc->err));
     if (dc->err != OK) {
         count(dc->err == ERR_AGAIN ? COUNT_DERIVE_AGAIN : COUNT_DERIVE_UNKNOWN);
+        if (dc->err == ERR_AGAIN)
+            oracle_derive_refused(&dc->items[0], node);
         return true;
     }
     count(COUNT_DERIVE_PUT);
@@ -155,6 +157,13 @@ static bool put_answered(struct derive_call *dc, struct process *node)
     return false;
 }
 
+/* Every try of a memo is another one. */
+static uint64_t cost_next(void)
+{
+    static uint64_t cost;
+    return ++cost % MEMO_COSTS;
+}
+
 static void act_put(struct client *c)
 {
     struct derive_call first = *call_new(c, put_run);
@@ -163,6 +172,8 @@ static void act_put(struct client *c)
         struct derive_call *dc = arena_new(client_arena(), struct derive_call);
         struct process *node = any_node(c);
         *dc = first;
+        if (dc->items[0].kind == DERIVE_MEMO)
+            dc->items[0].memo.cost_us = cost_next();
         if (ask(dc, node) && !put_answered(dc, node)) {
             if (c->sim->profile.crash > 0 && !c->sim->calm && node->up && world_chance(300)) {
                 count(COUNT_KILLED_ANSWERED);
