@@ -108,8 +108,6 @@ static void get_done(void *arg, struct derived *derived, const struct derive_pro
         answer_problem(&answer, problem);
     else if (derived->n_refs > 0)
         answer_snapshot(&answer, get->source);
-    if (derived != NULL)
-        derive_keep_pinned(gets->derive, &get->project, derived);
     (void)pthread_mutex_lock(&gets->lock);
     derive_answer_fn tell = get->answer;
     void *whom = get->arg;

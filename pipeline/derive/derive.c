@@ -23,6 +23,14 @@ static void quarantined(void *arg, const struct id16 *project)
         executor_forget(derive->executor, project, NULL);
 }
 
+/* What was computed before it was pinned is looked for aside. */
+static void pinned(void *arg, const struct id16 *project, const struct hash *address)
+{
+    struct derive *derive = arg;
+    if (derive->invalidator != NULL)
+        invalidator_pin(derive->invalidator, project, address);
+}
+
 static int parts_open(struct derive *derive, const struct derive_options *options)
 {
     struct repo *repo = derive->repo;
@@ -48,7 +56,9 @@ static int parts_open(struct derive *derive, const struct derive_options *option
                                                .follow = index_follow,
                                                .arg = repo,
                                                .quarantined = quarantined,
-                                               .quarantined_arg = derive};
+                                               .quarantined_arg = derive,
+                                               .pinned = pinned,
+                                               .pinned_arg = derive};
     err = derive_index_open(&index, &derive->index);
     if (err != OK)
         return err;
@@ -199,15 +209,6 @@ int derive_put_upload(struct derive *derive, const struct id16 *project,
     }
     bell_release(&wait.bell);
     return err == OK ? blob_stays(derive->repo, project, &content->hash) : err;
-}
-
-void derive_keep_pinned(struct derive *derive, const struct id16 *project,
-                        const struct derived *derived)
-{
-    bool pinned = false;
-    if (derived->is == DERIVE_IS_RECIPE && derived->ran && derived->hash_known &&
-        derive_index_pinned(derive->index, project, &derived->address, &pinned) == OK && pinned)
-        result_pin(derive->results, project, &derived->hash);
 }
 
 int derive_look(struct derive *derive, const struct id16 *project)

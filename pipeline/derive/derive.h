@@ -64,9 +64,6 @@ int derive_put_upload(struct derive *, const struct id16 *project,
 /* Recipes and places of trees as this node knows them, for snapshots of references. */
 struct refs_source derive_refs_source(struct derive *);
 
-/* What a get has just computed stays in the cache if its address is pinned. */
-void derive_keep_pinned(struct derive *, const struct id16 *project, const struct derived *);
-
 /* Reads what others have told of the project and this node has not. */
 int derive_look(struct derive *, const struct id16 *project) MUST_USE;
 /* The same, unless that has been done since: derive_index_look_since. */

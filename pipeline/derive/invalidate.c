@@ -15,6 +15,7 @@ struct task {
     struct hash address;           /* or: */
     struct bytes ref;              /* behind the task, and a NUL behind it */
     struct project_source *source; /* what results are looked for in; NULL: as it is now */
+    bool pin;                      /* the address was pinned, or is not any more */
     struct task *next;
 };
 
@@ -132,6 +133,22 @@ static void task_drop(struct task *task)
     free(task);
 }
 
+static int task_queue(struct invalidator *inv, struct task *task)
+{
+    (void)pthread_mutex_lock(&inv->lock);
+    bool room = inv->n < TASKS_MAX && !inv->stopping;
+    if (room) {
+        *inv->last = task;
+        inv->last = &task->next;
+        inv->n++;
+    }
+    (void)pthread_mutex_unlock(&inv->lock);
+    if (!room)
+        task_drop(task);
+    bell_ring(&inv->bell);
+    return room ? OK : ERR_LIMIT;
+}
+
 /* Takes the source over. */
 static int task_add(struct invalidator *inv, const struct id16 *project,
                     const struct derive_root *root, struct project_source *source)
@@ -147,18 +164,34 @@ static int task_add(struct invalidator *inv, const struct id16 *project,
         memcpy(task + 1, root->ref.data, root->ref.len);
         task->ref = bytes_of(task + 1, root->ref.len);
     }
-    (void)pthread_mutex_lock(&inv->lock);
-    bool room = inv->n < TASKS_MAX && !inv->stopping;
-    if (room) {
-        *inv->last = task;
-        inv->last = &task->next;
-        inv->n++;
-    }
-    (void)pthread_mutex_unlock(&inv->lock);
-    if (!room)
-        task_drop(task);
-    bell_ring(&inv->bell);
-    return room ? OK : ERR_LIMIT;
+    return task_queue(inv, task);
+}
+
+void invalidator_pin(struct invalidator *inv, const struct id16 *project,
+                     const struct hash *address)
+{
+    struct task *task = calloc(1, sizeof(*task));
+    if (task == NULL)
+        abort();
+    task->project = *project;
+    task->address = *address;
+    task->pin = true;
+    if (task_queue(inv, task) != OK)
+        log_warn("derive_pin_later", LOG_STR("project", id16_hex(project).s),
+                 LOG_STR("address", hash_hex(address).s),
+                 LOG_STR("why", "too much waits; its result is pinned when it is made again"));
+}
+
+static void pin_run(struct invalidator *inv, const struct task *task)
+{
+    struct derive *derive = inv->derive;
+    struct known known = known_of(derive, &task->project, NULL, &task->address);
+    if (!known.found || known.is != DERIVE_IS_RECIPE)
+        return;
+    if (derive_index_keeps(derive->index, &task->project, &task->address))
+        result_pin(derive->results, &task->project, &known.hash);
+    else
+        result_unpin(derive->results, &task->project, &known.hash);
 }
 
 static void task_run(struct invalidator *inv, const struct task *task)
@@ -207,7 +240,9 @@ static void *invalidator_run(void *arg)
     for (;;) {
         bool stopping;
         struct task *task = task_take(inv, &stopping);
-        if (task != NULL && !stopping)
+        if (task != NULL && !stopping && task->pin)
+            pin_run(inv, task);
+        else if (task != NULL && !stopping)
             task_run(inv, task);
         bool none = task == NULL;
         task_drop(task);

@@ -2,7 +2,8 @@
  * frees space, and nothing else: what is asked for again is computed again, and gives the same.
  *
  * How many results it is about is counted at once. Those of many dependents are freed behind
- * the answer, by a thread of its own. */
+ * the answer, by a thread of its own, which also pins and unpins what was computed before its
+ * address was pinned, or was not any more. */
 #ifndef PIPELINE_DERIVE_INVALIDATE_H
 #define PIPELINE_DERIVE_INVALIDATE_H
 
@@ -15,6 +16,11 @@ void invalidator_start(struct invalidator *);
 /* What is still to be freed stays in the cache. */
 void invalidator_stop(struct invalidator *);
 void invalidator_close(struct invalidator *); /* NULL is fine */
+
+/* An address was pinned, or is not any more: the same becomes of its result, as far as that is
+ * known, behind this call. */
+void invalidator_pin(struct invalidator *, const struct id16 *project,
+                     const struct hash *address);
 
 struct invalidation {
     bool cascade; /* over all that depends on it, too */

@@ -349,6 +349,12 @@ static int source_ref(struct derive_source *source, struct bytes name, struct by
     return OK;
 }
 
+static bool source_keeps(struct derive_source *source, const struct hash *address)
+{
+    struct project_source *s = self(source);
+    return derive_index_keeps(s->derive->index, &s->project, address);
+}
+
 /* --- holders --- */
 
 void project_source_drop(struct project_source *s)
@@ -384,6 +390,7 @@ struct project_source *project_source_open(struct derive *derive, const struct i
                                        .quarantine = source_quarantine,
                                        .open = source_open,
                                        .ref = source_ref,
+                                       .keeps = source_keeps,
                                        .release = source_release};
     s->derive = derive;
     s->project = *project;

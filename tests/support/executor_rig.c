@@ -267,6 +267,15 @@ static int source_ref(struct derive_source *source, struct bytes name, struct by
     return row != NULL ? OK : ERR_NOT_FOUND;
 }
 
+static bool source_keeps(struct derive_source *source, const struct hash *address)
+{
+    struct executor_rig *rig = rig_of(source);
+    lock(rig);
+    bool keeps = hash_equal(&rig->pinned, address);
+    unlock(rig);
+    return keeps;
+}
+
 static void source_release(struct derive_source *source)
 {
     atomic_fetch_sub(&rig_of(source)->sources, 1);
@@ -284,6 +293,7 @@ struct derive_source *executor_rig_source(struct executor_rig *rig)
                                             .quarantine = source_quarantine,
                                             .open = source_open,
                                             .ref = source_ref,
+                                            .keeps = source_keeps,
                                             .release = source_release};
     atomic_fetch_add(&rig->sources, 1);
     return &source->source;

@@ -25,6 +25,7 @@ struct executor_rig {
     size_t n_table;
     size_t n_rows;
     struct arena arena;
+    struct hash pinned; /* an address, or zero */
     int find_err;       /* what finds give, if it is not OK */
     uint64_t find_more; /* by how much finds say that leaves are longer than they are */
 

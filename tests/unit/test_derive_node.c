@@ -342,19 +342,97 @@ START_TEST(a_quarantine_that_is_found_at_the_end)
 }
 END_TEST
 
+/* ---- pins ---- */
+
+static void pin_put(struct node *node, const struct hash *address, bool pin)
+{
+    (void)item_put(node, &(struct derive_item){.kind = pin ? DERIVE_PIN : DERIVE_UNPIN,
+                                               .address = *address});
+}
+
+/* Whether the only result that is pinned is this one; none where it is NULL. */
+static bool pinned_is(struct node *node, const char *text)
+{
+    struct result_cache_stats stats;
+    struct result_collected kept;
+    result_cache_stats(node->derive.results, &stats);
+    if (stats.pinned != (text != NULL))
+        return false;
+    struct hash hash = sha256(bytes_str(text != NULL ? text : ""));
+    result_collect(node->derive.results, &project, 0, UINT64_MAX, true, &kept);
+    for (size_t i = 0; i < kept.n_sample; i++) {
+        if (hash_equal(&kept.sample[i], &hash))
+            return false;
+    }
+    return text == NULL || result_has(node->derive.results, &project, &hash, NULL);
+}
+
+/* What is pinned later is looked for aside. */
+static bool pinned_soon(struct node *node, const char *text)
+{
+    for (int i = 0; i < 5000 && !pinned_is(node, text); i++)
+        clock_system()->sleep_us(clock_system(), 1000);
+    return pinned_is(node, text);
+}
+
+START_TEST(an_input_that_is_pinned_stays)
+{
+    setup();
+    struct hash inner = recipe_put(&one, "uppercase", leaf_put(&one, "text"));
+    struct hash above = recipe_put(&one, "lowercase", inner);
+    pin_put(&one, &inner, true);
+    ck_assert(ask(&one, &above, VERIFY_OFF).ran);
+    ck_assert(pinned_is(&one, "TEXT"));
+    /* Also when it is computed again, and by a process that has only read of it. */
+    struct hash output = sha256(bytes_str("TEXT"));
+    ck_assert_uint_gt(result_drop(one.derive.results, &project, &output), 0);
+    node_close(&one);
+    node_open(&one);
+    ck_assert(pinned_is(&one, NULL));
+    ck_assert(ask(&one, &inner, VERIFY_OFF).ran);
+    ck_assert(pinned_is(&one, "TEXT"));
+    pin_put(&one, &inner, false);
+    ck_assert(pinned_soon(&one, NULL));
+    teardown();
+}
+END_TEST
+
+START_TEST(a_pin_of_another_node_counts)
+{
+    setup();
+    struct hash inner = recipe_put(&two, "uppercase", leaf_put(&two, "text"));
+    struct hash above = recipe_put(&two, "lowercase", inner);
+    pin_put(&two, &inner, true);
+    /* It looks for the recipe, and so hears of the pin. */
+    ck_assert(ask(&one, &above, VERIFY_OFF).ran);
+    ck_assert(pinned_is(&one, "TEXT"));
+    pin_put(&two, &inner, false);
+    ck_assert_int_eq(derive_look(&one.derive, &project), OK);
+    ck_assert(pinned_soon(&one, NULL));
+    teardown();
+}
+END_TEST
+
+START_TEST(what_was_computed_is_pinned_later)
+{
+    setup();
+    struct hash inner = recipe_put(&one, "uppercase", leaf_put(&one, "text"));
+    struct hash above = recipe_put(&one, "lowercase", inner);
+    ck_assert(ask(&one, &above, VERIFY_OFF).ran);
+    ck_assert(pinned_is(&one, NULL));
+    pin_put(&one, &inner, true);
+    ck_assert(pinned_soon(&one, "TEXT"));
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         what_one_was_told_another_finds,        a_node_without_its_directory,
         a_quarantine_counts_for_other_nodes,    a_chunk_is_got_on_another_node,
-        a_chunk_is_got_when_the_result_is_gone,
-    teardown();
-}
-END_TEST
-
-        what_one_was_told_another_finds,
-        a_node_without_its_directory,
-        a_quarantine_counts_for_other_nodes,
+        a_chunk_is_got_when_the_result_is_gone, an_input_that_is_pinned_stays,
+        a_pin_of_another_node_counts,           what_was_computed_is_pinned_later,
         a_quarantine_that_is_found_at_the_end,
     };
     return suite_run("derive_node", tests, ARRAY_LEN(tests));

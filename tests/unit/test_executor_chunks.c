@@ -164,6 +164,22 @@ START_TEST(a_part_is_verified)
 }
 END_TEST
 
+START_TEST(a_part_that_is_pinned_stays)
+{
+    setup();
+    struct hash parts[] = {executor_rig_one(&rig, "uppercase", text_leaf("abc"), NULL)};
+    struct hash all = executor_rig_recipe(&rig, "concat", parts, 1, NULL);
+    executor_rig_part(&rig, hash_of("BC"), all, 1, 3);
+    rig.pinned = hash_of("BC");
+    executor_rig_gives(&rig, hash_of("BC"), "BC");
+    struct result_collected collected;
+    result_collect(rig.cache, &rig.project, 0, UINT64_MAX, false, &collected);
+    ck_assert_uint_eq(collected.kept, 1);
+    ck_assert(result_has(rig.cache, &rig.project, &rig.pinned, NULL));
+    teardown();
+}
+END_TEST
+
 /* A recipe that has a content as its input was told to give it. */
 START_TEST(a_part_of_itself_is_not_there)
 {
@@ -189,7 +205,7 @@ int main(void)
         chunks_of_a_long_result_are_told,    what_uses_references_tells_no_chunks,
         a_part_is_computed_of_what_it_needs, a_part_is_an_input,
         a_part_that_differs_is_not_there,    a_part_is_verified,
-        a_part_of_itself_is_not_there,
+        a_part_of_itself_is_not_there,       a_part_that_is_pinned_stays,
     };
     return suite_run("executor_chunks", tests, ARRAY_LEN(tests));
 }

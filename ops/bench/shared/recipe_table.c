@@ -198,6 +198,11 @@ static int source_ref(struct derive_source *source UNUSED, struct bytes name UNU
     return ERR_NOT_FOUND;
 }
 
+static bool source_keeps(struct derive_source *source UNUSED, const struct hash *address UNUSED)
+{
+    return false;
+}
+
 static void source_release(struct derive_source *source)
 {
     free(source);
@@ -213,6 +218,7 @@ struct derive_source *recipe_table_source(struct recipe_table *table)
                                             .quarantine = source_quarantine,
                                             .open = source_open,
                                             .ref = source_ref,
+                                            .keeps = source_keeps,
                                             .release = source_release};
     return &source->source;
 }

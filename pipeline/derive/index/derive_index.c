@@ -140,6 +140,15 @@ void derive_index_stop(struct derive_index *index)
 
 /* ---- what goes in ---- */
 
+static void pin_take(struct index_project *p, const struct derive_item *item,
+                     const struct told *told)
+{
+    const struct derive_index_options *options = &p->index->options;
+    if (pin_set_take(&p->pins, &item->address, item->kind == DERIVE_PIN, told) &&
+        options->pinned != NULL)
+        options->pinned(options->pinned_arg, &p->id, &item->address);
+}
+
 /* One item. Under the project's lock. */
 static void item_take(struct index_project *p, const struct derive_object *object, uint32_t i,
                       struct bytes encoded)
@@ -159,6 +168,8 @@ static void item_take(struct index_project *p, const struct derive_object *objec
     }
     if (item->kind == DERIVE_QUARANTINE)
         project_quarantine(p, &item->quarantine);
+    if (item->kind == DERIVE_PIN || item->kind == DERIVE_UNPIN)
+        pin_take(p, item, &told);
     if (item->kind == DERIVE_MEMO) {
         index_front_remove(front, &p->id, FRONT_MEMO, &item->address);
         project_memo_told(p, &item->address);

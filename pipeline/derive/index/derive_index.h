@@ -40,6 +40,10 @@ struct derive_index_options {
      * node told; under a lock of the index, which it must not call. May be NULL. */
     void (*quarantined)(void *arg, const struct id16 *project);
     void *quarantined_arg;
+    /* Called when an address of the project is pinned, or is not any more, also by what another
+     * node told; as `quarantined`. May be NULL. */
+    void (*pinned)(void *arg, const struct id16 *project, const struct hash *address);
+    void *pinned_arg;
     void *arg;
 };
 
@@ -132,6 +136,11 @@ int derive_index_quarantine(struct derive_index *, const struct id16 *project,
                             struct bytes function, struct bytes version,
                             const struct hash *implementation, struct arena *,
                             struct quarantine *out) MUST_USE;
+
+/* Whether it is pinned, as far as is known here: it is asked after every run, and neither looks
+ * nor reads. */
+bool derive_index_keeps(struct derive_index *, const struct id16 *project,
+                        const struct hash *address);
 
 /* ---- questions about all; they wait for a look when none has succeeded since the project was
  * opened here ---- */

@@ -298,3 +298,16 @@ int derive_index_quarantine(struct derive_index *index, const struct id16 *proje
     project_release(p);
     return err;
 }
+
+bool derive_index_keeps(struct derive_index *index, const struct id16 *project,
+                        const struct hash *address)
+{
+    struct index_project *p;
+    if (project_hold(index, project, &p) != OK)
+        return false;
+    index_lock(&p->lock);
+    bool keeps = pin_set_has(&p->pins, address);
+    index_unlock(&p->lock);
+    project_release(p);
+    return keeps;
+}

@@ -101,6 +101,24 @@ static int quarantines_load(struct index_project *p)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
+static int pins_load(struct index_project *p)
+{
+    struct index_query *query = NULL;
+    int err = rows_query(p->writer, ROWS_ALL_PINS, &query);
+    while (err == OK && (err = index_query_next(query)) == OK) {
+        struct hash address;
+        const struct told told = {.hlc = index_row_number(query, 2),
+                                  .agent = index_row_number(query, 3),
+                                  .seq = index_row_number(query, 4),
+                                  .item = index_row_number(query, 5)};
+        err = index_row_hash(query, 0, &address);
+        if (err == OK)
+            (void)pin_set_take(&p->pins, &address, index_row_number(query, 1) != 0, &told);
+    }
+    index_query_reset(query);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 /* Many edges are read ahead: the first walk after a start is to find them in memory. And so are
  * the keys of memos. */
 static int read_expect(struct index_project *p)
@@ -132,6 +150,8 @@ static int files_open(struct index_project *p)
         err = reads_load(p);
     if (err == OK)
         err = quarantines_load(p);
+    if (err == OK)
+        err = pins_load(p);
     if (err == OK)
         err = read_expect(p);
     if (err == OK)
@@ -207,6 +227,7 @@ static void project_free(struct index_project *p)
     project_memos_drop(p);
     derive_cursor_release(&p->cursor);
     arena_release(&p->names);
+    pin_set_release(&p->pins);
     index_stage_release(p->stage);
     if (p->filling != NULL)
         index_stage_release(p->filling);

@@ -11,6 +11,7 @@
 #include "pipeline/derive/index/index_filter.h"
 #include "pipeline/derive/index/index_graph.h"
 #include "pipeline/derive/index/index_stage.h"
+#include "pipeline/derive/index/pin_set.h"
 #include "pipeline/repo/held_cache.h"
 #include "pipeline/sys/bell.h"
 
@@ -50,6 +51,7 @@ struct index_project {
     struct quarantine *quarantines;
     size_t n_quarantines;
     size_t cap_quarantines;
+    struct pin_set pins;
     struct index_rows *walker; /* a connection that no walk uses */
     /* What the last walk has read, unless one uses it; and the edges that came since. */
     struct graph_edges *graph;

@@ -69,6 +69,7 @@ static const char *const statements[ROWS_QUERIES] = {
     [ROWS_PIN] = "SELECT pinned, hlc, agent, seq, item FROM pin WHERE address = ?1",
     [ROWS_PIN_PUT] = "INSERT OR REPLACE INTO pin VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [ROWS_PINS] = "SELECT address FROM pin WHERE pinned = 1 AND address > ?1 ORDER BY address",
+    [ROWS_ALL_PINS] = "SELECT address, pinned, hlc, agent, seq, item FROM pin",
     [ROWS_CHUNK] = ("SELECT recipe, start, stop, hlc, agent, seq, item FROM chunk"
                     " WHERE hash = ?1"),
     [ROWS_CHUNK_PUT] = "INSERT OR REPLACE INTO chunk VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

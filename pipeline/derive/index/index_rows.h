@@ -63,6 +63,7 @@ enum rows_query {
     ROWS_PIN,
     ROWS_PIN_PUT,
     ROWS_PINS,
+    ROWS_ALL_PINS,
     ROWS_CHUNK,
     ROWS_CHUNK_PUT,
     ROWS_AGENTS,

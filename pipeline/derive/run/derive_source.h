@@ -52,6 +52,9 @@ struct derive_source {
     /* What a ref, and a path below it, is in this snapshot. ERR_NOT_FOUND. */
     int (*ref)(struct derive_source *, struct bytes name, struct bytes path,
                struct hash *address);
+    /* Whether the result of an address is to stay in the cache, as far as is known here: asked
+     * after every run, so it is to be quick. */
+    bool (*keeps)(struct derive_source *, const struct hash *address);
     /* The executor needs it no more. */
     void (*release)(struct derive_source *);
 };

@@ -123,6 +123,8 @@ static int content_take(struct inside *inside, struct get *get)
     result_writer_close(writer);
     if (err == OK && !hash_equal(&result.hash, &get->address))
         err = get_missing(get, root);
+    if (err == OK)
+        get_keep(get, &get->address, &result.hash);
     return err;
 }
 

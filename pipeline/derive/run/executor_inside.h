@@ -222,6 +222,8 @@ void get_turn(struct get *);
 /* Keeps the first cause. */
 void get_fail(struct get *, const struct derive_problem *);
 void get_fail_err(struct get *, const struct hash *address, int err);
+/* The result of an address was made: it stays in the cache if it is pinned. */
+void get_keep(struct get *, const struct hash *address, const struct hash *result);
 bool get_cancelled(struct get *); /* fails it when it is */
 /* Tells the caller, and leaves all runs. */
 void get_end(struct get *);

@@ -19,6 +19,13 @@ void get_fail_err(struct get *get, const struct hash *address, int err)
     get_fail(get, &problem);
 }
 
+void get_keep(struct get *get, const struct hash *address, const struct hash *result)
+{
+    struct derive_source *source = get->source->source;
+    if (source->keeps(source, address))
+        result_pin(get->ex->options.cache, &get->project, result);
+}
+
 bool get_cancelled(struct get *get)
 {
     if (!atomic_load_explicit(&get->cancelled, memory_order_relaxed))

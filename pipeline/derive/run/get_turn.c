@@ -311,6 +311,7 @@ static void run_succeeded(struct get *get, struct node *node, const struct run *
     (void)atomic_fetch_add(&get->count_bytes, run->hold->result.size);
     get->ran = true;
     get->verified |= run->verified;
+    get_keep(get, &node->address, &run->hold->result.hash);
     if (node->verify && !run->verified) {
         /* The run was nearly over when this node joined it. */
         node->again = true;
