@@ -15,6 +15,19 @@ struct found_place {
     struct found_place *next;
 };
 
+/* Memos of runs that end within this are told together: each tell costs more than such a run.
+ * One that took longer is told at once. */
+#define TELL_US  1000u
+#define TELL_MAX 64u
+
+struct gathered {
+    pthread_mutex_t lock;
+    struct derive_item items[TELL_MAX];
+    uint32_t n;
+    struct arena arena; /* what they point to */
+    uint64_t told_us;   /* when some were told last */
+};
+
 struct project_source {
     struct derive_source source;
     struct derive *derive;
@@ -26,6 +39,7 @@ struct project_source {
     pthread_mutex_t lock; /* of the places and the arena */
     struct found_place *places;
     struct arena arena; /* runs of quarantines */
+    struct gathered gathered;
     pthread_mutex_t refs_lock;
     struct refs_snapshot *refs;
 };
@@ -316,11 +330,48 @@ static void told(void *arg UNUSED, int err UNUSED, uint64_t hlc UNUSED)
 {
 }
 
+static int items_tell(struct project_source *s, const struct derive_item *items, uint32_t n)
+{
+    return derive_log_tell(s->derive->log, &s->project, items, n, told, NULL);
+}
+
+/* Under the lock of what is gathered. */
+static int gathered_tell(struct project_source *s)
+{
+    struct gathered *g = &s->gathered;
+    int err = g->n > 0 ? items_tell(s, g->items, g->n) : OK;
+    g->n = 0;
+    arena_release(&g->arena);
+    return err;
+}
+
+static void gathered_add(struct gathered *g, const struct derive_item *item)
+{
+    struct derive_item *copy = &g->items[g->n++];
+    *copy = *item;
+    copy->memo.function = arena_copy(&g->arena, item->memo.function);
+    copy->memo.version = arena_copy(&g->arena, item->memo.version);
+}
+
+/* What was gathered and not told when the process ends is computed again. */
 static int source_tell(struct derive_source *source, const struct derive_item *items,
                        uint32_t n)
 {
     struct project_source *s = self(source);
-    return derive_log_tell(s->derive->log, &s->project, items, n, told, NULL);
+    struct gathered *g = &s->gathered;
+    struct clock *clock = s->derive->repo->clock;
+    bool gathers = n == 1 && items[0].kind == DERIVE_MEMO && items[0].memo.cost_us < TELL_US;
+    (void)pthread_mutex_lock(&g->lock);
+    if (gathers)
+        gathered_add(g, &items[0]);
+    uint64_t now = clock->mono_us(clock);
+    int err = OK;
+    if (!gathers || g->n == TELL_MAX || now - g->told_us >= TELL_US) {
+        err = gathered_tell(s);
+        g->told_us = now;
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+    return gathers ? err : items_tell(s, items, n);
 }
 
 static int source_quarantine(struct derive_source *source, struct bytes function,
@@ -361,6 +412,8 @@ void project_source_drop(struct project_source *s)
 {
     if (s == NULL || atomic_fetch_sub(&s->holders, 1) > 1)
         return;
+    int err = gathered_tell(s); /* what cannot be told is computed again */
+    (void)err;
     refs_snapshot_close(s->refs);
     while (s->places != NULL) {
         struct found_place *next = s->places->next;
@@ -368,6 +421,7 @@ void project_source_drop(struct project_source *s)
         s->places = next;
     }
     arena_release(&s->arena);
+    (void)pthread_mutex_destroy(&s->gathered.lock);
     (void)pthread_mutex_destroy(&s->refs_lock);
     (void)pthread_mutex_destroy(&s->lock);
     free(s);
@@ -399,6 +453,7 @@ struct project_source *project_source_open(struct derive *derive, const struct i
                 since_us > 0 ? since_us : derive->repo->clock->mono_us(derive->repo->clock));
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_mutex_init(&s->refs_lock, NULL);
+    (void)pthread_mutex_init(&s->gathered.lock, NULL);
     const struct refs_source refs = derive_refs_source(derive);
     s->refs = refs_snapshot_open(derive->repo, project, &refs);
     return s;

@@ -21,8 +21,8 @@
 /* At so much whoever brings more waits for that. */
 #define STAGE_ITEMS_MAX (2 * STAGE_ITEMS)
 #define STAGE_BYTES_MAX (2 * STAGE_BYTES)
-/* Items that are taken in before others get a turn. */
-#define TURN 1024u
+/* Items that are taken in before others get a turn: runs ask meanwhile. */
+#define TURN 64u
 
 /* ---- opening ---- */
 

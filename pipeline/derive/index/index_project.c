@@ -436,12 +436,24 @@ int project_flush(struct index_project *p)
     return err;
 }
 
+/* The first question about all waits for what is read ahead: it looks as well, which mostly
+ * takes longer. */
+static void ahead_wait(struct index_project *p)
+{
+    index_lock(&p->lock);
+    while (p->reads_ahead)
+        (void)pthread_cond_wait(&p->graph_read, &p->lock);
+    index_unlock(&p->lock);
+}
+
 int project_settle(struct index_project *p)
 {
     index_lock(&p->lock);
     bool complete = p->complete;
     index_unlock(&p->lock);
     int err = complete ? OK : project_look(p, LOOK_NOW);
+    if (!complete)
+        ahead_wait(p);
     return err != OK ? err : project_flush(p);
 }
 
