@@ -130,6 +130,8 @@ int service_derive_upload(struct service *service, const struct caller *caller,
 }
 
 struct show {
+    struct id16 project;
+    struct hash content;
     derive_shown_fn shown;
     void *arg;
 };
@@ -138,7 +140,8 @@ static void show_told(void *arg, int err, uint64_t hlc UNUSED)
 {
     struct show *show = arg;
     if (err != OK)
-        log_warn("tree_not_told", LOG_STR("error", err_name(err)));
+        log_warn("derive_tree_not_told", LOG_STR("project", id16_hex(&show->project).s),
+                 LOG_STR("address", hash_hex(&show->content).s), LOG_ERR(err));
     show->shown(show->arg);
     free(show);
 }
@@ -155,7 +158,7 @@ void service_derive_show(struct service *service, const struct id16 *project,
     struct show *show = malloc(sizeof(*show));
     if (show == NULL)
         abort();
-    *show = (struct show){.shown = shown, .arg = arg};
+    *show = (struct show){.project = *project, .content = *content, .shown = shown, .arg = arg};
     int err = derive_put(service->derive, project, &item, 1, show_told, show);
     if (err != OK)
         show_told(show, err, 0);

@@ -325,7 +325,7 @@ def test_on_a_full_disk_results_are_served(directory):
         answer = get(port, large)
         assert answer.status == 200 and answer.body == wanted
         assert result(port, kept) == wanted[:500 << 10]
-        wait_until(lambda: "result.unkept" in server.log_text())
+        wait_until(lambda: "derive_results_not_kept" in server.log_text())
         other = recipe(port, "uppercase", recipe(port, "repeat", small, count="4000"))
         assert result(port, other) == b"0123456789ABCDEF" * 64 * 4000
         assert server.log_text().count("result.unkept") == 1, "it is said once"
