@@ -51,27 +51,41 @@ static bool content_in_object(const struct check *c, const struct content *conte
            (uint64_t)content->offset + content->len <= c->batch->footer.records.offset;
 }
 
-/* What an operation of a landed session brings: in the tree object, or uploaded. */
-static int content_check(struct check *c, uint32_t i, const struct content *content)
+/* What an operation of a landed session brings in the tree object. */
+static void content_check(struct check *c, uint32_t i, const struct content *content)
 {
     switch (content->carrier) {
     case CARRIER_INLINE_RAW:
     case CARRIER_INLINE_ZSTD:
         wrong(c, "named", "record_differs", i, "a content of its session is still inline");
-        return OK;
+        return;
     case CARRIER_TREE_RAW:
     case CARRIER_TREE_ZSTD:
         if (!content_in_object(c, content))
             wrong(c, "named", "location_wrong", i,
                   "a content of its session is said to lie where none can");
-        return OK;
+        return;
     case CARRIER_BLOB:
     case CARRIER_MANIFEST:
-        return fsck_blobs_need(c->p->blobs, content, c->batch->key.s);
     case CARRIER_SOURCE:
-        break;
+        return;
     }
-    return OK;
+}
+
+/* What it was landed with and was uploaded; what a later operation of its own has replaced
+ * nobody looked for. */
+static int uploads_check(struct check *c, const struct session *session)
+{
+    struct session_view view;
+    int err = OK;
+    session_view(session, c->arena, &view);
+    for (size_t i = 0; i < view.n_effects && err == OK; i++) {
+        const struct effect *e = &view.effects[i];
+        if (e->kind == EFFECT_WRITE &&
+            (e->content.carrier == CARRIER_BLOB || e->content.carrier == CARRIER_MANIFEST))
+            err = fsck_blobs_need(c->p->blobs, &e->content, c->batch->key.s);
+    }
+    return err;
 }
 
 /* Its project is the one in which it was begun: another one, where a replay has brought it. */
@@ -102,13 +116,12 @@ static int landed_check(struct check *c, uint32_t i, const struct landing *landi
     if (!session_ok(landing))
         wrong(c, "atomic", "session_differs", i,
               "the session in it is not the one that it is about");
-    int err = OK;
-    for (size_t k = 0; k < landing->landed.n_records && err == OK; k++) {
+    for (size_t k = 0; k < landing->landed.n_records; k++) {
         const struct record *record = &landing->landed.records[k];
         if (record->kind == RECORD_OPERATION && record->operation.op != OP_DELETE)
-            err = content_check(c, i, &record->operation.content);
+            content_check(c, i, &record->operation.content);
     }
-    return err;
+    return uploads_check(c, &landing->landed);
 }
 
 /* --- all of them --- */
