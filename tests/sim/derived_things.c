@@ -56,8 +56,9 @@ static void recipe_make(unsigned number)
     thing->recipe = true;
     thing->n_inputs = function == 0 ? 2 : 1;
     for (unsigned i = 0; i < thing->n_inputs; i++)
-        thing->inputs[i] =
-            at < 10 ? (at * 3 + i * 5) % THINGS_LEAVES : number - 2 - (at * 7 + i * 4) % 9;
+        thing->inputs[i] = i == 0 && function == 0 ? at / 8
+                           : at < 10               ? (at * 3 + i * 5) % THINGS_LEAVES
+                                                   : number - 2 - (at * 7 + i * 4) % 9;
     struct recipe_input inputs[2];
     for (unsigned i = 0; i < thing->n_inputs; i++)
         inputs[i] = (struct recipe_input){.kind = RECIPE_ADDRESS,

@@ -18,6 +18,14 @@ GARBAGE = "pipeline/repo/collect/garbage_list.c"
 REACH = "pipeline/repo/collect/reach.c"
 UPLOAD = "pipeline/repo/content/upload.c"
 BLOBS = "pipeline/repo/content/blob_store.c"
+DERIVE_LOG = "pipeline/derive/log/derive_log.c"
+DERIVE_BATCH = "pipeline/derive/log/derive_batch.c"
+FOLLOW = "pipeline/derive/log/derive_follow.c"
+MERGE = "pipeline/derive/log/derive_merge.c"
+REACH_DERIVE = "pipeline/repo/collect/reach_derive.c"
+LOOK = "pipeline/derive/index/index_look.c"
+STAGED = "pipeline/derive/index/index_stage.c"
+FILL = "pipeline/derive/index/index_fill.c"
 
 HEAD_PUT = """    err =
         store_put(land->repo->store, key.s, bytes_of(bytes, HEAD_LEN), PUT_IF_MATCH, &a->etag);
@@ -373,6 +381,139 @@ MUTATIONS = [
 
     ("upload_unlooked", "nobody looks whether a collection takes what was put", UPLOAD,
      [("    upload->err = upload_stays(upload, &content);\n", "")]),
+
+    ("derive_answer_early", "who puts to a derive log is answered before the object is put",
+     DERIVE_LOG,
+     [("    (void)!store_many(repo->store, round->ops, round->n); /* each has its own outcome */\n",
+       """    for (size_t i = 0; i < round->n; i++) {
+        size_t told = derive_batch_tell(round->projects[i]->under_way, OK);
+        round->told += told;
+        round->log->tells -= told;
+    }
+    (void)!store_many(repo->store, round->ops, round->n);
+""")]),
+
+    ("derive_next_number", "the next number of a derive log is put though nobody knows of the one "
+     "before it", DERIVE_LOG,
+     [("""        if (!project->unknown)
+            project_unknown(round, project);
+        derive_project_pause(project, now_us);
+""", """        project->durable = batch->seq;
+        project_settle(round, project, ERR_UNKNOWN);
+""")]),
+
+    ("derive_number_again", "a number of a derive log is used again though its put may have "
+     "happened, and what lies there is taken for the new one", DERIVE_LOG,
+     [("""        if (!project->unknown)
+            project_unknown(round, project);
+        derive_project_pause(project, now_us);
+""", "        project_settle(round, project, ERR_UNKNOWN);\n"),
+      (DERIVE_BATCH, "        int found = compare(batch, repo);\n", "        int found = OK;\n")]),
+
+    ("derive_unknown_done", "a put to a derive log of which nobody knows what became is taken as "
+     "durable", DERIVE_BATCH,
+     [("    if (err == OK)\n        return DERIVE_DURABLE;\n    /* What lies there",
+       "    if (err == OK || err == ERR_UNKNOWN)\n        return DERIVE_DURABLE;\n"
+       "    /* What lies there")]),
+
+    ("derive_negative_read", "a put to a derive log that cannot be seen is taken as lost",
+     DERIVE_BATCH,
+     [("    if (err == ERR_CONFLICT || err == ERR_UNKNOWN)\n        batch->unknown = true;\n",
+       """    if (err == ERR_UNKNOWN && compare(batch, repo) == ERR_NOT_FOUND) {
+        batch->unknown = false;
+        batch->puts = 16;
+        return DERIVE_WAITS;
+    }
+    if (err == ERR_CONFLICT || err == ERR_UNKNOWN)
+        batch->unknown = true;
+""")]),
+
+    ("derive_merge_first", "a merge deletes objects before their segment is put", MERGE,
+     [("static int segment_make(struct merge *m)\n{\n",
+       "static int merged_delete(struct merge *m);\n\n"
+       "static int segment_make(struct merge *m)\n{\n"),
+      ("    if (err == OK && m->n_chosen > 0)\n        err = segment_put(m);\n",
+       """    for (size_t i = 0; i < m->n_chosen; i++)
+        m->chosen[i]->merged = true;
+    if (err == OK)
+        err = merged_delete(m);
+    if (err == OK && m->n_chosen > 0)
+        err = segment_put(m);
+""")]),
+
+    ("derive_merge_unknown", "a segment of which nobody knows whether it was put is taken as put",
+     MERGE,
+     [("    if (err == ERR_CONFLICT)\n        err = compare(m, &key, buf_bytes(&bytes));\n",
+       """    if (err == ERR_UNKNOWN)
+        err = OK;
+    if (err == ERR_CONFLICT)
+        err = compare(m, &key, buf_bytes(&bytes));
+""")]),
+
+    ("derive_merge_blind", "a segment that is there already is taken for one's own", MERGE,
+     [("        err = compare(m, &key, buf_bytes(&bytes));\n", "        err = OK;\n")]),
+
+    ("derive_merged_twice", "what a segment has is merged into the next one, too", MERGE,
+     [("        loose->merged = loose->old && is_covered(m, loose->agent, loose->seq);\n",
+       "        loose->merged = loose->old && is_covered(m, loose->agent, loose->seq) && false;\n")]),
+
+    ("derive_hole_forgotten", "an index remembers numbers that could not be read", LOOK,
+     [("        uint64_t seq = at->n_holes > 0 ? at->holes[0].first - 1 : at->seq;\n",
+       "        uint64_t seq = at->seq;\n")]),
+
+    ("derive_gap_passed", "a reader takes what is missing below a number for read", FOLLOW,
+     [("            err = look_miss(look, agent, seq - 1, ERR_NOT_FOUND);\n",
+       "            derive_cursor_know(look->cursor, agent, seq - 1);\n")]),
+
+    ("derive_segments_unread", "who finds an object gone does not look where it was merged into",
+     FOLLOW,
+     [("    if (err == OK && look.gone)\n", "    if (err == OK && look.gone && false)\n"),
+      ("    int err = segments_again(look);\n", "    (void)segments_again;\n    int err = OK;\n")]),
+
+    ("derive_unlooked", "what is not in the index is not found, and the log is not looked at",
+     "pipeline/derive/index/index_find.c",
+     [("        err = project_look(w->p);\n", "        err = OK;\n")]),
+
+    ("derive_look_joined", "who misses something joins a look that has begun before", LOOK,
+     [("    uint64_t wanted = p->looks + 1; /* the next that begins */\n",
+       "    uint64_t wanted = p->looks + !p->looking;\n")]),
+
+    ("derive_later_memo", "a later memo takes the place of the first", STAGED,
+     [("        return told_compare(told, &there->told) < 0;\n",
+       "        return told_compare(told, &there->told) > 0;\n"),
+      (FILL, "        (err == OK && told_compare(&told, &staged->told) <= 0))\n",
+       "        (err == OK && told_compare(&told, &staged->told) >= 0))\n")]),
+
+    ("derive_pin_by_arrival", "of a pin and an unpin the one that is read last counts", STAGED,
+     [("        return told_compare(told, &there->told) > 0;\n", "        return true;\n"),
+      (FILL, "        (err == OK && told_compare(&told, &staged->told) >= 0))\n",
+       "        (err == OK && false))\n")]),
+
+    ("derive_front_kept", "a memo in memory stays when one that was told before it comes",
+     "pipeline/derive/index/derive_index.c",
+     [("        index_front_remove(front, &p->id, FRONT_MEMO, &item->address);\n",
+       "        (void)front;\n")]),
+
+    ("derive_key_of_one", "a memo's key names the first input only", "formats/memo.c",
+     [("    for (uint32_t i = 0; i < n_inputs; i++) {\n",
+       "    for (uint32_t i = 0; i < n_inputs && i < 1; i++) {\n")]),
+
+    ("derive_leaf_unlooked", "nobody looks whether a collection has taken what was put as a leaf",
+     "pipeline/derive/derive.c",
+     [("    return err == OK && missing ? ERR_CONFLICT : err;\n", "    return err;\n")]),
+
+    ("derive_no_root", "a derive log names nothing", REACH,
+     [("        err = reach_derive(reach);\n", "        err = OK;\n")]),
+
+    ("derive_gone_no_root", "an object of a derive log that is gone when it is read names nothing",
+     REACH_DERIVE,
+     [("            walk->gone = true;\n", "")]),
+
+    ("derive_segments_no_root", "what was merged of a derive log names nothing", REACH_DERIVE,
+     [("            if (seq > reach->derive_segments)\n"
+       "                err = segment_mark(reach, seq);\n",
+       "            if (seq > UINT64_MAX - 1)\n"
+       "                err = segment_mark(reach, seq);\n")]),
 ]
 
 

@@ -19,7 +19,8 @@ import mutations  # noqa: E402
 SEEDS = 1000
 SECONDS_MAX = 600
 QUICK = ("record_after_head", "blind_retry", "settle_before_head", "stale_head", "negative_read",
-         "answer_before_head", "seen_from_head", "hlc_from_wall", "chunk_skipped")
+         "answer_before_head", "seen_from_head", "hlc_from_wall", "chunk_skipped",
+         "derive_next_number", "derive_later_memo", "derive_no_root")
 
 
 def plant(name, build):
