@@ -10,6 +10,7 @@ import json
 import os
 import random
 import socket
+import subprocess
 import tarfile
 import threading
 
@@ -207,6 +208,15 @@ def test_progress_is_told(directory):
         assert done.returncode == 0 and "mic: computing for " in done.err and " of 3 known" in done.err, done.err
         with open(user.path("out"), "rb") as file:
             assert sha256(file.read()) == request(port, "GET", f"{DERIVE}/{again}/chunks").json["output"]
+        # On a terminal one line, which is gone when the result is there.
+        ours, theirs = os.openpty()
+        seen = subprocess.run([forge.program("mic"), "derive", "get", slow(port, 10, 12), "-p", "demo", "-o", "out"],
+                              cwd=user.directory, env=user.env, stderr=theirs, timeout=300, check=False)
+        assert seen.returncode == 0, seen
+        shown = os.read(ours, 1 << 16).decode()
+        os.close(ours)
+        os.close(theirs)
+        assert shown.count("\r\x1b[Kcomputing for ") > 1 and shown.endswith("\r\x1b[K") and "\n" not in shown, shown
         quiet = user.run("derive", "get", slow(port, 8), "-p", "demo", "-o", "out", "--json")
         assert quiet.returncode == 0 and quiet.err == "", quiet.err
         listens = socket.create_connection(("127.0.0.1", port))
