@@ -10,6 +10,7 @@ struct derive_request {
     struct hash address;
     struct derive_ask ask;
     unsigned parts; /* how often a part of the result was asked for */
+    unsigned tries; /* how often it was asked for again, for what came was damaged */
 };
 
 /* The address in the URL, ?verify= and ?wait=, the server's own where they are not there.

@@ -9,6 +9,8 @@
 #define RECIPES_MOST 10000u
 /* How often the part that a range means is looked for while its size changes; then all is. */
 #define PARTS_MAX 3u
+/* How often a result whose bytes were damaged is asked for again. */
+#define TRIES_MAX 3u
 
 /* --- putting --- */
 
@@ -247,17 +249,39 @@ static void snapshot_headers(struct request *r, const struct derive_answer *answ
     respond_header(r, "Mic-Position", "%llu", (unsigned long long)answer->head_position);
 }
 
+/* Whether the bytes that will be sent first are at hand: a file of the cache may turn out to be
+ * damaged, and is gone then. */
+static bool readable(const struct derive_request *get, struct derived *derived)
+{
+    uint64_t from = 0;
+    uint64_t len;
+    struct bytes piece;
+    if (derived->from == derived->end || get->r->head)
+        return true;
+    if (request_header(get->r, MHD_HTTP_HEADER_IF_RANGE) == NULL)
+        (void)range_parse(request_header(get->r, MHD_HTTP_HEADER_RANGE), derived->size, &from,
+                          &len);
+    int err = derived_view(derived, from, &piece);
+    return err != ERR_CORRUPT && err != ERR_NOT_FOUND;
+}
+
+static void on_part(void *arg, const struct derive_answer *answer);
+
 static void on_result(void *arg, const struct derive_answer *answer)
 {
     struct derive_request *get = arg;
     if (derive_answer_begin(get->r, answer)) {
+        if (get->tries < TRIES_MAX && !readable(get, answer->derived)) {
+            get->tries++;
+            derived_close(answer->derived);
+            derive_request_begin(get, get->ask.want == GET_RANGE ? on_part : on_result, get);
+            return;
+        }
         snapshot_headers(get->r, answer);
         respond_derived(get->r, answer->derived);
     }
     request_resume(get->r);
 }
-
-static void on_part(void *arg, const struct derive_answer *answer);
 
 /* Asks for the part that the header means when the result has this size. */
 static void part_begin(struct derive_request *get, const struct derived *derived)
@@ -347,8 +371,11 @@ void handle_derive_get(struct request *r)
                 request_header(r, MHD_HTTP_HEADER_IF_RANGE) == NULL;
     if (get->ask.verify == NULL &&
         service_derive_known(r->service, &r->project, &get->address, &derived)) {
-        respond_derived(r, derived);
-        return;
+        if (readable(get, derived)) {
+            respond_derived(r, derived);
+            return;
+        }
+        derived_close(derived);
     }
     if (part)
         get->ask.want = GET_SIZE;

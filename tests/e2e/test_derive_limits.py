@@ -2,9 +2,12 @@
 """Derivation over the wire at its limits: sizes, counts, hashes, parameters, pages, addresses; results about as long as a chunk."""
 
 import base64
+import contextlib
 import gzip
 import hashlib
+import http.client
 import random
+import threading
 
 import forge
 from forge import Server
@@ -231,6 +234,48 @@ def ranges(port, address, data, edge):
                 assert part.status == 206 and part.body == data[at:at + size], (at, size, part.status)
 
 
+def test_ranges_that_turn_out_otherwise(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        base = leaf(port, b"0123456789" * 100000)
+        # If-Range names another content: all of it comes.
+        for number in range(3):
+            part = recipe(port, "slice", recipe(port, "concat", base, base), start=str(number), end="1500000")
+            for _ in range(2):
+                answer = get(port, part, Range="bytes=500000-500009", **{"If-Range": '"another"'})
+                assert answer.status == 200 and answer.body == (b"0123456789" * 200000)[number:1500000], answer.status
+        answer = get(port, part, Range="bytes=5-9", **{"If-Range": answer.headers["ETag"]})
+        assert answer.status == 206 and answer.body == b"78901", answer.body
+        for header in ("bytes=-0", "bytes=5-4", "bytes=0-1,4-5", "bytes=", "bytes=9999999-", "lines=1-2"):
+            fresh = recipe(port, "slice", base, end=str(1000 + len(header)))
+            answer = get(port, fresh, Range=header)
+            assert answer.status in (200, 416) and (answer.status == 416) == (header in ("bytes=-0", "bytes=9999999-")), (header, answer.status)
+        # The size changes while a range from its end is asked for.
+        short, long = leaf(port, b"short end"), leaf(port, b"x" * 300000 + b"the long end")
+        made = recipe(port, "concat", recipe(port, "slice", {"ref": "r"}, start="1"))
+        assert request(port, "PUT", "/projects/demo/refs/r", {"address": long}).status == 200
+        stop, wrong = threading.Event(), []
+
+        def ask():
+            wanted = {b"hort end": "0-7/8", b"long end": "300003-300010/300011"}
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+                while not stop.is_set():
+                    answer = request(port, "GET", f"{DERIVE}/{made}", headers={"Range": "bytes=-8"}, connection=connection)
+                    if answer.status != 206 or answer.headers["Content-Range"] != "bytes " + wanted.get(answer.body, ""):
+                        wrong.append((answer.status, answer.headers, answer.body[:100]))
+
+        askers = [threading.Thread(target=ask) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        for address in (short, long) * 150:
+            assert request(port, "PUT", "/projects/demo/refs/r", {"address": address}).status == 200
+        stop.set()
+        for asker in askers:
+            asker.join()
+        assert not wrong, wrong[:3]
+
+
 def test_results_around_the_chunk_size(directory):
     chunk = 64 << 10
     with Server("mic-forge", directory, "--chunk-size", "64KiB") as server:
@@ -271,4 +316,5 @@ def test_results_around_the_chunk_size(directory):
 if __name__ == "__main__":
     forge.main([test_leaves_are_held_against_their_hash, test_uploads_and_files_are_leaves,
                 test_an_address_follows_from_the_recipe_alone, test_an_address_is_one_thing, test_parameters_have_limits,
-                test_recipes_have_limits, test_pages_of_dependents, test_results_around_the_chunk_size])
+                test_recipes_have_limits, test_pages_of_dependents, test_ranges_that_turn_out_otherwise,
+                test_results_around_the_chunk_size])
