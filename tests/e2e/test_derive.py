@@ -460,46 +460,7 @@ def test_many_ask_at_once(directory):
         assert status(port)["runs"]["runs"] <= 3, status(port)
 
 
-# ---- numbers ----------------------------------------------------------------------------------
-
-
-def metrics(port):
-    text = request(port, "GET", "/metrics").body.decode()
-    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and line[0] != "#"}
-
-
-def test_counters_count(directory):
-    with Server("mic-forge", directory, "--derive-verify", "dual", "--derive-ram-bytes", "1MiB",
-                "--derive-disk-bytes", "0") as server:
-        project(server)
-        port = server.port
-        bad = recipe(port, "json.canonicalize", leaf(port, b"{"))
-        words = recipe(port, "lowercase", leaf(port, b"WORDS"))
-        top = recipe(port, "reverse", words)
-        same = recipe(port, "repeat", words, count="1")
-        large = [recipe(port, "reverse", leaf(port, random.Random(i).randbytes(60000))) for i in range(30)]
-
-        def more(work, *names):
-            before = metrics(port)
-            work()
-            after = metrics(port)
-            return [after["mic_derive_" + name] - before.get("mic_derive_" + name, 0) for name in names]
-
-        assert more(lambda: result(port, top), "gets_total", "memo_misses_total", "verified_total", "verify_passed_total",
-                    "verify_failed_total") == [1, 2, 2, 2, 0]
-        assert metrics(port)["mic_derive_depth"] >= 2
-        runs = 'run_us_count{function="reverse",version="1.0.0"}'
-        assert metrics(port)["mic_derive_" + runs] >= 1
-        assert more(lambda: result(port, top), "gets_total", "gets_known_total", "runs_total") == [1, 1, 0]
-        assert more(lambda: result(port, same), "memo_hits_total") == [1], "what is below is known"
-        assert more(lambda: get(port, bad), "runs_failed_total", "runs_total") == [1, 1]
-        assert more(lambda: [result(port, a) for a in large], "cache_evictions_total")[0] > 0
-        now = metrics(port)
-        assert 0 < now["mic_derive_cache_entries"] < 30 and 0 < now["mic_derive_cache_bytes"] <= 1 << 20
-        assert more(lambda: [result(port, a) for a in large], "recomputed_total")[0] > 0
-        assert now["mic_derive_in_flight_bytes"] >= 0 and now["mic_derive_running"] == 0
-        request(port, "POST", f"{DERIVE}/{large[-1]}/pin")
-        assert metrics(port)["mic_derive_cache_pinned"] == 1
+# ---- the log ----------------------------------------------------------------------------------
 
 
 def lines(server, event):
@@ -608,5 +569,5 @@ if __name__ == "__main__":
                 test_faults_have_names_of_their_own, test_references_are_inputs, test_trees_are_inputs,
                 test_lineage_and_invalidation, test_pins_and_verification, test_a_pinned_result_is_not_evicted,
                 test_what_was_answered_survives_a_kill,
-                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_counters_count, test_the_log_names_addresses,
+                test_what_one_server_acknowledged_another_finds, test_many_ask_at_once, test_the_log_names_addresses,
                 test_the_command])

@@ -18,7 +18,7 @@ from test_derive_more import text_of
 INLINE = 64 << 10
 
 
-# ---- leaves and recipes ----------------------------------------------------------------------
+# ---- leaves and recipes -----------------------------------------------------------------------
 
 
 def test_leaves_are_held_against_their_hash(directory):
@@ -223,7 +223,7 @@ def test_pages_of_dependents(directory):
         assert request(port, "GET", f"{DERIVE}/{top}/lineage?format=png").code == "bad_query"
 
 
-# ---- results ---------------------------------------------------------------------------------
+# ---- results ----------------------------------------------------------------------------------
 
 
 def ranges(port, address, data, edge):
