@@ -14,6 +14,12 @@ with open(os.path.join(forge.ROOT, "api/openapi.yaml"), encoding="utf-8") as fil
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
 
 
+# What any operation may be refused with.
+COMMON = {404: ["not_found"], 413: ["request_too_large"], 422: ["bad_value", "out_of_range"]}
+NAMES = {id(operation): (method, path) for path, methods in SPEC["paths"].items() for method, operation in methods.items()}
+came = set()  # method, path, status, code or None: of all answers that were checked
+
+
 def resolve(schema):
     while "$ref" in schema:
         at = SPEC
@@ -81,6 +87,12 @@ def check(method, path, answer):
     responses = operation["responses"] if operation else {"default": {"$ref": "#/components/responses/error"}}
     response = responses.get(str(answer.status))
     assert response or answer.status >= 400, f"{said}: not described"
+    code = answer.json.get("error", {}).get("code") if answer.status >= 400 and answer.body else None
+    if operation:
+        came.add((*NAMES[id(operation)], answer.status, code))
+    if operation and code and "x-codes" in operation and answer.status in COMMON.keys() | {409, 416}:
+        described = operation["x-codes"].get(str(answer.status), []) + COMMON.get(answer.status, [])
+        assert code in described, f"{said}: {code} is not among {described}"
     content = resolve(response or responses["default"]).get("content")
     media = answer.headers.get("Content-Type", "").split(";")[0]
     if answer.status == 304 or content is None:

@@ -232,13 +232,13 @@ class Bytes(ctypes.Structure):
     _fields_ = [("data", ctypes.c_char_p), ("len", ctypes.c_size_t)]
 
 
-def derive_object(server, directory, item):
+def derive_object(server, directory, *items):
     """What another node has found out, as it would put it (formats/derive_object.h)."""
     core = ctypes.CDLL(os.path.join(forge.BUILD, "libmic_core.so"))
     core.xxh3_64.argtypes, core.xxh3_64.restype = [Bytes], ctypes.c_uint64
     pid = request(server.port, "GET", "/projects/demo").json["id"]
     agent, number = 0x1234, 1
-    body = bytes.fromhex(pid) + struct.pack(">QQQI", agent, number, 1 << 16, 1) + item
+    body = bytes.fromhex(pid) + struct.pack(">QQQI", agent, number, 1 << 16, len(items)) + b"".join(items)
     envelope = b"MDRV" + struct.pack(">HHQ", 1, 0, core.xxh3_64(Bytes(body, len(body))))
     folder = os.path.join(directory, "projects", pid, "derive", f"{agent:016x}")
     os.makedirs(folder)
