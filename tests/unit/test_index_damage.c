@@ -252,6 +252,31 @@ START_TEST(some_bytes_while_it_is_open)
 }
 END_TEST
 
+/* A look that was made before the damage was met has seen nothing of the database that is made
+ * anew. */
+START_TEST(a_look_before_the_damage_does_not_count)
+{
+    whole_open();
+    opened();
+    struct derive_leaf leaf;
+    struct hash address = rig_leaf(&rig, 7).address;
+    uint64_t since_us = rig.clock.us;
+    rig.clock.us++;
+    ck_assert_int_eq(derive_index_look(rig.index, &rig.project), OK);
+    ck_assert_uint_eq(rig.given, 0);
+    for (size_t at = 4096; at < file_size(index_rig_file(&rig)); at += 4096)
+        file_write(index_rig_file(&rig), at + 8, "garbage", 7);
+    ck_assert_int_eq(
+        derive_index_leaf(rig.index, &rig.project, &address, DERIVE_MISS_TELL, &leaf),
+        ERR_NOT_FOUND);
+    ck_assert_int_eq(derive_index_look_since(rig.index, &rig.project, since_us), OK);
+    ck_assert_int_eq(
+        derive_index_leaf(rig.index, &rig.project, &address, DERIVE_MISS_TELL, &leaf), OK);
+    ck_assert_uint_eq(rig.given, OBJECTS);
+    index_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(of_another_version)
 {
     whole_open();
@@ -373,6 +398,7 @@ int main(void)
         nothing_but_garbage,
         some_bytes,
         some_bytes_while_it_is_open,
+        a_look_before_the_damage_does_not_count,
         of_another_version,
         of_another_project,
         behind,

@@ -30,8 +30,10 @@ static bool cursor_note(struct index_project *p, uint64_t generation, bool compl
         if (seq > 0)
             project_read_set(p, at->agent, seq);
     }
-    if (same && complete)
+    if (same && complete) {
         p->complete = true;
+        p->seen_us = p->look_us;
+    }
     index_unlock(&p->lock);
     return same;
 }
@@ -68,8 +70,6 @@ static void look_lead(struct index_project *p)
     index_lock(&p->lock);
     p->looks_done = p->looks;
     p->look_err = err;
-    if (err == OK)
-        p->seen_us = now;
     p->looking = false;
     (void)pthread_cond_broadcast(&p->looked);
 }

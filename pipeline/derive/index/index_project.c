@@ -190,6 +190,7 @@ int project_reset(struct index_project *p, uint64_t generation)
         index_db_remove(p->path);
         p->generation++;
         p->complete = false;
+        p->seen_us = 0;
         p->n_reads = 0;
         p->n_filling_reads = 0;
         err = files_begin(p);

@@ -77,7 +77,7 @@ struct index_project {
     uint64_t looks;      /* that have begun */
     uint64_t looks_done; /* the last that has ended */
     uint64_t look_us;    /* when the last began */
-    uint64_t seen_us;    /* when the last began that succeeded */
+    uint64_t seen_us;    /* when the last began that succeeded, of this database */
     int look_err;
     struct derive_cursor cursor; /* of who looks */
     uint64_t cursor_generation;
