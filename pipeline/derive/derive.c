@@ -11,7 +11,8 @@
 #define FILE_COST_US 200u
 #define PROGRESS_US  500000u
 #define KNOWN_MAX    (64u * MIB)
-#define PLANNERS     2u
+/* They wait for the store, and for looks; so many gets that miss hold up no other. */
+#define PLANNERS 16u
 
 /* --- open and close --- */
 

@@ -1,5 +1,7 @@
 /* Nodes put together, two of them on one bucket: what one was told the other finds, also when
  * the first is gone; what one found out about a function counts for the other. */
+#include <stdatomic.h>
+
 #include "formats/base/hash.h"
 #include "pipeline/derive/project_source.h"
 #include "pipeline/repo/project.h"
@@ -11,6 +13,7 @@
 
 struct node {
     char dir[64];
+    uint64_t look_us; /* 0: as for most */
     struct repo repo;
     struct derive derive;
 };
@@ -29,7 +32,7 @@ static void node_open(struct node *node)
     const struct derive_options options = {.dir = node->dir,
                                            .batch_max = MIB,
                                            .queue_max = 8u * MIB,
-                                           .look_us = 1000,
+                                           .look_us = node->look_us > 0 ? node->look_us : 1000,
                                            .slots = 2,
                                            .in_flight_max = 16u * MIB,
                                            .ram_bytes = 16u * MIB,
@@ -131,6 +134,8 @@ struct asked {
     struct hash hash;
 };
 
+static atomic_uint asked_done_n; /* gets that have ended */
+
 static void asked_done(void *arg, struct derived *derived, const struct derive_problem *problem)
 {
     struct asked *asked = arg;
@@ -142,22 +147,35 @@ static void asked_done(void *arg, struct derived *derived, const struct derive_p
         asked->hash = derived->hash;
         derived_close(derived);
     }
+    atomic_fetch_add(&asked_done_n, 1);
     bell_ring(&asked->bell);
+}
+
+static void ask_begin(struct asked *asked, struct node *node, const struct hash *address,
+                      const struct verify *verify)
+{
+    const struct get_options options = {
+        .want = GET_BYTES, .verify = verify, .done = asked_done, .arg = asked};
+    *asked = (struct asked){.fault = DERIVE_FAULT_NONE};
+    bell_init(&asked->bell);
+    struct project_source *source = project_source_open(&node->derive, &project, 0);
+    executor_get(node->derive.executor, &project, project_source_hold(source), address,
+                 &options, NULL);
+    project_source_drop(source);
+}
+
+static void ask_end(struct asked *asked)
+{
+    (void)bell_wait(&asked->bell, BELL_FOR_EVER);
+    bell_release(&asked->bell);
 }
 
 static struct asked ask(struct node *node, const struct hash *address, enum verify_mode mode)
 {
-    struct asked asked = {.fault = DERIVE_FAULT_NONE};
+    struct asked asked;
     const struct verify verify = {.mode = mode};
-    const struct get_options options = {
-        .want = GET_BYTES, .verify = &verify, .done = asked_done, .arg = &asked};
-    bell_init(&asked.bell);
-    struct project_source *source = project_source_open(&node->derive, &project, 0);
-    executor_get(node->derive.executor, &project, project_source_hold(source), address,
-                 &options, NULL);
-    (void)bell_wait(&asked.bell, BELL_FOR_EVER);
-    project_source_drop(source);
-    bell_release(&asked.bell);
+    ask_begin(&asked, node, address, &verify);
+    ask_end(&asked);
     return asked;
 }
 
@@ -426,6 +444,32 @@ START_TEST(what_was_computed_is_pinned_later)
 }
 END_TEST
 
+/* They wait for a look, which comes once in a while only; what is here need not wait for that.
+ */
+START_TEST(misses_hold_up_nobody)
+{
+    two.look_us = 1500000;
+    setup();
+    struct hash recipe = recipe_put(&two, "uppercase", leaf_put(&two, "text"));
+    struct hash nothing = sha256(bytes_str("nothing lies here"));
+    struct asked misses[6];
+    struct asked first = ask(&two, &nothing, VERIFY_OFF);
+    ck_assert_int_eq(first.fault, DERIVE_FAULT_NOT_FOUND);
+    atomic_store(&asked_done_n, 0);
+    for (size_t i = 0; i < ARRAY_LEN(misses); i++)
+        ask_begin(&misses[i], &two, &nothing, NULL);
+    struct asked here = ask(&two, &recipe, VERIFY_OFF);
+    ck_assert_int_eq(here.fault, DERIVE_FAULT_NONE);
+    ck_assert_uint_eq(atomic_load(&asked_done_n), 1);
+    for (size_t i = 0; i < ARRAY_LEN(misses); i++) {
+        ask_end(&misses[i]);
+        ck_assert_int_eq(misses[i].fault, DERIVE_FAULT_NOT_FOUND);
+    }
+    two.look_us = 0;
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -433,7 +477,7 @@ int main(void)
         a_quarantine_counts_for_other_nodes,    a_chunk_is_got_on_another_node,
         a_chunk_is_got_when_the_result_is_gone, an_input_that_is_pinned_stays,
         a_pin_of_another_node_counts,           what_was_computed_is_pinned_later,
-        a_quarantine_that_is_found_at_the_end,
+        a_quarantine_that_is_found_at_the_end,  misses_hold_up_nobody,
     };
     return suite_run("derive_node", tests, ARRAY_LEN(tests));
 }
