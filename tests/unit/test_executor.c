@@ -142,6 +142,40 @@ START_TEST(memos_are_enough)
 }
 END_TEST
 
+/* Who asks only what a result is does not use it: its bytes are neither read nor kept for it.
+ */
+START_TEST(asking_what_it_is_is_no_use_of_it)
+{
+    static const enum get_want wants[] = {GET_HASH, GET_KNOWN, GET_SIZE};
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    struct hash root = executor_rig_one(&rig, "uppercase", text_leaf(&rig, "abc"), NULL);
+    executor_rig_gives(&rig, root, "ABC");
+    struct result_cache_stats before;
+    struct result_cache_stats after;
+    for (unsigned gone = 0; gone < 2; gone++) {
+        result_cache_stats(rig.cache, &before);
+        uint64_t fast = executor_stats(rig.ex).fast;
+        for (size_t i = 0; i < ARRAY_LEN(wants); i++) {
+            struct one_get get;
+            const struct get_options options = {.want = wants[i]};
+            ck_assert_int_eq(one_get(&get, &rig, root, &options), DERIVE_FAULT_NONE);
+            ck_assert_uint_eq(get.derived->size, 3);
+            ck_assert_uint_eq(get.derived->from, get.derived->end);
+            one_get_close(&get);
+        }
+        result_cache_stats(rig.cache, &after);
+        ck_assert_uint_eq(after.hits, before.hits);
+        ck_assert_uint_eq(after.misses, before.misses);
+        ck_assert_uint_eq(executor_stats(rig.ex).fast, fast + ARRAY_LEN(wants));
+        if (gone == 0)
+            executor_rig_evict(&rig, "ABC");
+    }
+    executor_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(evicted)
 {
     struct executor_rig rig;
@@ -246,8 +280,16 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        a_recipe_a_leaf,  a_chain, a_wide_one,      a_diamond,     equal_inputs,
-        memos_are_enough, evicted, nothing_is_kept, early_cut_off, trees_as_inputs};
+    const TTest *const tests[] = {a_recipe_a_leaf,
+                                  a_chain,
+                                  a_wide_one,
+                                  a_diamond,
+                                  equal_inputs,
+                                  memos_are_enough,
+                                  asking_what_it_is_is_no_use_of_it,
+                                  evicted,
+                                  nothing_is_kept,
+                                  early_cut_off,
+                                  trees_as_inputs};
     return suite_run("executor", tests, ARRAY_LEN(tests));
 }

@@ -34,8 +34,9 @@ int derived_known(struct executor *ex, const struct id16 *project, const struct 
     struct fact fact;
     if (!fact_table_find(ex->known, project, address, &fact))
         return ERR_NOT_FOUND;
-    struct result_reader *reader;
-    if (result_open(ex->options.cache, project, &fact.result.hash, &reader) != OK)
+    struct result_reader *reader = NULL;
+    bool bytes = options->want == GET_BYTES || options->want == GET_RANGE;
+    if (bytes && result_open(ex->options.cache, project, &fact.result.hash, &reader) != OK)
         return ERR_NOT_FOUND;
     COUNT(ex, gets);
     COUNT(ex, fast);

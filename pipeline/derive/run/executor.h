@@ -93,7 +93,8 @@ int executor_look(struct executor *, uint64_t ticket, struct get_progress *out) 
 void executor_tick(struct executor *);
 
 /* The fast path: a recipe that uses no refs, whose output is known here and lies in the cache.
- * ERR_NOT_FOUND for all else: use executor_get, which begins with this. */
+ * ERR_NOT_FOUND for all else: use executor_get, which begins with this, and for what needs no
+ * bytes is content with what is known. */
 int executor_known(struct executor *, const struct id16 *project, const struct hash *address,
                    struct derived **out) MUST_USE;
 /* Forgets known outputs: of one address, or all of a project (`address` NULL). For
