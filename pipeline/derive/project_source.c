@@ -51,6 +51,17 @@ static struct project_source *self(struct derive_source *source)
 
 /* --- places --- */
 
+/* Under the lock. */
+static const struct found_place *place_of(const struct project_source *s,
+                                          const struct hash *address)
+{
+    const struct found_place *at = s->places;
+    while (at != NULL && !hash_equal(&at->entry.hash, address))
+        at = at->next;
+    return at;
+}
+
+/* Once: a cascade below a reference asks for it with every dependent. */
 static void place_keep(struct project_source *s, const struct entry *entry)
 {
     struct found_place *place = calloc(1, sizeof(*place));
@@ -59,17 +70,20 @@ static void place_keep(struct project_source *s, const struct entry *entry)
     place->entry = *entry;
     place->entry.name = bytes_of(NULL, 0);
     (void)pthread_mutex_lock(&s->lock);
-    place->next = s->places;
-    s->places = place;
+    bool fresh = place_of(s, &entry->hash) == NULL;
+    if (fresh) {
+        place->next = s->places;
+        s->places = place;
+    }
     (void)pthread_mutex_unlock(&s->lock);
+    if (!fresh)
+        free(place);
 }
 
 static bool place_find(struct project_source *s, const struct hash *address, struct entry *out)
 {
     (void)pthread_mutex_lock(&s->lock);
-    struct found_place *at = s->places;
-    while (at != NULL && !hash_equal(&at->entry.hash, address))
-        at = at->next;
+    const struct found_place *at = place_of(s, address);
     if (at != NULL)
         *out = at->entry;
     (void)pthread_mutex_unlock(&s->lock);
