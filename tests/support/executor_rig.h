@@ -115,12 +115,14 @@ uint64_t executor_rig_runs(struct executor_rig *);
  *   test.fail     never: it refuses
  *   test.note     at once; like test.wait it notes its parameter `n`, one letter
  *   test.swell    so often that it is RIG_SWOLLEN bytes, and then waits `ms` milliseconds
- *   test.forever  never: it writes until it is stopped */
+ *   test.forever  never: it writes until it is stopped
+ *   test.pieces   at once, of one input; a range of it is a range of that */
 void rig_gate(bool open);
 void rig_gate_wait(unsigned runs); /* until so many runs wait there */
 void rig_slip(bool);
 const char *rig_notes(void);     /* in the order in which runs began; and begins anew */
 unsigned rig_fails(void);        /* how often test.fail ran */
+unsigned rig_taken_apart(void);  /* how often test.pieces was; and begins to count anew */
 unsigned rig_most_at_once(void); /* runs of test.wait; and begins to count anew */
 
 #endif

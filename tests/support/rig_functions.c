@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "pipeline/derive/functions/builtin.h"
 #include "pipeline/sys/clock.h"
 #include "tests/support/executor_rig.h"
 
@@ -16,6 +17,7 @@ static atomic_uint chances;
 static atomic_bool slips;
 static atomic_uint at_once;
 static atomic_uint most_at_once;
+static atomic_uint taken_apart;
 static char notes[64];
 static size_t n_notes;
 
@@ -129,6 +131,18 @@ static int forever_run(struct fn_run *run)
     }
 }
 
+static int pieces_size(const struct fn_run *run, uint64_t *out)
+{
+    return fn_identity.size(run, out);
+}
+
+static int pieces_pieces(const struct fn_run *run, uint64_t from, uint64_t end,
+                         fn_piece_take *take, void *arg)
+{
+    atomic_fetch_add(&taken_apart, 1);
+    return fn_identity.pieces(run, from, end, take, arg);
+}
+
 static const struct fn_parameter wait_parameters[] = {{"ms", false}, {"n", false}};
 
 #define TEST_FUNCTION(word)                                                            \
@@ -139,8 +153,22 @@ static const struct fn_parameter wait_parameters[] = {{"ms", false}, {"n", false
     }
 
 static const struct function functions[] = {
-    TEST_FUNCTION(wait), TEST_FUNCTION(gate),    TEST_FUNCTION(chance), TEST_FUNCTION(slip),
-    TEST_FUNCTION(fail), TEST_FUNCTION(forever), TEST_FUNCTION(note),   TEST_FUNCTION(swell),
+    TEST_FUNCTION(wait),
+    TEST_FUNCTION(gate),
+    TEST_FUNCTION(chance),
+    TEST_FUNCTION(slip),
+    TEST_FUNCTION(fail),
+    TEST_FUNCTION(forever),
+    TEST_FUNCTION(note),
+    TEST_FUNCTION(swell),
+    {.name = "test.pieces",
+     .version = "1.0.0",
+     .revision = "1",
+     .inputs_least = 1,
+     .inputs_most = 1,
+     .run = note_run,
+     .size = pieces_size,
+     .pieces = pieces_pieces},
 };
 
 const struct function *rig_function_find(struct bytes name, struct bytes version)
@@ -182,6 +210,11 @@ unsigned rig_fails(void)
 unsigned rig_most_at_once(void)
 {
     return atomic_exchange(&most_at_once, 0);
+}
+
+unsigned rig_taken_apart(void)
+{
+    return atomic_exchange(&taken_apart, 0);
 }
 
 const char *rig_notes(void)

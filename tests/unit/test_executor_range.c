@@ -103,6 +103,36 @@ START_TEST(far_down)
 }
 END_TEST
 
+/* Many parts of one thing, which itself is put together: it is taken apart once for all. */
+START_TEST(many_parts_of_one)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    struct hash parts[1000];
+    struct hash whole = executor_rig_one(&rig, "test.pieces", large_leaf(&rig), NULL);
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
+        char start[16];
+        char end[16];
+        (void)snprintf(start, sizeof(start), "%u", 16 * i);
+        (void)snprintf(end, sizeof(end), "%u", 16 * i + 8);
+        parts[i] = executor_rig_one(&rig, "slice", whole, WITH("end", end, "start", start));
+    }
+    struct hash all = executor_rig_recipe(&rig, "concat", parts, ARRAY_LEN(parts), NULL);
+    struct one_get get;
+    const struct get_options range = {.want = GET_RANGE, .from = 0, .end = UINT64_MAX};
+    (void)rig_taken_apart();
+    ck_assert_int_eq(one_get(&get, &rig, all, &range), DERIVE_FAULT_NONE);
+    ck_assert_uint_le(rig_taken_apart(), 4);
+    struct bytes view;
+    ck_assert_int_eq(derived_view(get.derived, 8 * 999, &view), OK);
+    ck_assert(bytes_equal(view, bytes_str("00001998")));
+    one_get_close(&get);
+    ck_assert_uint_eq(executor_rig_runs(&rig), 0);
+    executor_rig_close(&rig);
+}
+END_TEST
+
 START_TEST(sizes)
 {
     struct executor_rig rig;
@@ -170,7 +200,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        only_what_is_needed, the_rest_is_not_computed, far_down, sizes,
+        only_what_is_needed, the_rest_is_not_computed, far_down, many_parts_of_one, sizes,
         a_range_that_fails,  of_a_result_in_chunks};
     return suite_run("executor_range", tests, ARRAY_LEN(tests));
 }

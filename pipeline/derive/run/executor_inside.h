@@ -78,6 +78,11 @@ enum node_state {
     NODE_RUN,    /* its run waits or runs */
 };
 
+struct node_part {
+    uint64_t from;
+    uint64_t end;
+};
+
 struct node {
     struct node *next; /* in the get's table */
     struct get *get;
@@ -100,6 +105,7 @@ struct node {
     bool size_wanted; /* for ranges */
     bool size_out;    /* for ranges: its content is waited for, for its size */
     bool bytes_out;   /* for ranges: its bytes are waited for */
+    bool walk_waits;  /* for ranges: what of it is needed is to be looked at */
     bool surely;      /* its bytes went once, or the caller reads them: they are kept at hand */
     uint8_t retries;  /* of its run, because bytes of inputs went */
     uint8_t n_parts;
@@ -124,10 +130,7 @@ struct node {
     uint64_t cost_us;
     struct hash expected; /* zero, or what its run must give */
     struct hold *hold;
-    struct {
-        uint64_t from;
-        uint64_t end;
-    } parts[4];                   /* for ranges: what of it is needed */
+    struct node_part parts[4];    /* for ranges: what of it is needed */
     struct fn_run *sizes;         /* for ranges: its recipe over inputs that have sizes only */
     struct derive_input *input;   /* for ranges: a leaf that is read */
     struct result_reader *reader; /* for ranges: a result that is read */

@@ -108,74 +108,91 @@ void get_range_arrived(struct get *get, struct node *node)
 
 /* ---- what is needed of whom ---- */
 
-struct part {
-    struct node *node;
-    uint64_t from;
-    uint64_t end;
-};
-
+/* Nodes of which something is needed, from the root down: each is taken apart when all that is
+ * over it has been, so that it is done once, however many have parts of it. */
 struct walk {
     struct get *get;
-    struct part *parts; /* a stack */
+    struct node **nodes; /* a heap; what lies least deep comes first */
     size_t n;
     size_t cap;
     const struct node *above; /* whose pieces are taken */
 };
 
-static void walk_push(struct walk *walk, struct node *node, uint64_t from, uint64_t end)
+static void walk_push(struct walk *walk, struct node *node)
 {
+    node->walk_waits = true;
     if (walk->n == walk->cap) {
         size_t cap = walk->cap == 0 ? 64 : 2 * walk->cap;
-        struct part *parts = must_alloc(cap, sizeof(*parts));
+        struct node **nodes = must_alloc(cap, sizeof(struct node *));
         if (walk->n > 0)
-            memcpy(parts, walk->parts, walk->n * sizeof(*parts));
-        free(walk->parts);
-        walk->parts = parts;
+            memcpy(nodes, walk->nodes, walk->n * sizeof(struct node *));
+        free(walk->nodes);
+        walk->nodes = nodes;
         walk->cap = cap;
     }
-    walk->parts[walk->n++] = (struct part){.node = node, .from = from, .end = end};
+    size_t at = walk->n++;
+    for (; at > 0 && walk->nodes[(at - 1) / 2]->depth > node->depth; at = (at - 1) / 2)
+        walk->nodes[at] = walk->nodes[(at - 1) / 2];
+    walk->nodes[at] = node;
+}
+
+static struct node *walk_pop(struct walk *walk)
+{
+    struct node *first = walk->nodes[0];
+    struct node *last = walk->nodes[--walk->n];
+    size_t at = 0;
+    for (size_t below = 1; below < walk->n; below = 2 * at + 1) {
+        if (below + 1 < walk->n && walk->nodes[below + 1]->depth < walk->nodes[below]->depth)
+            below++;
+        if (walk->nodes[below]->depth >= last->depth)
+            break;
+        walk->nodes[at] = walk->nodes[below];
+        at = below;
+    }
+    walk->nodes[at] = last;
+    first->walk_waits = false;
+    return first;
 }
 
 /* Notes that a part of a node is needed; false when it was noted before. Of many parts the last
  * ones are noted as one, with what lies between them. */
-static bool part_new(struct node *node, uint64_t *from, uint64_t *end)
+static bool part_new(struct node *node, uint64_t from, uint64_t end)
 {
-    for (uint8_t i = 0; i < node->n_parts; i++) {
-        if (node->parts[i].from <= *from && *end <= node->parts[i].end)
+    struct node_part *part = node->parts;
+    const struct node_part *last = node->parts + node->n_parts;
+    for (; part < last; part++) {
+        if (part->from <= from && end <= part->end)
             return false;
-        if (node->parts[i].from <= *end && *from <= node->parts[i].end) {
-            *from = *from < node->parts[i].from ? *from : node->parts[i].from;
-            *end = *end > node->parts[i].end ? *end : node->parts[i].end;
-            node->parts[i].from = *from;
-            node->parts[i].end = *end;
-            return true;
-        }
+        if (part->from <= end && from <= part->end)
+            break;
     }
-    uint8_t at = node->n_parts;
-    if (at == ARRAY_LEN(node->parts)) {
-        at--;
-        *from = *from < node->parts[at].from ? *from : node->parts[at].from;
-        *end = *end > node->parts[at].end ? *end : node->parts[at].end;
-    } else {
-        node->n_parts++;
+    bool more = node->n_parts < ARRAY_LEN(node->parts);
+    if (part == last && more) {
+        node->parts[node->n_parts++] = (struct node_part){.from = from, .end = end};
+        return true;
     }
-    node->parts[at].from = *from;
-    node->parts[at].end = *end;
+    if (part == last)
+        part--;
+    part->from = from < part->from ? from : part->from;
+    part->end = end > part->end ? end : part->end;
     return true;
+}
+
+static void part_need(struct walk *walk, struct node *node, uint64_t from, uint64_t end)
+{
+    if (part_new(node, from, end) && !node->walk_waits)
+        walk_push(walk, node);
 }
 
 static int piece_need(void *arg, const struct fn_piece *piece)
 {
     struct walk *walk = arg;
     struct node *input = walk->above->inputs[piece->input];
-    uint64_t from = piece->offset;
-    uint64_t end = piece->offset + piece->len;
-    if (part_new(input, &from, &end))
-        walk_push(walk, input, from, end);
-    else if (walk->above->recipe.n_inputs == 1 && input->parts[0].from == 0 &&
-             input->parts[0].end == input->size)
-        return TAKE_ENOUGH;
-    return OK;
+    part_need(walk, input, piece->offset, piece->offset + piece->len);
+    /* Of one input nothing more can be needed than all of it. */
+    bool all = walk->above->recipe.n_inputs == 1 && input->parts[0].from == 0 &&
+               input->parts[0].end == input->size;
+    return all ? TAKE_ENOUGH : OK;
 }
 
 /* Whether a node can be taken apart now; sizes that are missing are asked for. */
@@ -195,10 +212,21 @@ static bool pieces_ready(struct get *get, struct node *node)
     return get->walked;
 }
 
-static void part_take(struct walk *walk, const struct part *part)
+static void pieces_take(struct walk *walk, struct node *node)
+{
+    const struct function *fn = node->function->function;
+    int err = OK;
+    walk->above = node;
+    for (uint8_t i = 0; i < node->n_parts && err >= 0; i++)
+        err = fn->pieces(sizes_of(walk->get, node), node->parts[i].from, node->parts[i].end,
+                         piece_need, walk);
+    if (err < 0)
+        get_fail_err(walk->get, &node->address, err);
+}
+
+static void node_take(struct walk *walk, struct node *node)
 {
     struct get *get = walk->get;
-    struct node *node = part->node;
     if (node->is != DERIVE_IS_RECIPE || node->hold != NULL)
         return;
     node->surely = true;
@@ -210,14 +238,8 @@ static void part_take(struct walk *walk, const struct part *part)
     if (get->failed || !get->walked)
         return;
     if (ready) {
-        walk->above = node;
-        int err = node->function->function->pieces(sizes_of(get, node), part->from, part->end,
-                                                   piece_need, walk);
-        if (err < 0)
-            get_fail_err(get, &node->address, err);
-        return;
-    }
-    if (!node->bytes_out) {
+        pieces_take(walk, node);
+    } else if (!node->bytes_out) {
         node->users++;
         node->bytes_out = true;
         get->outstanding++;
@@ -228,16 +250,16 @@ static void part_take(struct walk *walk, const struct part *part)
 
 static void walk_down(struct get *get)
 {
-    for (size_t i = 0; i < get->n_nodes; i++)
+    for (size_t i = 0; i < get->n_nodes; i++) {
         get->nodes[i]->n_parts = 0;
+        get->nodes[i]->walk_waits = false;
+    }
     get->walked = true;
     struct walk walk = {.get = get};
-    walk_push(&walk, get->root, get->from, get->end);
-    while (walk.n > 0 && !get->failed && get->walked) {
-        struct part part = walk.parts[--walk.n];
-        part_take(&walk, &part);
-    }
-    free(walk.parts);
+    part_need(&walk, get->root, get->from, get->end);
+    while (walk.n > 0 && get->walked && !get_cancelled(get) && !get->failed)
+        node_take(&walk, walk_pop(&walk));
+    free(walk.nodes);
 }
 
 void get_range_begin(struct get *get)
