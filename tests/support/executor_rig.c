@@ -161,7 +161,8 @@ static int source_tell(struct derive_source *source, const struct derive_item *i
 {
     struct executor_rig *rig = rig_of(source);
     lock(rig);
-    for (uint32_t i = 0; i < n; i++) {
+    int err = rig->tell_err;
+    for (uint32_t i = 0; i < n && err == OK; i++) {
         if (items[i].kind == DERIVE_MEMO) {
             atomic_fetch_add(&rig->memos_told, 1);
             if (atomic_load(&rig->forgets) || find(rig, ROW_MEMO, &items[i].address) != NULL)
@@ -184,7 +185,7 @@ static int source_tell(struct derive_source *source, const struct derive_item *i
         }
     }
     unlock(rig);
-    return OK;
+    return err;
 }
 
 static int source_quarantine(struct derive_source *source, struct bytes function,

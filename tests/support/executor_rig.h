@@ -27,6 +27,7 @@ struct executor_rig {
     struct arena arena;
     struct hash pinned; /* an address, or zero */
     int find_err;       /* what finds give, if it is not OK */
+    int tell_err;       /* the same of what is told */
     uint64_t find_more; /* by how much finds say that leaves are longer than they are */
 
     /* Counts. */

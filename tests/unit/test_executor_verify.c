@@ -136,6 +136,32 @@ START_TEST(two_answers_are_quarantined)
 }
 END_TEST
 
+/* A quarantine that could not be told is told when the function is asked for again. */
+START_TEST(told_again)
+{
+    struct executor_rig rig;
+    executor_rig_init(&rig);
+    executor_rig_open(&rig);
+    struct hash chance = executor_rig_one(&rig, "test.chance", text_leaf(&rig, "abc"), NULL);
+    struct one_get asked;
+    const struct get_options options = {.want = GET_BYTES, .verify = &dual};
+    rig.tell_err = ERR_AGAIN;
+    ck_assert_int_eq(one_get(&asked, &rig, chance, &options), DERIVE_FAULT_QUARANTINED);
+    one_get_close(&asked);
+    executor_rig_fails(&rig, chance, DERIVE_FAULT_QUARANTINED);
+    ck_assert_uint_eq(atomic_load(&rig.quarantines_told), 0);
+    rig.tell_err = OK;
+    for (unsigned i = 0; i < 3; i++) {
+        executor_rig_fails(&rig, chance, DERIVE_FAULT_QUARANTINED);
+        ck_assert_uint_eq(atomic_load(&rig.quarantines_told), 1);
+    }
+    executor_rig_reopen(&rig);
+    executor_rig_fails(&rig, chance, DERIVE_FAULT_QUARANTINED);
+    ck_assert_uint_eq(executor_rig_runs(&rig), 0);
+    executor_rig_close(&rig);
+}
+END_TEST
+
 /* A result that is known is not served when its function is quarantined later. */
 START_TEST(not_from_the_cache)
 {
@@ -308,6 +334,7 @@ int main(void)
                                   rates_are_exact_at_the_ends,
                                   how_often,
                                   two_answers_are_quarantined,
+                                  told_again,
                                   not_from_the_cache,
                                   not_what_was_on_its_way,
                                   asked_to_verify,

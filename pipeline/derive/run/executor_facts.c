@@ -5,6 +5,9 @@
 #include "pipeline/derive/run/executor_inside.h"
 #include "pipeline/sys/log.h"
 
+/* A quarantine that is not known so long after it was told is told again. */
+#define TELL_AGAIN_US 2000000u
+
 const uint64_t executor_latency_us[EXECUTOR_LATENCIES - 1] = {
     10, 100, 1000, 5000, 25000, 100000, 500000, 2500000, 10000000, 60000000, 600000000,
 };
@@ -51,14 +54,51 @@ static void quarantine_problem(struct derive_problem *problem, const struct func
 }
 
 /* Under the lock. */
-static const struct quarantined *quarantine_here(const struct executor *ex,
-                                                 const struct id16 *project,
-                                                 const struct function_facts *function)
+static struct quarantined *quarantine_here(const struct executor *ex,
+                                           const struct id16 *project,
+                                           const struct function_facts *function)
 {
-    const struct quarantined *q = ex->quarantines;
+    struct quarantined *q = ex->quarantines;
     while (q != NULL && !(q->function == function && id16_equal(&q->project, project)))
         q = q->next;
     return q;
+}
+
+static int quarantine_tell(struct executor *ex, struct derive_source *source,
+                           struct quarantined *q)
+{
+    const struct function *fn = q->function->function;
+    struct clock *clock = ex->options.clock;
+    const struct derive_item item = {.kind = DERIVE_QUARANTINE,
+                                     .address = q->key,
+                                     .quarantine = {.function = bytes_str(fn->name),
+                                                    .version = bytes_str(fn->version),
+                                                    .implementation = q->function->digest,
+                                                    .key = q->key,
+                                                    .first = q->first,
+                                                    .second = q->second}};
+    int err = source->tell(source, &item, 1);
+    executor_lock(ex);
+    q->told_us = err == OK ? clock->mono_us(clock) : 0;
+    executor_unlock(ex);
+    return err;
+}
+
+/* What was told may have been lost on its way, or was not taken: then it is not known to the
+ * source, and is told again. */
+static void quarantine_keep(struct executor *ex, struct derive_source *source,
+                            struct quarantined *q)
+{
+    const struct function *fn = q->function->function;
+    struct clock *clock = ex->options.clock;
+    struct quarantine found;
+    executor_lock(ex);
+    bool due = q->told_us == 0 || clock->mono_us(clock) - q->told_us >= TELL_AGAIN_US;
+    executor_unlock(ex);
+    /* What cannot be told now is told some other time. */
+    if (due && source->quarantine(source, bytes_str(fn->name), bytes_str(fn->version),
+                                  &q->function->digest, &found) == ERR_NOT_FOUND)
+        (void)quarantine_tell(ex, source, q);
 }
 
 int executor_quarantine_find(struct executor *ex, const struct id16 *project,
@@ -67,12 +107,13 @@ int executor_quarantine_find(struct executor *ex, const struct id16 *project,
 {
     const struct function *fn = function->function;
     executor_lock(ex);
-    const struct quarantined *here = quarantine_here(ex, project, function);
-    if (here != NULL)
-        quarantine_problem(problem, fn, &here->first, &here->second);
+    struct quarantined *here = quarantine_here(ex, project, function);
     executor_unlock(ex);
-    if (here != NULL)
+    if (here != NULL) {
+        quarantine_problem(problem, fn, &here->first, &here->second);
+        quarantine_keep(ex, source, here);
         return OK;
+    }
     struct quarantine found;
     int err = source->quarantine(source, bytes_str(fn->name), bytes_str(fn->version),
                                  &function->digest, &found);
@@ -88,8 +129,12 @@ void executor_quarantine(struct executor *ex, const struct run *run, const struc
     *problem = (struct derive_problem){.address = run->address};
     quarantine_problem(problem, fn, first, second);
     struct quarantined *made = must_alloc(1, sizeof(*made));
-    *made = (struct quarantined){
-        .project = run->project, .function = run->function, .first = *first, .second = *second};
+    *made = (struct quarantined){.project = run->project,
+                                 .function = run->function,
+                                 .key = run->key,
+                                 .first = *first,
+                                 .second = *second,
+                                 .told_us = ex->options.clock->mono_us(ex->options.clock)};
     executor_lock(ex);
     bool fresh = quarantine_here(ex, &run->project, run->function) == NULL;
     if (fresh) {
@@ -102,16 +147,7 @@ void executor_quarantine(struct executor *ex, const struct run *run, const struc
         free(made);
         return;
     }
-    struct derive_item item = {.kind = DERIVE_QUARANTINE,
-                               .address = run->key,
-                               .quarantine = {.function = bytes_str(fn->name),
-                                              .version = bytes_str(fn->version),
-                                              .implementation = run->function->digest,
-                                              .key = run->key,
-                                              .first = *first,
-                                              .second = *second}};
-    struct derive_source *source = run->source->source;
-    int err = source->tell(source, &item, 1);
+    int err = quarantine_tell(ex, run->source->source, made);
     log_warn("derive_quarantined", LOG_STR("project", id16_hex(&run->project).s),
              LOG_STR("address", hash_hex(&run->address).s), LOG_STR("function", fn->name),
              LOG_STR("version", fn->version), LOG_STR("first", hash_hex(first).s),

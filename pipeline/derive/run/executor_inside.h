@@ -333,8 +333,10 @@ struct quarantined {
     struct quarantined *next;
     struct id16 project;
     struct function_facts *function;
+    struct hash key; /* of the memo */
     struct hash first;
     struct hash second;
+    uint64_t told_us; /* when it was told last; 0: it could not be */
 };
 
 struct counters {
