@@ -68,6 +68,7 @@
 #define FUNCTION_LINES_MAX    (16u * MIB)  /* that are kept at once */
 #define FUNCTION_FIELDS_MAX   (1u << 20)   /* of one row */
 #define FUNCTION_WHOLE_MAX    (256u * MIB) /* an input that a function needs in one piece */
+#define FUNCTION_JSON_MAX     (1u << 30)   /* memory of a JSON value, as estimated */
 #define FUNCTION_VIEWS_MAX    64u          /* inputs that a function looks at in turns */
 #define GET_NODES_MAX         (1u << 23)   /* recipes, leaves and trees below one address */
 #define GET_GRAPH_MAX         (4ull << 30) /* memory of these */

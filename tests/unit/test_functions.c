@@ -266,6 +266,24 @@ START_TEST(what_lines_json_csv_refuse)
 }
 END_TEST
 
+/* A short text may be many values, each of which takes much more memory than its text. */
+START_TEST(json_with_too_many_values)
+{
+    static const char object[] = "{},";
+    AUTO_BUF text = {0};
+    AUTO_BUF out = {0};
+    buf_append(&text, "[", 1);
+    for (size_t i = 0; i < FUNCTION_JSON_MAX / 300; i++)
+        buf_append(&text, object, sizeof(object) - 1);
+    buf_append(&text, "{}]", 3);
+    struct bytes input = buf_bytes(&text);
+    const struct fn_case of = {.name = "json.canonicalize", .inputs = &input, .n_inputs = 1};
+    struct fn_problem problem = {0};
+    ck_assert_uint_lt(input.len, 16u * MIB);
+    ck_assert_int_eq(fn_case_run(&of, &out, &problem), ERR_LIMIT);
+}
+END_TEST
+
 /* A row of nothing but commas has no text that could be too long. */
 START_TEST(csv_with_too_many_fields)
 {
@@ -603,6 +621,7 @@ int main(void)
         lines_json_csv,
         what_lines_json_csv_refuse,
         csv_with_too_many_fields,
+        json_with_too_many_values,
         texts_that_differ,
         inputs_are_counted,
         results_over_the_limit_are_refused,

@@ -16,10 +16,23 @@ static void value_drop(json_t **value)
     json_decref(*value);
 }
 
+/* What the value of a text takes in memory, roughly and rather too much: what is in strings
+ * counts like what is not. */
+static uint64_t memory_of(struct bytes text)
+{
+    static const uint16_t cost[256] = {['{'] = 256, ['['] = 128, [':'] = 112, [','] = 48};
+    uint64_t bytes = 2 * (uint64_t)text.len;
+    for (size_t i = 0; i < text.len; i++)
+        bytes += cost[text.data[i]];
+    return bytes;
+}
+
 static int value_read(const struct fn_run *run, json_t **out)
 {
     AUTO_BUF text = {0};
     int err = fn_whole(run, 0, &text);
+    if (err == OK && memory_of(buf_bytes(&text)) > FUNCTION_JSON_MAX)
+        err = ERR_LIMIT;
     if (err != OK)
         return err;
     json_error_t why;
