@@ -284,6 +284,20 @@ START_TEST(json_with_too_many_values)
 }
 END_TEST
 
+/* A line takes much more memory than its text. */
+START_TEST(diff_of_too_many_lines)
+{
+    AUTO_BUF text = {0};
+    AUTO_BUF out = {0};
+    memset(buf_reserve(&text, FUNCTION_LINES_MAX), '\n', FUNCTION_LINES_MAX);
+    text.len = FUNCTION_LINES_MAX;
+    const struct bytes inputs[] = {buf_bytes(&text), bytes_str("one line more")};
+    const struct fn_case of = {.name = "text.diff", .inputs = inputs, .n_inputs = 2};
+    struct fn_problem problem = {0};
+    ck_assert_int_eq(fn_case_run(&of, &out, &problem), ERR_LIMIT);
+}
+END_TEST
+
 /* A row of nothing but commas has no text that could be too long. */
 START_TEST(csv_with_too_many_fields)
 {
@@ -622,6 +636,7 @@ int main(void)
         what_lines_json_csv_refuse,
         csv_with_too_many_fields,
         json_with_too_many_values,
+        diff_of_too_many_lines,
         texts_that_differ,
         inputs_are_counted,
         results_over_the_limit_are_refused,

@@ -113,6 +113,15 @@ static int texts_compare(struct text_work *work, struct bytes a, struct bytes b)
                      why != NULL ? why->message : "the library gives no reason");
 }
 
+/* With the last one, that need not have an end. */
+static uint64_t lines_of(struct bytes text)
+{
+    uint64_t lines = 1;
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.data[i] == '\n';
+    return lines;
+}
+
 static int text_diff_run(struct fn_run *run)
 {
     struct text_options options;
@@ -124,6 +133,9 @@ static int text_diff_run(struct fn_run *run)
         err = fn_whole(run, 0, &a);
     if (err == OK)
         err = fn_whole(run, 1, &b);
+    /* The library keeps some eighty bytes for each. */
+    if (err == OK && lines_of(buf_bytes(&a)) + lines_of(buf_bytes(&b)) > FUNCTION_LINES_MAX)
+        err = ERR_LIMIT;
     return err != OK ? err : texts_compare(&work, buf_bytes(&a), buf_bytes(&b));
 }
 
