@@ -261,7 +261,8 @@ const struct setting settings_table[] = {
      .min = 0,
      .max = 1125899906842624,
      .doc = "Room for results in derive_dir. What saves the least time a byte goes first; what "
-            "is pinned never goes, and may take more than this."},
+            "is pinned never goes, and may take more than this. A single result that is longer "
+            "is refused."},
     {.name = "derive_in_flight_bytes",
      .type = SETTING_SIZE,
      .offset = AT(derive_in_flight_bytes),

@@ -32,6 +32,14 @@ static void pinned(void *arg, const struct id16 *project, const struct hash *add
         invalidator_pin(derive->invalidator, project, address);
 }
 
+/* What no tier could keep is not made: the room for results bounds what the directory takes for
+ * one that is being written, too. */
+static uint64_t result_max(const struct derive_options *options)
+{
+    uint64_t ram = options->ram_bytes;
+    return options->disk_bytes > ram ? options->disk_bytes : ram;
+}
+
 static int parts_open(struct derive *derive, const struct derive_options *options)
 {
     struct repo *repo = derive->repo;
@@ -73,7 +81,7 @@ static int parts_open(struct derive *derive, const struct derive_options *option
         .slots = options->slots,
         .planners = PLANNERS,
         .in_flight_max = options->in_flight_max,
-        .result_max = RESULT_SIZE_MAX,
+        .result_max = result_max(options),
         .known_max = KNOWN_MAX,
         .progress_us = PROGRESS_US,
         .verify = options->verify,

@@ -34,7 +34,7 @@ struct derive_options {
     uint64_t look_us; /* at most one look for what others told begins in so long; 0: a second */
     uint32_t slots;   /* functions that run at once */
     uint64_t in_flight_max;
-    size_t ram_bytes;
+    size_t ram_bytes; /* of results; one result is as long as the greater of these at most */
     uint64_t disk_bytes;
     struct verify verify;
     /* NULL: the functions of this house. */

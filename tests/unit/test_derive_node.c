@@ -105,7 +105,8 @@ static struct hash leaf_put(struct node *node, const char *text)
 static struct hash recipe_of(struct node *node, const char *function,
                              const struct recipe_input *inputs, uint32_t n)
 {
-    struct recipe_input own[8];
+    struct recipe_input own[512];
+    ck_assert_uint_le(n, ARRAY_LEN(own));
     memcpy(own, inputs, n * sizeof(*inputs));
     struct recipe recipe = {.function = bytes_str(function),
                             .version = bytes_str("1.0.0"),
@@ -470,6 +471,26 @@ START_TEST(misses_hold_up_nobody)
 }
 END_TEST
 
+/* Two short recipes are no reason to fill a disk that others use, too. */
+START_TEST(a_result_has_the_room_for_results)
+{
+    static char text[64u * 1024u + 1];
+    struct recipe_input inputs[17 * 16];
+    setup();
+    memset(text, 'a', sizeof(text) - 1);
+    struct hash leaf = leaf_put(&one, text);
+    for (size_t i = 0; i < ARRAY_LEN(inputs); i++)
+        inputs[i] = (struct recipe_input){.kind = RECIPE_ADDRESS, .address = leaf};
+    struct hash fits = recipe_of(&one, "concat", inputs, 16 * 16);
+    struct hash recipe = recipe_put(&one, "uppercase", fits);
+    ck_assert_uint_eq(ask(&one, &recipe, VERIFY_OFF).size, 16u * MIB);
+    struct hash larger = recipe_of(&one, "concat", inputs, ARRAY_LEN(inputs));
+    recipe = recipe_put(&one, "uppercase", larger);
+    ck_assert_int_eq(ask(&one, &recipe, VERIFY_OFF).fault, DERIVE_FAULT_RESULT_TOO_LARGE);
+    teardown();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -478,6 +499,7 @@ int main(void)
         a_chunk_is_got_when_the_result_is_gone, an_input_that_is_pinned_stays,
         a_pin_of_another_node_counts,           what_was_computed_is_pinned_later,
         a_quarantine_that_is_found_at_the_end,  misses_hold_up_nobody,
+        a_result_has_the_room_for_results,
     };
     return suite_run("derive_node", tests, ARRAY_LEN(tests));
 }
