@@ -186,6 +186,27 @@ static int parse(struct cli *cli, int argc, char **argv)
     return 0;
 }
 
+/* There is no such command; its first word may be that of some. */
+static int command_missing(const struct cli *cli, const char *first, const char *second)
+{
+    AUTO_BUF words = {0};
+    size_t len = strlen(first);
+    for (size_t i = 0; i < cli_commands_n; i++) {
+        const char *name = cli_commands[i].name;
+        if (strncmp(name, first, len) == 0 && name[len] == ' ')
+            buf_printf(&words, "%s%s", words.len > 0 ? ", " : "", name + len + 1);
+    }
+    buf_append(&words, "", 1);
+    bool two = second != NULL && second[0] != '-';
+    if (words.len == 1)
+        return cli_usage(cli, "there is no command \"%s%s%s\"; mic help lists them", first,
+                         two ? " " : "", two ? second : "");
+    if (two)
+        return cli_usage(cli, "there is no command \"%s %s\"; mic help %s lists them", first,
+                         second, first);
+    return cli_usage(cli, "mic %s is followed by one of: %s", first, (const char *)words.data);
+}
+
 static int dispatch(struct cli *cli, int argc, char **argv)
 {
     while (argc > 1 && strcmp(argv[1], "--json") == 0) {
@@ -203,11 +224,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         return help(cli, argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
     int words = 0;
     cli->command = command_find(argv[1], argc > 2 ? argv[2] : NULL, &words);
-    if (cli->command == NULL) {
-        bool two = argc > 2 && argv[2][0] != '-';
-        return cli_usage(cli, "there is no command \"%s%s%s\"; mic help lists them", argv[1],
-                         two ? " " : "", two ? argv[2] : "");
-    }
+    if (cli->command == NULL)
+        return command_missing(cli, argv[1], argc > 2 ? argv[2] : NULL);
     for (int i = 1 + words; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return help(cli, argv[1], words == 2 ? argv[2] : NULL);

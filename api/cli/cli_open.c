@@ -115,7 +115,7 @@ int cli_address(const struct cli *cli, const char *text, struct hash *out)
 {
     if (hash_parse(bytes_str(text), out) == OK)
         return 0;
-    return cli_usage(cli, "\"%s\" is no address: it has 64 hex digits", text);
+    return cli_usage(cli, "\"%s\" is no address: one is 64 lower-case hex digits", text);
 }
 
 int cli_path(struct cli *cli, const char *word, struct bytes *out)

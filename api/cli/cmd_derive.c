@@ -6,6 +6,9 @@
 #include "api/cli/cli.h"
 #include "api/client/client_derive.h"
 #include "formats/base/hex.h"
+#include "formats/hlc.h"
+#include "formats/path.h"
+#include "formats/ref.h"
 #include "pipeline/sys/file.h"
 
 /* What every command of derivation begins with. */
@@ -90,6 +93,12 @@ static int input_of(struct cli *cli, const char *word, struct recipe_input *out)
     out->kind = RECIPE_REF;
     out->ref = path == NULL ? bytes_str(name) : bytes_of(name, (size_t)(path - name));
     out->path = bytes_str(path == NULL ? "" : path + 2);
+    const char *why = "is too long";
+    if (!ref_is_head(out->ref) && ref_name_check(out->ref, &why) != OK)
+        return cli_usage(cli, "\"%.*s\" is no name of a ref: it %s", (int)out->ref.len,
+                         (const char *)out->ref.data, why);
+    if (out->path.len > 0 && path_check(out->path, &why) != OK)
+        return cli_usage(cli, "\"%s\" is no path: it %s", path + 2, why);
     return 0;
 }
 
@@ -106,7 +115,13 @@ static int parameters_of(struct cli *cli, struct recipe *recipe)
         const char *equals = strchr(given, '=');
         if (equals == NULL || equals - given > (ptrdiff_t)FUNCTION_NAME_MAX)
             return cli_usage(cli, "--param %s is not NAME=VALUE", given);
-        recipe->parameters[i].name = bytes_of(given, (size_t)(equals - given));
+        struct bytes name = bytes_of(given, (size_t)(equals - given));
+        for (size_t k = 0; k < i; k++) {
+            if (bytes_equal(recipe->parameters[k].name, name))
+                return cli_usage(cli, "--param %.*s is given twice", (int)name.len,
+                                 (const char *)name.data);
+        }
+        recipe->parameters[i].name = name;
         recipe->parameters[i].value = bytes_str(equals + 1);
     }
     return 0;
@@ -144,17 +159,49 @@ int cmd_derive_recipe(struct cli *cli)
 
 struct get_out {
     struct cli *cli;
-    int fd;
+    const char *name; /* NULL: the standard output */
+    int fd;           /* -1: not open yet */
     int err;
     uint64_t began_us;
 };
+
+/* What was in the file stays there until something comes to take its place. */
+static int out_open(struct get_out *out)
+{
+    if (out->fd < 0)
+        out->fd = open(out->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    out->err = out->fd < 0 ? ERR_DENIED : OK;
+    return out->err;
+}
 
 static int to_fd(void *arg, struct bytes data)
 {
     struct get_out *out = arg;
     cli_tick_end(out->cli);
-    out->err = fd_write_all(out->fd, data);
+    if (out_open(out) == OK)
+        out->err = fd_write_all(out->fd, data);
     return out->err;
+}
+
+static bool number_ok(struct bytes text)
+{
+    uint64_t n;
+    return text.len == 0 || hlc_parse(text, &n) == OK;
+}
+
+/* FROM-TO, FROM- or -LAST. A server passes over a range that it does not understand. */
+static bool range_ok(const char *text)
+{
+    const char *dash = strchr(text, '-');
+    if (dash == NULL)
+        return false;
+    struct bytes first = bytes_of(text, (size_t)(dash - text));
+    struct bytes last = bytes_str(dash + 1);
+    uint64_t from, to;
+    bool both = first.len > 0 && last.len > 0;
+    return first.len + last.len > 0 && number_ok(first) && number_ok(last) &&
+           (!both ||
+            (hlc_parse(first, &from) == OK && hlc_parse(last, &to) == OK && from <= to));
 }
 
 static void tell_progress(void *arg, const struct client_derive_progress *progress)
@@ -179,22 +226,25 @@ int cmd_derive_get(struct cli *cli)
     int status = begin(cli, false, &project);
     if (status == 0)
         status = cli_address(cli, cli->words[0], &address);
+    const char *range = cli_value(cli, "range", 0);
+    if (status == 0 && range != NULL && !range_ok(range))
+        status = cli_usage(cli, "--range %s is none of FROM-TO, FROM- and -LAST", range);
     if (status != 0)
         return status;
-    struct get_out out = {
-        .cli = cli, .fd = STDOUT_FILENO, .began_us = cli->env->clock->mono_us(cli->env->clock)};
-    if (name != NULL)
-        out.fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (out.fd < 0)
-        return cli_fail(cli, "%s: cannot be written", name);
-    const struct client_derive_get get = {.range = cli_value(cli, "range", 0),
+    struct get_out out = {.cli = cli,
+                          .name = name,
+                          .fd = name == NULL ? STDOUT_FILENO : -1,
+                          .began_us = cli->env->clock->mono_us(cli->env->clock)};
+    const struct client_derive_get get = {.range = range,
                                           .verify = cli_value(cli, "verify", 0),
                                           .sink = {.write = to_fd, .arg = &out},
                                           .wait = tell_progress,
                                           .arg = &out};
     int err = client_derive_get(&cli->client, project, &address, &get);
     cli_tick_end(cli);
-    if (name != NULL && close(out.fd) != 0 && out.err == OK)
+    if (err == OK)
+        (void)out_open(&out); /* an empty result makes an empty file */
+    if (name != NULL && out.fd >= 0 && close(out.fd) != 0 && out.err == OK)
         out.err = ERR_AGAIN;
     if (out.err != OK)
         return cli_fail(cli, "%s: cannot be written", name == NULL ? "the output" : name);

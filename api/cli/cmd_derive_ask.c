@@ -27,13 +27,11 @@ static void ask_release(struct ask *ask)
 }
 #define AUTO_ASK AUTO(ask_release) struct ask
 
-/* Sends what `below` and `body` say. 0: the answer is there to be printed; else what main is to
- * return: it failed, or with --json it was printed. */
-static int ask_run(struct ask *ask, const char *method, bool *done)
+/* Sends what `below` and `body` say. 0: the answer is there; else what main is to return. */
+static int ask_send(struct ask *ask, const char *method)
 {
     struct cli *cli = ask->cli;
     struct bytes project;
-    *done = false;
     int status = cli_project(cli, &project);
     if (status == 0 && strcmp(method, "POST") == 0)
         status = cli_author(cli);
@@ -44,11 +42,18 @@ static int ask_run(struct ask *ask, const char *method, bool *done)
                                     .below = (const char *)ask->below.data,
                                     .body = buf_bytes(&ask->body)};
     if (client_derive_ask(&cli->client, project, &what, &ask->text, &ask->value) != OK)
-        return cli_client_failed(cli, cli->command->name);
+        return cli_client_failed(cli, cli->n_words > 0 ? cli->words[0] : cli->command->name);
     ask->top = jrd_top(ask->value, &ask->wrong);
-    *done = cli->json;
-    if (!cli->json)
-        return 0;
+    return 0;
+}
+
+/* The same; with --json the answer is printed, and that was all. */
+static int ask_run(struct ask *ask, const char *method, bool *done)
+{
+    int status = ask_send(ask, method);
+    *done = status == 0 && ask->cli->json;
+    if (!*done)
+        return status;
     buf_append(&ask->text, "\n", 1);
     return cli_print(buf_bytes(&ask->text));
 }
@@ -137,7 +142,7 @@ static int lineage_dot(struct cli *cli)
     buf_append(&below, "", 1);
     const struct client_ask what = {.method = "GET", .below = (const char *)below.data};
     if (client_derive_ask(&cli->client, project, &what, &text, NULL) != OK)
-        return cli_client_failed(cli, cli->command->name);
+        return cli_client_failed(cli, cli->words[0]);
     return cli_print(buf_bytes(&text));
 }
 
@@ -145,6 +150,8 @@ int cmd_derive_lineage(struct cli *cli)
 {
     AUTO_ASK ask = {.cli = cli};
     bool done;
+    if (cli_flag(cli, "dot") && cli->json)
+        return cli_usage(cli, "--dot is no JSON");
     if (cli_flag(cli, "dot"))
         return lineage_dot(cli);
     int status = ask_address(&ask, "GET", "/lineage", &done);
@@ -199,13 +206,6 @@ int cmd_derive_chunks(struct cli *cli)
 
 /* --- dependents --- */
 
-static void addresses_print(const struct json_at *top)
-{
-    struct json_at list = jrd_array(top, "addresses", JSON_REQUIRED);
-    for (size_t i = 0; i < jrd_count(&list); i++)
-        text_print("", jrd_item_text(&list, i), "\n");
-}
-
 /* The root in the first word, an address or @REF: as a field's name and its value. */
 static int root_word(struct cli *cli, const char **name, const char **value)
 {
@@ -217,31 +217,60 @@ static int root_word(struct cli *cli, const char **name, const char **value)
     return ref ? 0 : cli_address(cli, word, &address);
 }
 
-/* Pages of addresses, each behind the last. */
+/* One page of addresses, behind `next`, which it moves on: empty when that was the last. */
+static int page_print(struct cli *cli, const char *first, bool counted, struct bytes *next,
+                      struct json_writer *w)
+{
+    AUTO_ASK ask = {.cli = cli};
+    bool begins = next->len == 0;
+    buf_printf(&ask.below, "%s", first);
+    if (!begins)
+        buf_printf(&ask.below, "%cafter=%.*s", strchr(first, '?') != NULL ? '&' : '?',
+                   (int)next->len, (const char *)next->data);
+    int status = ask_send(&ask, "GET");
+    if (status != 0)
+        return status;
+    unsigned long long count = NUMBER(&ask.top, "count");
+    unsigned long long depth = NUMBER(&ask.top, "depth");
+    if (begins && counted && cli->json) {
+        jwr_u64(w, "count", count);
+        jwr_u64(w, "depth", depth);
+    } else if (begins && counted) {
+        cli_say(cli, "%llu %s on it, directly or not; %llu deep", count,
+                count == 1 ? "recipe depends" : "recipes depend", depth);
+    }
+    if (begins)
+        jwr_array(w, "addresses");
+    struct json_at list = jrd_array(&ask.top, "addresses", JSON_REQUIRED);
+    for (size_t i = 0; i < jrd_count(&list); i++) {
+        struct bytes address = jrd_item_text(&list, i);
+        jwr_text(w, NULL, address);
+        if (!cli->json)
+            text_print("", address, "\n");
+    }
+    *next = arena_copy(&cli->arena, jrd_text(&ask.top, "next", JSON_OPTIONAL));
+    return ask_end(&ask);
+}
+
+/* All of them, page by page. */
 static int pages_print(struct cli *cli, const char *first, bool counted)
 {
     struct bytes next = bytes_of(NULL, 0);
-    bool query = strchr(first, '?') != NULL;
-    do {
-        AUTO_ASK ask = {.cli = cli};
-        bool done;
-        buf_printf(&ask.below, "%s", first);
-        if (next.len > 0)
-            buf_printf(&ask.below, "%cafter=%.*s", query ? '&' : '?', (int)next.len,
-                       (const char *)next.data);
-        int status = ask_run(&ask, "GET", &done);
-        if (status != 0 || done)
-            return status;
-        if (counted && next.len == 0)
-            cli_say(cli, "%llu depend on it, directly or not; %llu deep",
-                    NUMBER(&ask.top, "count"), NUMBER(&ask.top, "depth"));
-        addresses_print(&ask.top);
-        next = arena_copy(&cli->arena, jrd_text(&ask.top, "next", JSON_OPTIONAL));
-        status = ask_end(&ask);
-        if (status != EXIT_DONE)
-            return status;
-    } while (next.len > 0);
-    return EXIT_DONE;
+    struct cli_json json;
+    int status;
+    cli_json_begin(&json);
+    jwr_object(&json.w, NULL);
+    do
+        status = page_print(cli, first, counted, &next, &json.w);
+    while (status == EXIT_DONE && next.len > 0);
+    if (status == EXIT_DONE) {
+        jwr_array_end(&json.w);
+        jwr_object_end(&json.w);
+        if (cli->json)
+            return cli_json_end(&json);
+    }
+    buf_release(&json.text);
+    return status;
 }
 
 int cmd_derive_dependents(struct cli *cli)
@@ -278,10 +307,13 @@ int cmd_derive_invalidate(struct cli *cli)
     status = ask_run(&ask, "POST", &done);
     if (status != 0 || done)
         return status;
-    printf("%s; %llu dependents, %llu deep; %llu bytes %s%s\n",
-           jrd_bool(&ask.top, "was_cached", JSON_REQUIRED) ? "was cached" : "was not cached",
-           NUMBER(&ask.top, "count"), NUMBER(&ask.top, "depth"), NUMBER(&ask.top, "freed"),
-           cli_flag(cli, "dry-run") ? "would be freed" : "freed",
+    if (strcmp(name, "address") == 0)
+        printf("%s; ", jrd_bool(&ask.top, "was_cached", JSON_REQUIRED) ? "was cached"
+                                                                       : "was not cached");
+    unsigned long long count = NUMBER(&ask.top, "count");
+    printf("%llu %s, %llu deep; %llu bytes %s%s\n", count,
+           count == 1 ? "dependent" : "dependents", NUMBER(&ask.top, "depth"),
+           NUMBER(&ask.top, "freed"), cli_flag(cli, "dry-run") ? "would be freed" : "freed",
            jrd_bool(&ask.top, "goes_on", JSON_OPTIONAL) ? ", and more behind this answer" : "");
     return ask_end(&ask);
 }

@@ -42,6 +42,11 @@ static int done_tell(struct cli *cli, struct bytes name, const struct hash *addr
     if (done->pending)
         return cli_fail(cli, "%s: it was taken, and will be decided; mic ref get tells",
                         cli->words[0]);
+    if (done->affected > 0)
+        cli_say(cli, "%llu %s on it, directly or not; %llu deep",
+                (unsigned long long)done->affected,
+                done->affected == 1 ? "recipe depends" : "recipes depend",
+                (unsigned long long)done->depth);
     if (!cli->json)
         return EXIT_DONE;
     struct cli_json json;
@@ -53,6 +58,10 @@ static int done_tell(struct cli *cli, struct bytes name, const struct hash *addr
     else
         jwr_null(&json.w, "address");
     jwr_u64(&json.w, "position", done->position);
+    if (done->counted) {
+        jwr_u64(&json.w, "affected", done->affected);
+        jwr_u64(&json.w, "depth", done->depth);
+    }
     jwr_object_end(&json.w);
     return cli_json_end(&json);
 }

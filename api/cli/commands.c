@@ -283,7 +283,9 @@ const struct cli_command cli_commands[] = {
     {"derive get",
      "ADDRESS [--range FROM-TO] [--verify MODE] [-o FILE]",
      "print what an address comes to",
-     "Computes what is not known. MODE is off, dual (runs twice) or sampled:RATE.",
+     "Computes what is not known. A range counts bytes from 0 and has its last one, too; "
+     "FROM-\n"
+     "is all from there on, -N the last N. MODE is off, dual (runs twice) or sampled:RATE.",
      cmd_derive_get,
      1,
      1,

@@ -274,6 +274,9 @@ struct client_expected {
 struct client_ref_done {
     bool pending; /* it will be decided */
     uint64_t position;
+    bool counted;      /* the server derives, and knows these: */
+    uint64_t affected; /* recipes that depend on the ref */
+    uint64_t depth;
 };
 /* `path` below the directory that it means; empty: itself. */
 int client_ref(struct client *, struct bytes project, struct bytes name, struct bytes path,

@@ -120,6 +120,9 @@ static int done_take(struct call *call, struct client_ref_done *out)
     struct client_ref_done done = {
         .pending = bytes_equal(state, bytes_str("pending")),
         .position = jrd_u64(&top, "position", JSON_OPTIONAL, BASE_END - 1, 0),
+        .counted = jrd_has(&top, "affected"),
+        .affected = jrd_u64(&top, "affected", JSON_OPTIONAL, INT64_MAX, 0),
+        .depth = jrd_u64(&top, "depth", JSON_OPTIONAL, INT64_MAX, 0),
     };
     err = call_fields(call, &wrong);
     if (err == OK)

@@ -13,7 +13,7 @@ void handle_blob_put(struct request *r)
     struct content content;
     const char *header = request_header(r, "Mic-Hash");
     if (header != NULL && hash_parse(bytes_str(header), &expected) != OK) {
-        respond_error(r, 400, "bad_header", "Mic-Hash", "a hash has 64 hex digits");
+        respond_error(r, 400, "bad_header", "Mic-Hash", "a hash is 64 lower-case hex digits");
         return;
     }
     if (!request_upload_finish(r, header == NULL ? NULL : &expected, &content))

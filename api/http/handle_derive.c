@@ -1,4 +1,6 @@
 /* Derivation: putting leaves and recipes, getting results. */
+#include <stdio.h>
+
 #include "api/http/derive_request.h"
 #include "api/http/http_values.h"
 #include "api/http/route.h"
@@ -93,7 +95,7 @@ void handle_derive_leaf(struct request *r)
     struct derive_item item = {.kind = DERIVE_LEAF, .data = buf_bytes(&r->body)};
     const char *header = request_header(r, "Mic-Hash");
     if (header != NULL && hash_parse(bytes_str(header), &expected) != OK) {
-        respond_error(r, 400, "bad_header", "Mic-Hash", "a hash has 64 hex digits");
+        respond_error(r, 400, "bad_header", "Mic-Hash", "a hash is 64 lower-case hex digits");
         return;
     }
     if (r->upload != NULL) {
@@ -107,6 +109,17 @@ void handle_derive_leaf(struct request *r)
         return;
     }
     items_put(r, &item, 1, &(struct put_answer){.size = item.size});
+}
+
+/* Of many, the field says which. */
+static void recipe_refused(struct request *r, struct problem *problem, bool many, size_t at)
+{
+    if (many) {
+        const char *field = arena_str(&r->arena, bytes_str(problem->field));
+        (void)snprintf(problem->field, sizeof(problem->field), "recipes[%zu]%s%s", at,
+                       field[0] != '\0' ? "." : "", field);
+    }
+    respond_problem(r, problem);
 }
 
 void handle_derive_recipes(struct request *r)
@@ -129,16 +142,18 @@ void handle_derive_recipes(struct request *r)
     }
     struct derive_item *items = arena_array(&r->arena, n, struct derive_item);
     int err = OK;
+    size_t at = 0;
     for (size_t i = 0; i < n && jrd_ok(&top) && err == OK; i++) {
-        struct json_at at = many ? jrd_item(&list, i) : top;
-        struct recipe recipe = recipe_from_json(&at, &r->arena);
+        struct json_at one = many ? jrd_item(&list, i) : top;
+        struct recipe recipe = recipe_from_json(&one, &r->arena);
+        at = i;
         if (jrd_ok(&top))
             err = service_derive_recipe(&recipe, &r->arena, &items[i], &problem);
     }
     if (!jrd_ok(&top))
         respond_json_problem(r, &wrong);
     else if (err != OK)
-        respond_problem(r, &problem);
+        recipe_refused(r, &problem, many, at);
     else
         items_put(r, items, n, &(struct put_answer){.many = many, .size = UINT64_MAX});
 }

@@ -18,7 +18,8 @@ static bool after_of(struct request *r, struct hash *out)
     *out = (struct hash){0};
     if (after == NULL || hash_parse(bytes_str(after), out) == OK)
         return true;
-    respond_error(r, 400, "bad_query", "after", "after is an address: 64 hex digits");
+    respond_error(r, 400, "bad_query", "after",
+                  "after is an address: 64 lower-case hex digits");
     return false;
 }
 
@@ -82,7 +83,7 @@ static bool root_of(struct request *r, struct bytes address, struct bytes ref, s
         return true;
     }
     if (hash_parse(address, &out->address) != OK) {
-        respond_error(r, 422, "invalid", "address", "an address has 64 hex digits");
+        respond_error(r, 422, "invalid", "address", "an address is 64 lower-case hex digits");
         return false;
     }
     out->root = (struct derive_root){.address = &out->address};

@@ -3,6 +3,7 @@
 #include "api/service/service_derive.h"
 #include "api/service/service_refs.h"
 #include "formats/base/hex.h"
+#include "formats/ref.h"
 
 #define LIST_DEFAULT 100u
 #define LIST_MOST    1000u
@@ -32,6 +33,24 @@ static void ref_shown(void *arg)
     request_resume(r);
 }
 
+#define SHOWN(name) (int)((name).len < 100 ? (name).len : 100), (const char *)(name).data
+
+/* What was asked of the ref that the URL names failed for `err`. */
+static void ref_failed(struct request *r, int err, bool bound, struct bytes path)
+{
+    if (err != ERR_NOT_FOUND)
+        respond_failure(r, err, "the ref");
+    else if (!bound)
+        respond_error(r, 404, "not_found", "name", "%.*s is not bound", SHOWN(r->rest));
+    else if (ref_is_head(r->rest))
+        respond_error(r, 404, "not_found", "path", "the project has nothing under %.*s",
+                      SHOWN(path));
+    else
+        respond_error(r, 404, "not_found", "path",
+                      "what %.*s is bound to is no directory that has %.*s", SHOWN(r->rest),
+                      SHOWN(path));
+}
+
 void handle_ref(struct request *r)
 {
     struct bytes path;
@@ -41,9 +60,12 @@ void handle_ref(struct request *r)
         return;
     struct refs_snapshot *snap = service_refs_snapshot(r->service, &r->caller, &r->project);
     int err = refs_snapshot_ref(snap, r->rest, path, &value);
+    struct hash at;
+    bool bound = err == ERR_NOT_FOUND &&
+                 (ref_is_head(r->rest) || refs_snapshot_bound(snap, r->rest, &at) == OK);
     refs_snapshot_close(snap);
     if (err != OK) {
-        respond_failure(r, err, "the ref");
+        ref_failed(r, err, bound, path);
         return;
     }
     struct ref_answer *answer = arena_new(&r->arena, struct ref_answer);
@@ -100,6 +122,10 @@ void handle_ref_log(struct request *r)
         return;
     int err =
         refs_history(r->repo, &r->project, r->rest, before, (size_t)limit, &r->arena, &history);
+    if (err == ERR_NOT_FOUND) {
+        respond_error(r, 404, "not_found", "name", "%.*s was never bound", SHOWN(r->rest));
+        return;
+    }
     if (err != OK) {
         respond_failure(r, err, "the ref");
         return;
@@ -270,7 +296,8 @@ void handle_ref_delete(struct request *r)
     if (expected != NULL) {
         asked->expected.what = REF_BOUND;
         if (hash_parse(bytes_str(expected), &asked->expected.address) != OK) {
-            respond_error(r, 400, "bad_query", "expected", "an address has 64 hex digits");
+            respond_error(r, 400, "bad_query", "expected",
+                          "an address is 64 lower-case hex digits");
             return;
         }
     }

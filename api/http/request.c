@@ -82,7 +82,7 @@ bool request_hash(struct request *r, const char *field, struct hash *out)
 {
     if (hash_parse(r->rest, out) == OK)
         return true;
-    respond_error(r, 404, "not_found", field, "the %s has 64 hex digits", field);
+    respond_error(r, 404, "not_found", field, "the %s is not 64 lower-case hex digits", field);
     return false;
 }
 

@@ -7,6 +7,8 @@
 
 /* Whether this server derives at all: a problem when not. */
 int service_derive_on(struct service *, struct problem *) MUST_USE;
+/* What was looked for under the address failed for `err`. */
+int service_derive_failed(struct problem *, int err, const struct hash *address);
 
 /* Tells the log, as service_derive_put does, for whoever asks: what is told follows from what
  * is there. */

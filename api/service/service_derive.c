@@ -16,6 +16,15 @@ int service_derive_on(struct service *service, struct problem *problem)
                        "this server derives nothing: it has no directory for it");
 }
 
+int service_derive_failed(struct problem *problem, int err, const struct hash *address)
+{
+    if (err != ERR_NOT_FOUND)
+        return service_problem(problem, err, "the address");
+    struct hash_hex hex = hash_hex(address);
+    return problem_set(problem, err, "not_found", hex.s,
+                       "%s is not a leaf, a recipe or a tree of this project", hex.s);
+}
+
 /* --- putting --- */
 
 int service_derive_recipe(struct recipe *recipe, struct arena *arena, struct derive_item *out,
@@ -198,7 +207,7 @@ int service_derive_find(struct service *service, const struct caller *caller,
     err = sees->find(sees, address, arena, out);
     sees->release(sees);
     project_source_drop(source);
-    return err == OK ? OK : service_problem(problem, err, "the address");
+    return err == OK ? OK : service_derive_failed(problem, err, address);
 }
 
 /* --- pins and status --- */

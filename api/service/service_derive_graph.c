@@ -142,7 +142,7 @@ int service_derive_lineage(struct service *service, const struct caller *caller,
     if (err != OK)
         return service_problem(problem, err, "what it is computed from");
     if (!out->nodes[0].found)
-        return service_problem(problem, ERR_NOT_FOUND, "the address");
+        return service_derive_failed(problem, ERR_NOT_FOUND, address);
     return OK;
 }
 

@@ -549,7 +549,7 @@ def test_the_command(directory):
         user.ok("derive", "pin", many, *p)
         assert user.ok("derive", "pins", *p).split() == [many]
         user.ok("derive", "unpin", many, *p)
-        assert "1 dependents" in user.ok("derive", "invalidate", upper, "--cascade", *p)
+        assert "1 dependent, 1 deep" in user.ok("derive", "invalidate", upper, "--cascade", *p)
         assert "2 recipes" in user.ok("derive", "status", *p)
         assert "would go" in user.ok("derive", "collect", "--unused", "0", "--dry-run", *p)
         assert "gone" in user.ok("derive", "collect", "--unused", "0", *p)

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The edges of derivation: odd headers, odd questions, and what is said about them; by HTTP and by `mic`."""
 
+import json
+import os
 import threading
 
 import forge
 from forge import Server
 from openapi import request
-from test_derive import get, leaf, project, recipe
+from test_cli import FAILED, USAGE, User
+from test_derive import DERIVE, NOWHERE, get, leaf, project, recipe, result
 
 
 def bind(port, name, address):
@@ -66,7 +69,7 @@ def test_ranges_while_a_name_moves(directory):
         mover = threading.Thread(target=move)
         mover.start()
         try:
-            for i in range(300):
+            for i in range(2000):
                 wish = ("bytes=0-", "bytes=-4", "bytes=3-", "bytes=2-3")[i % 4]
                 answer = get(server.port, address, Range=wish)
                 assert answer.status == 206, answer.body
@@ -78,5 +81,94 @@ def test_ranges_while_a_name_moves(directory):
             mover.join()
 
 
+def test_what_is_missing_is_named(directory):
+    with Server("mic-forge", directory) as server:
+        project(server)
+        for what in ("", "/recipe", "/lineage"):
+            answer = request(server.port, "GET", f"{DERIVE}/{NOWHERE}{what}")
+            assert (answer.status, answer.code) == (404, "not_found"), answer.body
+            assert answer.json["error"]["field"] == NOWHERE
+            assert answer.json["error"]["message"] == f"{NOWHERE} is not a leaf, a recipe or a tree of this project"
+        bind(server.port, "name", leaf(server.port, b"bytes"))
+        for path, field, message in (("other", "name", "other is not bound"), ("other?path=x", "name", "other is not bound"),
+                                     ("head?path=x", "path", "the project has nothing under x"),
+                                     ("name?path=x", "path", "what name is bound to is no directory that has x"),
+                                     ("other/log", "name", "other was never bound")):
+            answer = request(server.port, "GET", f"/projects/demo/refs/{path}")
+            assert (answer.status, answer.code) == (404, "not_found"), answer.body
+            assert (answer.json["error"]["field"], answer.json["error"]["message"]) == (field, message), answer.body
+        # Of many recipes, which one.
+        good = {"function": "uppercase", "inputs": [NOWHERE], "parameters": {}}
+        for bad, field in (({**good, "function": "nothing"}, "recipes[1].function"), ({**good, "inputs": []}, "recipes[1]"),
+                           ({"function": "repeat", "inputs": [NOWHERE], "parameters": {"count": "x"}}, "recipes[1].count")):
+            answer = request(server.port, "POST", f"{DERIVE}/recipes", {"recipes": [good, bad, good]})
+            assert (answer.status, answer.json["error"]["field"]) == (422, field), answer.body
+
+
+def test_the_command_says_what_is_wrong(directory):
+    with Server("mic-forge", directory) as server:
+        user = User(server, directory)
+        user.ok("project", "create", "demo")
+        address = leaf(server.port, b"some text\n")
+        where = ("-p", "demo")
+        for words, status, text in (
+                (["derive"], USAGE, "mic derive is followed by one of: leaf, recipe"),
+                (["derive", "nothing"], USAGE, "mic help derive lists them"),
+                (["derive", "get", address.upper(), *where], USAGE, "64 lower-case hex digits"),
+                *((["derive", "get", address, "--range", wrong, *where], USAGE, f"--range {wrong} is none of FROM-TO, FROM- and -LAST")
+                  for wrong in ("x", "5-2", "-", "0-1,3-4", "1-x", "")),
+                (["derive", "recipe", "repeat", address, "--param", "count=1", "--param", "count=2", *where], USAGE,
+                  "--param count is given twice"),
+                (["derive", "recipe", "identity", "@", *where], USAGE, '"" is no name of a ref: it is empty'),
+                (["derive", "recipe", "identity", "@head//a/../b", *where], USAGE, '"a/../b" is no path'),
+                (["derive", "lineage", address, "--dot", "--json", *where], USAGE, "--dot is no JSON"),
+                (["derive", "show", NOWHERE, *where], FAILED, f"mic: {NOWHERE} is not a leaf, a recipe or a tree of this project"),
+                (["ref", "get", "nothing", *where], FAILED, "nothing is not bound")):
+            done = user.run(*words)
+            assert done.returncode == status and text in done.err and not done.out, (words, done)
+        for wish, text in (("2-5", "me t"), ("5-", "text\n"), ("-3", "xt\n")):
+            assert user.ok("derive", "get", address, "--range", wish, *where) == text
+        # What does not come takes nobody's place.
+        out = os.path.join(directory, "out")
+        with open(out, "w") as file:
+            file.write("before")
+        assert user.run("derive", "get", NOWHERE, "-o", out, *where).returncode == FAILED
+        with open(out) as file:
+            assert file.read() == "before"
+        user.ok("derive", "get", leaf(server.port, b""), "-o", out, *where)
+        assert os.path.getsize(out) == 0
+
+
+def test_the_command_prints_all_pages_as_one(directory):
+    with Server("mic-forge", directory) as server:
+        user = User(server, directory)
+        user.ok("project", "create", "demo")
+        address = leaf(server.port, b"x")
+        recipes = [{"function": "repeat", "inputs": [address], "parameters": {"count": str(i)}} for i in range(1500)]
+        made = sorted(request(server.port, "POST", f"{DERIVE}/recipes", {"recipes": recipes}).json["addresses"])
+        answer = json.loads(user.ok("derive", "dependents", address, "-p", "demo", "--json"))
+        assert (answer["count"], answer["depth"], sorted(answer["addresses"])) == (1500, 1, made)
+        assert sorted(user.ok("derive", "dependents", address, "-p", "demo").split()) == made
+        assert json.loads(user.ok("derive", "pins", "-p", "demo", "--json")) == {"addresses": []}
+
+
+def test_a_bind_says_what_it_affects(directory):
+    with Server("mic-forge", directory) as server:
+        user = User(server, directory)
+        user.ok("project", "create", "demo")
+        first, second = leaf(server.port, b"1"), leaf(server.port, b"2")
+        over = recipe(server.port, "identity", recipe(server.port, "identity", {"ref": "name"}))
+        done = user.run("ref", "bind", "name", first, "-p", "demo")
+        assert (done.out, done.err) == ("", "mic: 2 recipes depend on it, directly or not; 2 deep\n"), done
+        assert result(server.port, over) == b"1"
+        done = user.run("ref", "bind", "name", second, "-p", "demo", "--json")
+        told = json.loads(done.out)
+        assert (told["affected"], told["depth"]) == (2, 2), told
+        assert result(server.port, over) == b"2"
+        assert user.run("ref", "bind", "other", second, "-p", "demo").err == ""
+
+
 if __name__ == "__main__":
-    forge.main([test_a_range_with_a_condition, test_a_part_is_named_by_what_it_is_a_part_of, test_ranges_while_a_name_moves])
+    forge.main([test_a_range_with_a_condition, test_a_part_is_named_by_what_it_is_a_part_of, test_ranges_while_a_name_moves,
+                test_what_is_missing_is_named, test_the_command_says_what_is_wrong, test_the_command_prints_all_pages_as_one,
+                test_a_bind_says_what_it_affects])

@@ -292,7 +292,8 @@ def test_command(directory):
     one, two = address(1), address(2)
     server, ann, ws = begin(directory, {"src/a": "text"})
     with server:
-        assert ann.json("ref", "bind", "a/b", one, cwd=ws) == {"name": "a/b", "address": one, "position": 1}
+        assert ann.json("ref", "bind", "a/b", one, cwd=ws) == {"name": "a/b", "address": one, "position": 1, "affected": 0,
+                                                                      "depth": 0}
         assert ann.ok("ref", "get", "a/b", cwd=ws) == one + "\n"
         said = ann.fails(CONFLICT, "ref", "bind", "a/b", two, "--expect", "none", cwd=ws)
         assert one in said and "ref_conflict" in said
