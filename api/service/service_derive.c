@@ -13,7 +13,7 @@ int service_derive_on(struct service *service, struct problem *problem)
     if (service->derive != NULL)
         return OK;
     return problem_set(problem, ERR_AGAIN, "derive_off", NULL,
-                       "this server derives nothing: it has no directory for it");
+                       "this server derives nothing: derive_dir is not set, or cannot be used");
 }
 
 int service_derive_failed(struct problem *problem, int err, const struct hash *address)

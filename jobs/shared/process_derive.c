@@ -78,7 +78,7 @@ bool process_derive_open(struct process *p, struct derive *derive)
     }
     int err = open_in(p, dir, derive);
     if (err != OK) {
-        log_warn("derives_nothing", LOG_STR("derive_dir", dir), LOG_ERR(err));
+        log_error("derives_nothing", LOG_STR("derive_dir", dir), LOG_ERR(err));
         return false;
     }
     derive_start(derive);

@@ -168,7 +168,25 @@ def test_a_bind_says_what_it_affects(directory):
         assert user.run("ref", "bind", "other", second, "-p", "demo").err == ""
 
 
+def test_a_directory_that_cannot_be_used(directory):
+    """Is said as an error, for it does not mend itself; and all else works."""
+    there = os.path.join(directory, "file")
+    with open(there, "w"):
+        pass
+    with Server("mic-forge", os.path.join(directory, "bucket"), "--derive-dir", there) as server:
+        project(server)
+        for method, what, body in (("GET", "/status", None), ("GET", "/pins", None), ("GET", f"/{NOWHERE}", None),
+                                   ("GET", f"/{NOWHERE}/recipe", None), ("GET", f"/dependents?address={NOWHERE}", None),
+                                   ("POST", "/leaves", b"x"), ("POST", "/collect", {}), ("POST", f"/{NOWHERE}/pin", None)):
+            answer = request(server.port, method, DERIVE + what, body)
+            assert (answer.status, answer.code) == (503, "derive_off") and "derive_dir" in answer.json["error"]["message"], answer.body
+        bind(server.port, "name", NOWHERE)
+        metrics = request(server.port, "GET", "/metrics").body.decode()
+        assert "mic_log_errors_total 1\n" in metrics, metrics
+        assert f"error derives_nothing derive_dir={there}" in server.log_text()
+
+
 if __name__ == "__main__":
     forge.main([test_a_range_with_a_condition, test_a_part_is_named_by_what_it_is_a_part_of, test_ranges_while_a_name_moves,
                 test_what_is_missing_is_named, test_the_command_says_what_is_wrong, test_the_command_prints_all_pages_as_one,
-                test_a_bind_says_what_it_affects])
+                test_a_bind_says_what_it_affects, test_a_directory_that_cannot_be_used])
