@@ -427,6 +427,11 @@ int cmd_derive_functions(struct cli *cli)
         struct json_at item = jrd_item(&list, i);
         text_print("", jrd_text(&item, "name", JSON_REQUIRED), " ");
         text_print("", jrd_text(&item, "version", JSON_REQUIRED), "");
+        struct json_at inputs = jrd_array(&item, "inputs", JSON_REQUIRED);
+        for (size_t k = 0; k < jrd_count(&inputs); k++)
+            text_print(" ", jrd_item_text(&inputs, k), "");
+        if (NUMBER(&item, "inputs_most") > jrd_count(&inputs))
+            printf("…");
         struct json_at parameters = jrd_array(&item, "parameters", JSON_OPTIONAL);
         for (size_t k = 0; k < jrd_count(&parameters); k++) {
             struct json_at p = jrd_item(&parameters, k);
@@ -434,7 +439,7 @@ int cmd_derive_functions(struct cli *cli)
             text_print(required ? " " : " [", jrd_text(&p, "name", JSON_REQUIRED),
                        required ? "=…" : "=…]");
         }
-        printf("\n");
+        text_print("\n    ", jrd_text(&item, "about", JSON_REQUIRED), "\n");
     }
     return ask_end(&ask);
 }

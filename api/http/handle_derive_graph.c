@@ -368,7 +368,12 @@ void handle_derive_functions(struct request *r)
         jwr_object(&w, NULL);
         jwr_str(&w, "name", all[i]->name);
         jwr_str(&w, "version", all[i]->version);
+        jwr_str(&w, "about", all[i]->about);
         jwr_hash(&w, "implementation", &digest);
+        jwr_array(&w, "inputs");
+        for (uint32_t k = 0; k < all[i]->inputs_least; k++)
+            jwr_str(&w, NULL, function_takes_tree(all[i], k) ? "tree" : "bytes");
+        jwr_array_end(&w);
         jwr_u64(&w, "inputs_least", all[i]->inputs_least);
         jwr_u64(&w, "inputs_most", all[i]->inputs_most);
         jwr_array(&w, "parameters");

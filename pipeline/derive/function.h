@@ -105,6 +105,7 @@ struct function {
     const char *name;
     const char *version;
     const char *revision; /* of this implementation: raised when its results change */
+    const char *about;    /* what it gives, for who writes recipes, with all parameters */
     void (*library)(struct buf *out); /* says which library makes the result; or NULL */
     uint32_t inputs_least;
     uint32_t inputs_most;

@@ -186,7 +186,22 @@ def test_a_directory_that_cannot_be_used(directory):
         assert f"error derives_nothing derive_dir={there}" in server.log_text()
 
 
+def test_functions_say_what_they_do(directory):
+    with Server("mic-forge", directory) as server:
+        user = User(server, directory)
+        user.ok("project", "create", "demo")
+        functions = request(server.port, "GET", f"{DERIVE}/functions").json["functions"]
+        said = user.ok("derive", "functions", "-p", "demo")
+        for function in functions:
+            assert function["about"].endswith(".") and f"\n    {function['about']}\n" in said, function
+            assert all(f"`{parameter['name']}`" in function["about"] for parameter in function["parameters"]), function
+            assert len(function["inputs"]) == function["inputs_least"], function
+        for line in ("concat 1.0.0 bytes…", "tree.diff 1.0.0 tree tree [format=…]", "repeat 1.0.0 bytes count=…"):
+            assert f"{line}\n" in said, said
+
+
 if __name__ == "__main__":
     forge.main([test_a_range_with_a_condition, test_a_part_is_named_by_what_it_is_a_part_of, test_ranges_while_a_name_moves,
                 test_what_is_missing_is_named, test_the_command_says_what_is_wrong, test_the_command_prints_all_pages_as_one,
-                test_a_bind_says_what_it_affects, test_a_directory_that_cannot_be_used])
+                test_a_bind_says_what_it_affects, test_a_directory_that_cannot_be_used,
+                test_functions_say_what_they_do])

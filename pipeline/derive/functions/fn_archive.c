@@ -221,12 +221,13 @@ static void library(struct buf *out)
 
 static const struct fn_parameter archive_parameters[] = {{"prefix", false}};
 
-/* A tree as a tar archive (pax, POSIX.1-2001), in order of paths, directories before what is in
- * them, without times and owners; all of it below `prefix`, a path, when that is given. */
 const struct function fn_tree_archive = {
     .name = "tree.archive",
     .version = "1.0.0",
     .revision = "1",
+    .about = "A tree as a tar archive (pax, POSIX.1-2001), in order of paths, directories "
+             "before what is in them, without times and owners; all of it below `prefix`, a "
+             "path, when that is given.",
     .library = library,
     .inputs_least = 1,
     .inputs_most = 1,

@@ -50,21 +50,21 @@ static int lowercase_run(struct fn_run *run)
     return map(run, lower);
 }
 
-/* a to z as A to Z; every other byte, of UTF-8 too, stays. */
 const struct function fn_uppercase = {
     .name = "uppercase",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its input with A to Z for a to z; every other byte, of UTF-8 too, stays.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = uppercase_run,
 };
 
-/* A to Z as a to z; every other byte, of UTF-8 too, stays. */
 const struct function fn_lowercase = {
     .name = "lowercase",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its input with a to z for A to Z; every other byte, of UTF-8 too, stays.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = lowercase_run,
@@ -105,11 +105,11 @@ static int reverse_run(struct fn_run *run)
     return err;
 }
 
-/* The bytes of its input from the last to the first. */
 const struct function fn_reverse = {
     .name = "reverse",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The bytes of its input from the last to the first.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = reverse_run,
@@ -124,11 +124,11 @@ static int length_run(struct fn_run *run)
     return fn_put(run->out, bytes_str(text));
 }
 
-/* The count of its input's bytes, in decimal. */
 const struct function fn_length = {
     .name = "length",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The count of its input's bytes, in decimal.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = length_run,

@@ -202,13 +202,13 @@ static void library(struct buf *out)
 
 static const struct fn_parameter columns_parameters[] = {{"columns", true}};
 
-/* The columns whose names, as the first row has them, are in `columns` with commas between, in
- * that order; a row that is too short has empty ones. Rows end in "\n", and fields are quoted
- * where they must be. */
 const struct function fn_csv_columns = {
     .name = "csv.columns",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The columns whose names, as the first row has them, are in `columns` with commas "
+             "between, in that order; a row that is too short has empty ones. Rows end in "
+             "\"\\n\", and fields are quoted where they must be.",
     .library = library,
     .inputs_least = 1,
     .inputs_most = 1,

@@ -20,11 +20,11 @@ static int sha256_run(struct fn_run *run)
     return fn_put(run->out, bytes_str(hash_hex(&hash).s));
 }
 
-/* SHA-256. */
 const struct function fn_sha256 = {
     .name = "sha256",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The SHA-256 of its input, in lower-case hex digits.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = sha256_run,
@@ -48,11 +48,12 @@ static int xxh3_run(struct fn_run *run)
     return err != OK ? err : fn_put(run->out, bytes_str(id16_hex(&hash).s));
 }
 
-/* XXH3 with 128 bits, in its canonical spelling. Not for names: it can be forged. */
 const struct function fn_xxh3 = {
     .name = "xxh3",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The XXH3 of its input with 128 bits, in its canonical spelling. Not for names: "
+             "it can be forged.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = xxh3_run,

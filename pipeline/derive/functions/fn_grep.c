@@ -44,12 +44,13 @@ static int grep_run(struct fn_run *run)
 static const struct fn_parameter grep_parameters[] = {
     {"ignore-case", false}, {"invert", false}, {"pattern", true}};
 
-/* The lines that match `pattern`, or with `invert` those that do not; text is UTF-8, and bytes
- * that are none match nothing. */
 const struct function fn_lines_grep = {
     .name = "lines.grep",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The lines that match `pattern`, a Perl-compatible regular expression, or with "
+             "`invert` true those that do not; with `ignore-case` true in upper or lower case. "
+             "Text is UTF-8, and bytes that are none match nothing.",
     .library = fn_pattern_library,
     .inputs_least = 1,
     .inputs_most = 1,

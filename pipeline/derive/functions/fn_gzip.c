@@ -143,11 +143,12 @@ static void library(struct buf *out)
 
 static const struct fn_parameter compress_parameters[] = {{"level", false}};
 
-/* One member without name and time; level 1 to 9, by default 6. */
 const struct function fn_gzip_compress = {
     .name = "gzip.compress",
     .version = "1.0.0",
     .revision = "1",
+    .about =
+        "Its input as one gzip member without name and time; `level` is 1 to 9, by default 6.",
     .library = library,
     .inputs_least = 1,
     .inputs_most = 1,
@@ -157,11 +158,11 @@ const struct function fn_gzip_compress = {
     .run = compress_run,
 };
 
-/* What one member, or several after each other, hold. */
 const struct function fn_gzip_decompress = {
     .name = "gzip.decompress",
     .version = "1.0.0",
     .revision = "1",
+    .about = "What one gzip member, or several after each other, hold.",
     .library = library,
     .inputs_least = 1,
     .inputs_most = 1,

@@ -141,11 +141,12 @@ static int get_run(struct fn_run *run)
 
 static const struct fn_parameter get_parameters[] = {{"path", true}};
 
-/* The value at `path`, a JSON pointer (RFC 6901; "" is the whole), in canonical form. */
 const struct function fn_json_get = {
     .name = "json.get",
     .version = "1.0.0",
     .revision = "1",
+    .about =
+        "The value at `path`, a JSON pointer (RFC 6901; \"\" is the whole), in canonical form.",
     .library = fn_json_library,
     .inputs_least = 1,
     .inputs_most = 1,
@@ -155,11 +156,11 @@ const struct function fn_json_get = {
     .run = get_run,
 };
 
-/* The same value without spaces and with the keys of objects in order. */
 const struct function fn_json_canonicalize = {
     .name = "json.canonicalize",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The same JSON value without spaces and with the keys of objects in order.",
     .library = fn_json_library,
     .inputs_least = 1,
     .inputs_most = 1,

@@ -44,11 +44,11 @@ static int count_run(struct fn_run *run)
     return fn_put(run->out, bytes_str(text));
 }
 
-/* How many lines there are, in decimal. */
 const struct function fn_lines_count = {
     .name = "lines.count",
     .version = "1.0.0",
     .revision = "1",
+    .about = "How many lines there are, in decimal.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = count_run,
@@ -105,11 +105,11 @@ static int tail_run(struct fn_run *run)
 
 static const struct fn_parameter lines_parameters[] = {{"lines", false}};
 
-/* The first `lines` lines, by default 10. */
 const struct function fn_lines_head = {
     .name = "lines.head",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The first `lines` lines, by default 10.",
     .inputs_least = 1,
     .inputs_most = 1,
     .parameters = lines_parameters,
@@ -118,11 +118,11 @@ const struct function fn_lines_head = {
     .run = head_run,
 };
 
-/* The last `lines` lines, by default 10. */
 const struct function fn_lines_tail = {
     .name = "lines.tail",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The last `lines` lines, by default 10.",
     .inputs_least = 1,
     .inputs_most = 1,
     .parameters = lines_parameters,
@@ -157,11 +157,11 @@ static int uniq_run(struct fn_run *run)
     return err;
 }
 
-/* Of equal lines that follow each other, one. */
 const struct function fn_lines_uniq = {
     .name = "lines.uniq",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Of equal lines that follow each other, one.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = uniq_run,

@@ -36,11 +36,11 @@ static int identity_run(struct fn_run *run)
     return fn_run_pieces(&fn_identity, run);
 }
 
-/* Its input. */
 const struct function fn_identity = {
     .name = "identity",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its input as it is.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = identity_run,
@@ -81,11 +81,11 @@ static int concat_run(struct fn_run *run)
     return fn_run_pieces(&fn_concat, run);
 }
 
-/* Its inputs, one after the other. */
 const struct function fn_concat = {
     .name = "concat",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its inputs, one after the other.",
     .inputs_least = 1,
     .inputs_most = RECIPE_INPUTS_MAX,
     .run = concat_run,
@@ -144,12 +144,12 @@ static int slice_run(struct fn_run *run)
 
 static const struct fn_parameter slice_parameters[] = {{"end", false}, {"start", false}};
 
-/* The bytes [start, end) of its input, both decimal; by default from its beginning and to its
- * end. What lies beyond its end is not there. */
 const struct function fn_slice = {
     .name = "slice",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The bytes [`start`, `end`) of its input, both decimal; by default from its "
+             "beginning and to its end. What lies beyond its end is not there.",
     .inputs_least = 1,
     .inputs_most = 1,
     .parameters = slice_parameters,
@@ -202,11 +202,11 @@ static int repeat_run(struct fn_run *run)
 
 static const struct fn_parameter repeat_parameters[] = {{"count", true}};
 
-/* Its input `count` times. */
 const struct function fn_repeat = {
     .name = "repeat",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its input `count` times.",
     .inputs_least = 1,
     .inputs_most = 1,
     .parameters = repeat_parameters,

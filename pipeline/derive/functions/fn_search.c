@@ -89,13 +89,15 @@ static int search_run(struct fn_run *run)
 static const struct fn_parameter search_parameters[] = {{"ignore-case", false},
                                                         {"pattern", true}};
 
-/* `path:number:line` for each line that matches `pattern`, in order of the paths. Text is
- * UTF-8, and bytes that are none match nothing; files with a zero among their first 8,000 bytes
- * are passed over, and so are links. */
 const struct function fn_tree_search = {
     .name = "tree.search",
     .version = "1.0.0",
     .revision = "1",
+    .about =
+        "`path:number:line` for each line that matches `pattern`, a Perl-compatible regular "
+        "expression, in order of the paths; with `ignore-case` true in upper or lower case. "
+        "Text is UTF-8, and bytes that are none match nothing; files with a zero among "
+        "their first 8,000 bytes are passed over, and so are links.",
     .library = fn_pattern_library,
     .inputs_least = 1,
     .inputs_most = 1,

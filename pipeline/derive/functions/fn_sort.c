@@ -59,12 +59,12 @@ static int sort_run(struct fn_run *run)
 
 static const struct fn_parameter sort_parameters[] = {{"order", false}};
 
-/* All lines by their bytes; `order` is ascending, which is the default, or descending. Each
- * line of the result ends in "\n". */
 const struct function fn_lines_sort = {
     .name = "lines.sort",
     .version = "1.0.0",
     .revision = "1",
+    .about = "All lines by their bytes; `order` is ascending, which is the default, or "
+             "descending. Each line of the result ends in \"\\n\".",
     .inputs_least = 1,
     .inputs_most = 1,
     .parameters = sort_parameters,

@@ -98,21 +98,21 @@ static int hex_decode_run(struct fn_run *run)
     return spell(run, &(struct spelling){2, "pairs of lower-case hex digits", hex_read});
 }
 
-/* Two lower-case hex digits a byte. */
 const struct function fn_hex_encode = {
     .name = "hex.encode",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its input as two lower-case hex digits a byte.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = hex_encode_run,
 };
 
-/* The bytes that hex.encode spells so. */
 const struct function fn_hex_decode = {
     .name = "hex.decode",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The bytes that hex.encode spells so.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = hex_decode_run,
@@ -143,21 +143,21 @@ static int base64_decode_run(struct fn_run *run)
     return spell(run, &(struct spelling){4, "base64 with padding", base64_read});
 }
 
-/* RFC 4648, section 4, with padding and without line breaks. */
 const struct function fn_base64_encode = {
     .name = "base64.encode",
     .version = "1.0.0",
     .revision = "1",
+    .about = "Its input in base64: RFC 4648, section 4, with padding and without line breaks.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = base64_encode_run,
 };
 
-/* The bytes that base64.encode spells so. */
 const struct function fn_base64_decode = {
     .name = "base64.decode",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The bytes that base64.encode spells so.",
     .inputs_least = 1,
     .inputs_most = 1,
     .run = base64_decode_run,

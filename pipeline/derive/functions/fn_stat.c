@@ -159,14 +159,14 @@ static int stat_run(struct fn_run *run)
     return err;
 }
 
-/* A JSON object: how many files, links and directories a tree has, how many bytes and lines are
- * in its files, how many of them are binary (a zero is among the first 8,000 bytes; they have
- * no lines), and the same of the files of each extension, by what follows the last dot in their
- * names. */
 const struct function fn_tree_stat = {
     .name = "tree.stat",
     .version = "1.0.0",
     .revision = "1",
+    .about = "A JSON object: how many files, links and directories a tree has, how many bytes "
+             "and lines are in its files, how many of them are binary (a zero is among the "
+             "first 8,000 bytes; they have no lines), and the same of the files of each "
+             "extension, by what follows the last dot in their names.",
     .library = fn_json_library,
     .inputs_least = 1,
     .inputs_most = 1,

@@ -151,13 +151,13 @@ static void library(struct buf *out)
 static const struct fn_parameter text_diff_parameters[] = {
     {"context", false}, {"label-a", false}, {"label-b", false}};
 
-/* The unified diff from the first text to the second, with `context` lines around each change,
- * by default 3; nothing when they are equal. `label-a` and `label-b` are the names in its
- * header, by default a and b. */
 const struct function fn_text_diff = {
     .name = "text.diff",
     .version = "1.0.0",
     .revision = "1",
+    .about = "The unified diff from the first text to the second, with `context` lines around "
+             "each change, by default 3; nothing when they are equal. `label-a` and `label-b` "
+             "are the names in its header, by default a and b.",
     .library = library,
     .inputs_least = 2,
     .inputs_most = 2,

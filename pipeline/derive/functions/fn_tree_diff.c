@@ -201,14 +201,14 @@ static int diff_run(struct fn_run *run)
 
 static const struct fn_parameter diff_parameters[] = {{"format", false}};
 
-/* A line for each file and link that differs from the first tree to the second, in order of
- * their paths: `added`, `removed` or `changed` (content, mode or kind), and the path; or with
- * `format` json an object of the same, with what was there before and after. A directory that
- * came or went is given as its files. */
 const struct function fn_tree_diff = {
     .name = "tree.diff",
     .version = "1.0.0",
     .revision = "1",
+    .about = "A line for each file and link that differs from the first tree to the second, in "
+             "order of their paths: `added`, `removed` or `changed` (content, mode or kind), "
+             "and the path; or with `format` json an object of the same, with what was there "
+             "before and after. A directory that came or went is given as its files.",
     .library = fn_json_library,
     .inputs_least = 2,
     .inputs_most = 2,

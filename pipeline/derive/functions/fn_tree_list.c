@@ -68,14 +68,14 @@ static int list_run(struct fn_run *run)
 
 static const struct fn_parameter list_parameters[] = {{"format", false}, {"recursive", false}};
 
-/* A line for each file, link and directory of a tree, a directory before what is in it, in
- * order of their names: kind, mode, size, content hash and path with single spaces between, or
- * with `format` json an object of the same. All of it, or with `recursive` false what lies at
- * the top. */
 const struct function fn_tree_list = {
     .name = "tree.list",
     .version = "1.0.0",
     .revision = "1",
+    .about = "A line for each file, link and directory of a tree, a directory before what is "
+             "in it, in order of their names: kind, mode, size, content hash and path with "
+             "single spaces between, or with `format` json an object of the same. All of it, "
+             "or with `recursive` false what lies at the top.",
     .library = fn_json_library,
     .inputs_least = 1,
     .inputs_most = 1,

@@ -166,12 +166,12 @@ static void library(struct buf *out)
 
 static const struct fn_parameter compress_parameters[] = {{"level", false}};
 
-/* One frame that says its content's size and carries a checksum; level 1 to 19, by default
- * 3. */
 const struct function fn_zstd_compress = {
     .name = "zstd.compress",
     .version = "1.0.0",
     .revision = "2",
+    .about = "Its input as one zstd frame that says its content's size and carries a checksum; "
+             "`level` is 1 to 19, by default 3.",
     .library = library,
     .inputs_least = 1,
     .inputs_most = 1,
@@ -181,11 +181,11 @@ const struct function fn_zstd_compress = {
     .run = compress_run,
 };
 
-/* What one frame, or several after each other, hold. */
 const struct function fn_zstd_decompress = {
     .name = "zstd.decompress",
     .version = "1.0.0",
     .revision = "1",
+    .about = "What one zstd frame, or several after each other, hold.",
     .library = library,
     .inputs_least = 1,
     .inputs_most = 1,
