@@ -59,19 +59,19 @@ static void on_result(void *arg, const struct derive_answer *answer)
         request_resume(r);
         return;
     }
-    chunks->derived = answer->derived;
-    int err = OK;
-    if (answer->derived->is == DERIVE_IS_TREE)
+    struct derived *derived = answer->derived;
+    bool tree = derived->is == DERIVE_IS_TREE;
+    chunks->derived = derived;
+    if (tree)
         respond_error(r, 422, "is_tree", NULL, "this address is a directory: it has no chunks");
-    else
-        err = service_derive_chunks(r->service, &r->project, answer->derived, chunks->from,
-                                    (size_t)chunks->limit, &r->arena, &chunks->page, on_told,
-                                    chunks, &problem);
-    if (err != OK)
-        respond_problem(r, &problem);
-    if (err == OK && answer->derived->is != DERIVE_IS_TREE)
+    /* When it is told, which may be before this returns, nothing of the request is left. */
+    else if (service_derive_chunks(r->service, &r->project, derived, chunks->from,
+                                   (size_t)chunks->limit, &r->arena, &chunks->page, on_told,
+                                   chunks, &problem) == OK)
         return;
-    derived_close(answer->derived);
+    else
+        respond_problem(r, &problem);
+    derived_close(derived);
     request_resume(r);
 }
 
