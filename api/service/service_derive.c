@@ -233,9 +233,11 @@ int service_derive_pin(struct service *service, const struct caller *caller,
     }
     const struct derive_item item = {.kind = pin ? DERIVE_PIN : DERIVE_UNPIN,
                                      .address = *address};
+    /* When it is written, which may be before this returns, nothing of the request is left. */
+    const struct id16 of = *project;
     err = service_derive_put(service, caller, project, &item, 1, written, arg, problem);
     if (err == OK)
-        pin_log(project, address, pin);
+        pin_log(&of, &item.address, pin);
     return err;
 }
 
