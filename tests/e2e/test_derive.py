@@ -196,11 +196,6 @@ def test_progress_is_told(directory):
         assert name == "failed" and data["status"] == 404 and data["error"]["code"] == "not_found", data
         assert request(port, "HEAD", f"{DERIVE}/{whole}/progress").status == 200
         assert get(port, "xyz/progress").status == 404
-        # Who leaves harms nobody, and the server ends although somebody listens.
-        left = socket.create_connection(("127.0.0.1", port))
-        left.sendall(f"GET /api/mic{DERIVE}/{slow(port, 6)}/progress HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert left.recv(12) == b"HTTP/1.1 200"
-        left.close()
         # The command shows it, and gives the result when it is there.
         user = User(server, directory)
         again = slow(port, 7, 12)
@@ -219,6 +214,11 @@ def test_progress_is_told(directory):
         assert shown.count("\r\x1b[Kcomputing for ") > 1 and shown.endswith("\r\x1b[K") and "\n" not in shown, shown
         quiet = user.run("derive", "get", slow(port, 8), "-p", "demo", "-o", "out", "--json")
         assert quiet.returncode == 0 and quiet.err == "", quiet.err
+        # Who leaves harms nobody, and the server ends although somebody listens.
+        left = socket.create_connection(("127.0.0.1", port))
+        left.sendall(f"GET /api/mic{DERIVE}/{slow(port, 6)}/progress HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert left.recv(12) == b"HTTP/1.1 200"
+        left.close()
         listens = socket.create_connection(("127.0.0.1", port))
         listens.sendall(f"GET /api/mic{DERIVE}/{slow(port, 9)}/progress HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert listens.recv(12) == b"HTTP/1.1 200"
