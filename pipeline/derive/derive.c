@@ -120,10 +120,12 @@ void derive_stop(struct derive *derive)
 
 void derive_close(struct derive *derive)
 {
-    invalidator_close(derive->invalidator);
+    /* Its last gets may look for news, and hear of pins. */
     if (derive->executor != NULL)
         executor_close(derive->executor);
     derive->executor = NULL;
+    invalidator_close(derive->invalidator);
+    derive->invalidator = NULL;
     if (derive->log != NULL)
         derive_log_close(derive->log);
     if (derive->index != NULL)

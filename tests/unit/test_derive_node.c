@@ -471,6 +471,24 @@ START_TEST(misses_hold_up_nobody)
 }
 END_TEST
 
+/* A get looks for news while the node ends, and hears of a pin. */
+START_TEST(a_pin_that_is_heard_of_at_the_end)
+{
+    two.look_us = 500000;
+    setup();
+    struct hash nothing = sha256(bytes_str("nothing lies here"));
+    ck_assert_int_eq(ask(&two, &nothing, VERIFY_OFF).fault, DERIVE_FAULT_NOT_FOUND);
+    struct asked late;
+    ask_begin(&late, &two, &nothing, NULL);
+    pin_put(&one, &nothing, true);
+    node_close(&two);
+    ask_end(&late);
+    two.look_us = 0;
+    node_open(&two);
+    teardown();
+}
+END_TEST
+
 /* Two short recipes are no reason to fill a disk that others use, too. */
 START_TEST(a_result_has_the_room_for_results)
 {
@@ -499,7 +517,7 @@ int main(void)
         a_chunk_is_got_when_the_result_is_gone, an_input_that_is_pinned_stays,
         a_pin_of_another_node_counts,           what_was_computed_is_pinned_later,
         a_quarantine_that_is_found_at_the_end,  misses_hold_up_nobody,
-        a_result_has_the_room_for_results,
+        a_pin_that_is_heard_of_at_the_end,      a_result_has_the_room_for_results,
     };
     return suite_run("derive_node", tests, ARRAY_LEN(tests));
 }
