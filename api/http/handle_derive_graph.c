@@ -118,10 +118,12 @@ void handle_derive_dependents(struct request *r)
     if (!root_of(r, query_bytes(r, "address"), query_bytes(r, "ref"), &root) ||
         !after_of(r, &after) || !request_limit(r, PAGE_MOST, PAGE_DEFAULT, &limit))
         return;
-    int err = service_derive_dependents(r->service, &r->project, &root.root, &after,
-                                        (size_t)limit, &r->arena, &page, &problem);
     /* How many there are in all does not change from page to page. */
     bool first = hash_is_zero(&after);
+    int err = first ? service_derive_look(r->service, &r->caller, &r->project, &problem) : OK;
+    if (err == OK)
+        err = service_derive_dependents(r->service, &r->project, &root.root, &after,
+                                        (size_t)limit, &r->arena, &page, &problem);
     if (err == OK && first)
         err = service_derive_affected(r->service, &r->project, &root.root, &walk, &problem);
     if (err != OK) {
@@ -236,8 +238,9 @@ void handle_derive_invalidate(struct request *r)
     }
     if (!root_of(r, address, ref, &root))
         return;
-    if (service_derive_invalidate(r->service, &r->project, &root.root, &what, &out, &problem) !=
-        OK) {
+    if (service_derive_look(r->service, &r->caller, &r->project, &problem) != OK ||
+        service_derive_invalidate(r->service, &r->project, &root.root, &what, &out, &problem) !=
+            OK) {
         respond_problem(r, &problem);
         return;
     }
@@ -344,8 +347,13 @@ void handle_derive_pins(struct request *r)
     struct json_writer w;
     if (!after_of(r, &after) || !request_limit(r, PAGE_MOST, PAGE_DEFAULT, &limit))
         return;
-    if (service_derive_pins(r->service, &r->project, &after, (size_t)limit, &r->arena, &page,
-                            &problem) != OK) {
+    int err = OK;
+    if (hash_is_zero(&after))
+        err = service_derive_look(r->service, &r->caller, &r->project, &problem);
+    if (err == OK)
+        err = service_derive_pins(r->service, &r->project, &after, (size_t)limit, &r->arena,
+                                  &page, &problem);
+    if (err != OK) {
         respond_problem(r, &problem);
         return;
     }

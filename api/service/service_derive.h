@@ -109,6 +109,11 @@ int service_derive_find(struct service *, const struct caller *, const struct id
                         const struct hash *, struct arena *, struct derive_found *out,
                         struct problem *) MUST_USE;
 
+/* Reads what others have told of the project: before a question about all of it, whose answer
+ * then has what any server had acknowledged when it was asked. Waits for a look, at most. */
+int service_derive_look(struct service *, const struct caller *, const struct id16 *project,
+                        struct problem *) MUST_USE;
+
 /* The recipes that have the address as an input, behind `after` (zero: from the first). */
 struct derive_page {
     struct hash *addresses; /* in the arena */

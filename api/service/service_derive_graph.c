@@ -5,6 +5,18 @@
 #include "api/service/derive_parts.h"
 #include "api/service/id_map.h"
 
+int service_derive_look(struct service *service, const struct caller *caller,
+                        const struct id16 *project, struct problem *problem)
+{
+    int err = service_derive_on(service, problem);
+    if (err != OK)
+        return err;
+    struct clock *clock = service->repo->clock;
+    err = derive_look_since(service->derive, project,
+                            caller->asked_us > 0 ? caller->asked_us : clock->mono_us(clock));
+    return err == OK ? OK : service_problem(problem, err, "the derive log");
+}
+
 int service_derive_dependents(struct service *service, const struct id16 *project,
                               const struct derive_root *root, const struct hash *after,
                               size_t max, struct arena *arena, struct derive_page *out,

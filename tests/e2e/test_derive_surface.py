@@ -200,8 +200,28 @@ def test_functions_say_what_they_do(directory):
             assert f"{line}\n" in said, said
 
 
+def test_questions_about_all_know_what_any_server_acknowledged(directory):
+    with Server("mic-api", directory) as one, Server("mic-api", directory) as two:
+        project(one)
+
+        def ask(server, address):
+            dependents = request(server.port, "GET", f"{DERIVE}/dependents?address={address}").json
+            wish = {"address": address, "cascade": True, "dry_run": True}
+            assert dependents["count"] == request(server.port, "POST", f"{DERIVE}/invalidate", wish).json["count"]
+            return dependents["addresses"], request(server.port, "GET", f"{DERIVE}/pins").json["addresses"]
+
+        address = leaf(one.port, b"of one")
+        assert ask(one, address) == ask(two, address) == ([], [])
+        over = recipe(one.port, "identity", address)
+        assert request(one.port, "POST", f"{DERIVE}/{over}/pin").status == 200
+        assert ask(two, address) == ([over], [over])
+        assert request(two.port, "POST", f"{DERIVE}/{over}/unpin").status == 200
+        assert ask(one, address) == ([over], [])
+
+
 if __name__ == "__main__":
     forge.main([test_a_range_with_a_condition, test_a_part_is_named_by_what_it_is_a_part_of, test_ranges_while_a_name_moves,
                 test_what_is_missing_is_named, test_the_command_says_what_is_wrong, test_the_command_prints_all_pages_as_one,
                 test_a_bind_says_what_it_affects, test_a_directory_that_cannot_be_used,
-                test_functions_say_what_they_do])
+                test_functions_say_what_they_do,
+                test_questions_about_all_know_what_any_server_acknowledged])
