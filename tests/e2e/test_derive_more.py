@@ -328,7 +328,7 @@ def test_on_a_full_disk_results_are_served(directory):
         wait_until(lambda: "derive_results_not_kept" in server.log_text())
         other = recipe(port, "uppercase", recipe(port, "repeat", small, count="4000"))
         assert result(port, other) == b"0123456789ABCDEF" * 64 * 4000
-        assert server.log_text().count("result.unkept") == 1, "it is said once"
+        assert server.log_text().count("derive_results_not_kept") == 1, "it is said once"
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     with Server("mic-forge", directory) as server:
         assert result(server.port, large) == wanted
