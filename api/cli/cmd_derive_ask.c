@@ -172,36 +172,63 @@ int cmd_derive_lineage(struct cli *cli)
 
 /* --- chunks --- */
 
-static void chunks_print(const struct json_at *top)
+/* One page of chunks, behind `next`, which it moves on: 0 when that was the last. */
+static int chunks_page(struct cli *cli, uint64_t *next, struct json_writer *w)
 {
-    struct json_at list = jrd_array(top, "chunks", JSON_REQUIRED);
+    AUTO_ASK ask = {.cli = cli};
+    struct hash address;
+    int status = cli_address(cli, cli->words[0], &address);
+    if (status != 0)
+        return status;
+    buf_printf(&ask.below, "/%s/chunks?after=%llu", cli->words[0], (unsigned long long)*next);
+    status = ask_send(&ask, "GET");
+    if (status != 0)
+        return status;
+    bool lasts = jrd_bool(&ask.top, "lasts", JSON_REQUIRED);
+    if (*next == 0 && !lasts)
+        cli_say(cli, "it uses references: its chunks can be got as long as it is cached");
+    if (*next == 0) {
+        jwr_text(w, "output", jrd_text(&ask.top, "output", JSON_REQUIRED));
+        jwr_u64(w, "size", jrd_u64(&ask.top, "size", JSON_REQUIRED, INT64_MAX, 0));
+        jwr_bool(w, "lasts", lasts);
+        jwr_array(w, "chunks");
+    }
+    struct json_at list = jrd_array(&ask.top, "chunks", JSON_REQUIRED);
     for (size_t i = 0; i < jrd_count(&list); i++) {
         struct json_at row = jrd_item(&list, i);
-        printf("%llu %llu ", NUMBER(&row, "offset"), NUMBER(&row, "size"));
-        text_print("", jrd_text(&row, "address", JSON_REQUIRED), "\n");
+        struct bytes chunk = jrd_text(&row, "address", JSON_REQUIRED);
+        if (!cli->json) {
+            printf("%llu %llu ", NUMBER(&row, "offset"), NUMBER(&row, "size"));
+            text_print("", chunk, "\n");
+        }
+        jwr_object(w, NULL);
+        jwr_u64(w, "offset", NUMBER(&row, "offset"));
+        jwr_u64(w, "size", NUMBER(&row, "size"));
+        jwr_text(w, "address", chunk);
+        jwr_object_end(w);
     }
+    *next = jrd_u64(&ask.top, "next", JSON_OPTIONAL, INT64_MAX, 0);
+    return ask_end(&ask);
 }
 
 int cmd_derive_chunks(struct cli *cli)
 {
     uint64_t next = 0;
-    do {
-        AUTO_ASK ask = {.cli = cli};
-        char what[64];
-        bool done;
-        snprintf(what, sizeof(what), "/chunks?after=%llu", (unsigned long long)next);
-        int status = ask_address(&ask, "GET", what, &done);
-        if (status != 0 || done)
-            return status;
-        if (next == 0 && !jrd_bool(&ask.top, "lasts", JSON_REQUIRED))
-            cli_say(cli, "it uses references: its chunks can be got as long as it is cached");
-        chunks_print(&ask.top);
-        next = jrd_u64(&ask.top, "next", JSON_OPTIONAL, INT64_MAX, 0);
-        status = ask_end(&ask);
-        if (status != EXIT_DONE)
-            return status;
-    } while (next > 0);
-    return EXIT_DONE;
+    struct cli_json json;
+    int status;
+    cli_json_begin(&json);
+    jwr_object(&json.w, NULL);
+    do
+        status = chunks_page(cli, &next, &json.w);
+    while (status == EXIT_DONE && next > 0);
+    if (status == EXIT_DONE) {
+        jwr_array_end(&json.w);
+        jwr_object_end(&json.w);
+        if (cli->json)
+            return cli_json_end(&json);
+    }
+    buf_release(&json.text);
+    return status;
 }
 
 /* --- dependents --- */

@@ -140,7 +140,7 @@ def test_the_command_says_what_is_wrong(directory):
 
 
 def test_the_command_prints_all_pages_as_one(directory):
-    with Server("mic-forge", directory) as server:
+    with Server("mic-forge", directory, "--chunk-size", "64KiB") as server:
         user = User(server, directory)
         user.ok("project", "create", "demo")
         address = leaf(server.port, b"x")
@@ -150,6 +150,14 @@ def test_the_command_prints_all_pages_as_one(directory):
         assert (answer["count"], answer["depth"], sorted(answer["addresses"])) == (1500, 1, made)
         assert sorted(user.ok("derive", "dependents", address, "-p", "demo").split()) == made
         assert json.loads(user.ok("derive", "pins", "-p", "demo", "--json")) == {"addresses": []}
+        # And those of chunks.
+        block = leaf(server.port, os.urandom(64 << 10))
+        large = recipe(server.port, "repeat", block, count="1100")
+        answer = json.loads(user.ok("derive", "chunks", large, "-p", "demo", "--json"))
+        assert answer["size"] == 1100 << 16 and answer["lasts"] is True
+        assert [chunk["offset"] for chunk in answer["chunks"]] == [i << 16 for i in range(1100)]
+        assert {chunk["address"] for chunk in answer["chunks"]} == {block}
+        assert len(user.ok("derive", "chunks", large, "-p", "demo").splitlines()) == 1100
 
 
 def test_a_bind_says_what_it_affects(directory):
