@@ -190,8 +190,11 @@ static void lineage_to_dot(struct request *r, const struct lineage *lineage)
     respond_bytes(r, 200, "text/vnd.graphviz", buf_bytes(&out));
 }
 
+/* What was walked goes when it is spelled; its spelling, which is about as long, stays until
+ * the client has read it. */
 void handle_derive_lineage(struct request *r)
 {
+    AUTO(arena_release) struct arena walked = {0};
     struct hash address;
     uint64_t limit;
     struct lineage lineage;
@@ -206,8 +209,10 @@ void handle_derive_lineage(struct request *r)
         !request_limit(r, LINEAGE_MAX, LINEAGE_DEFAULT, &limit))
         return;
     if (service_derive_lineage(r->service, &r->caller, &r->project, &address, (size_t)limit,
-                               &r->arena, &lineage, &problem) != OK)
+                               &walked, &lineage, &problem) != OK)
         respond_problem(r, &problem);
+    else if (!request_hold(r, walked.used))
+        return;
     else if (dot)
         lineage_to_dot(r, &lineage);
     else

@@ -3,10 +3,11 @@
 
 import json
 import os
+import socket
 import threading
 
 import forge
-from forge import Server
+from forge import Server, wait_until
 from openapi import request
 from test_cli import FAILED, USAGE, User
 from test_derive import DERIVE, NOWHERE, get, leaf, project, recipe, result
@@ -227,9 +228,35 @@ def test_questions_about_all_know_what_any_server_acknowledged(directory):
         assert ask(one, address) == ([over], [])
 
 
+def test_answers_that_nobody_reads_are_counted(directory):
+    """A lineage may be long: who asks for many and reads none is refused before the memory is gone."""
+    with Server("mic-forge", directory) as server:
+        project(server)
+        address = leaf(server.port, b"x")
+        made = []
+        for k in range(4):  # more than lies in the buffers of a connection
+            recipes = [{"function": "repeat", "inputs": [address], "parameters": {"count": f"{k}{i:04}"}} for i in range(10000)]
+            made += request(server.port, "POST", f"{DERIVE}/recipes", {"recipes": recipes}).json["addresses"]
+        top = recipe(server.port, "concat", *made)
+        sockets, statuses = [], []
+        try:
+            while len(sockets) < 400 and b"503" not in statuses:
+                one = socket.create_connection(("127.0.0.1", server.port))
+                sockets.append(one)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                one.sendall(f"GET /api/mic{DERIVE}/{top}/lineage?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                statuses.append(one.recv(12).split()[1])
+            assert statuses[0] == b"200" and statuses[-1] == b"503", (len(statuses), statuses[-1])
+        finally:
+            for one in sockets:
+                one.close()
+        wait_until(lambda: request(server.port, "GET", f"{DERIVE}/{top}/lineage?limit=100000").status == 200)
+
+
 if __name__ == "__main__":
     forge.main([test_a_range_with_a_condition, test_a_part_is_named_by_what_it_is_a_part_of, test_ranges_while_a_name_moves,
                 test_what_is_missing_is_named, test_the_command_says_what_is_wrong, test_the_command_prints_all_pages_as_one,
                 test_a_bind_says_what_it_affects, test_a_directory_that_cannot_be_used,
                 test_functions_say_what_they_do,
-                test_questions_about_all_know_what_any_server_acknowledged])
+                test_questions_about_all_know_what_any_server_acknowledged,
+                test_answers_that_nobody_reads_are_counted])
