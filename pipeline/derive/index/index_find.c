@@ -210,10 +210,9 @@ static int memo_once(struct wanted *w)
     w->memo = &waits;
     int err = memo_earlier(w, ERR_NOT_FOUND);
     struct told told = w->told;
-    bool may = project_memo_may(p, w->key);
     index_unlock(&p->lock);
     w->memo = out;
-    int asked = may ? project_ask(p, ask_memo, w) : ERR_NOT_FOUND;
+    int asked = project_ask(p, ask_memo, w);
     if (asked != OK && asked != ERR_NOT_FOUND)
         return asked;
     if (err == OK && (asked != OK || told_compare(&told, &w->told) < 0)) {
@@ -240,11 +239,31 @@ static int memo_fronted(struct buf *body, struct arena *arena, struct memo *out)
     return rd_end(&r);
 }
 
+/* Whether no memo of that key was ever told, as far as is known here; comes before every run.
+ */
+static int memo_never(struct derive_index *index, const struct id16 *project,
+                      const struct hash *key, bool *out)
+{
+    struct index_project *p;
+    int err = project_hold(index, project, &p);
+    if (err != OK)
+        return err;
+    index_lock(&p->lock);
+    *out = !project_memo_may(p, key);
+    index_unlock(&p->lock);
+    project_release(p);
+    return OK;
+}
+
 int derive_index_memo(struct derive_index *index, const struct id16 *project,
                       const struct hash *key, enum derive_miss miss, struct arena *arena,
                       struct memo *out)
 {
     AUTO_BUF body = {0};
+    bool never = false;
+    int err = memo_never(index, project, key, &never);
+    if (err != OK || (never && miss == DERIVE_MISS_TELL))
+        return err != OK ? err : ERR_NOT_FOUND;
     if (index_front_find(index->front, project, FRONT_MEMO, key, &body))
         return memo_fronted(&body, arena, out);
     struct wanted w = {.key = key, .arena = arena, .memo = out};
