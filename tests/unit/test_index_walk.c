@@ -355,6 +355,13 @@ START_TEST(first_walk_finds_edges_in_memory)
     ck_assert_int_eq(derive_index_walk(rig.index, &rig.project, &root, NULL, NULL, &walk), OK);
     ck_assert_uint_eq(walk.count, ARRAY_LEN(items));
     project_release(p);
+    /* Or by the first question about all, if that comes sooner. */
+    index_rig_reopen(&rig);
+    struct derive_counts counts;
+    ck_assert_int_eq(derive_index_counts(rig.index, &rig.project, &counts), OK);
+    ck_assert_int_eq(project_hold(rig.index, &rig.project, &p), OK);
+    ck_assert_ptr_nonnull(p->graph);
+    project_release(p);
     index_rig_close(&rig);
 }
 END_TEST

@@ -437,10 +437,11 @@ int project_flush(struct index_project *p)
     return err;
 }
 
-/* The first question about all waits for what is read ahead: it looks as well, which mostly
- * takes longer. */
+/* The first question about all waits for what is read ahead, or reads it: so no walk that comes
+ * later has to. It looks as well, which mostly takes longer. */
 static void ahead_wait(struct index_project *p)
 {
+    project_read_ahead(p);
     index_lock(&p->lock);
     while (p->reads_ahead)
         (void)pthread_cond_wait(&p->graph_read, &p->lock);

@@ -279,7 +279,7 @@ static bool graph_take(struct index_project *p, uint64_t generation, bool ahead,
     uint64_t *gathered = NULL;
     size_t n = 0;
     index_lock(&p->lock);
-    while (p->reads_ahead)
+    while (p->reads_ahead && !ahead)
         (void)pthread_cond_wait(&p->graph_read, &p->lock);
     bool ours = !p->graph_out && p->generation == generation;
     if (ours) {
@@ -290,7 +290,6 @@ static bool graph_take(struct index_project *p, uint64_t generation, bool ahead,
         p->gathered = NULL;
         project_graph_drop(p);
         p->graph_out = true;
-        p->reads_ahead = ahead;
         p->gathers = true;
     }
     index_unlock(&p->lock);
@@ -310,11 +309,8 @@ static void graph_give(struct index_project *p, struct graph_edges *edges, bool 
     bool keep = ours && edges != NULL && graph_edges_bytes(edges) <= KEPT_BYTES_MAX &&
                 edges->n_fresh <= edges->n_edges / 4;
     index_lock(&p->lock);
-    if (ours) {
+    if (ours)
         p->graph_out = false;
-        p->reads_ahead = false;
-        (void)pthread_cond_broadcast(&p->graph_read);
-    }
     if (keep && p->gathers && p->generation == generation) {
         p->wants_graph = false;
         p->graph = edges;
@@ -351,16 +347,12 @@ static int edges_read(struct index_rows *rows, struct graph_edges **edges)
     return err != OK ? err : ended;
 }
 
-void project_read_ahead(struct index_project *p)
+static void read_now(struct index_project *p)
 {
     struct index_rows *walker = NULL;
     struct graph_edges *edges;
     uint64_t generation = 0;
-    index_lock(&p->lock);
-    bool wanted = p->wants_graph;
-    p->wants_graph = false;
-    index_unlock(&p->lock);
-    if (!wanted || project_walker_take(p, &walker, &generation) != OK)
+    if (project_walker_take(p, &walker, &generation) != OK)
         return;
     bool ours = graph_take(p, generation, true, &edges);
     int err = OK;
@@ -372,6 +364,24 @@ void project_read_ahead(struct index_project *p)
     }
     graph_give(p, edges, ours, generation);
     project_walker_give(p, walker, generation);
+}
+
+void project_read_ahead(struct index_project *p)
+{
+    index_lock(&p->lock);
+    bool wanted = p->wants_graph && !p->reads_ahead;
+    if (wanted) {
+        p->wants_graph = false;
+        p->reads_ahead = true;
+    }
+    index_unlock(&p->lock);
+    if (!wanted)
+        return;
+    read_now(p);
+    index_lock(&p->lock);
+    p->reads_ahead = false;
+    (void)pthread_cond_broadcast(&p->graph_read);
+    index_unlock(&p->lock);
 }
 
 /* Has the database made anew, for another try. */
