@@ -33,7 +33,7 @@ def measure(rig):
         "shape", "right after the first question", "of 5 starts the longest", "0.1 s after it", "of 5 starts the longest"],
         [[shape, *(figures[shape][key] for key in ("first_ms", "first_most_ms", "later_ms", "later_most_ms"))]
          for shape in figures],
-        ["When it opens an index, a process reads all edges aside; a walk that comes before they are there reads them itself."])
+        ["A process that opens an index reads all edges aside; its first question about all waits for them, and no walk does."])
     tree = figures["tree"]
     print()
     for what, key, least in ((f"index of {RECIPES:,} recipes made anew, s, under 20", "rebuild_s", 20),
