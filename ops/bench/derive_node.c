@@ -174,7 +174,7 @@ static uint64_t get(const struct hash *address)
     bell_init(&waiter.bell);
     const struct get_options options = {.want = GET_BYTES, .done = done, .arg = &waiter};
     uint64_t began = now_us();
-    struct project_source *source = project_source_open(&node.derive, &node.project);
+    struct project_source *source = project_source_open(&node.derive, &node.project, 0);
     executor_get(node.derive.executor, &node.project, project_source_hold(source), address,
                  &options, NULL);
     (void)bell_wait(&waiter.bell, BELL_FOR_EVER);
