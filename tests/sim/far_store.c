@@ -345,7 +345,9 @@ static enum trouble trouble_draw(struct far_line *line, const struct store_op *o
         return reads || world_chance(8000) ? TROUBLE_AGAIN : TROUBLE_LOST;
     if (reads)
         return world_chance(end->profile->read_odds) ? TROUBLE_AGAIN : TROUBLE_NONE;
-    uint64_t roll = world_below(10000);
+    /* One of a merge is rare. */
+    bool merges = op->verb == STORE_PUT && key_kind(op->key, NULL) == KEY_DERIVE_SEGMENT;
+    uint64_t roll = world_below(merges ? 2000 : 10000);
     enum trouble t = TROUBLE_AGAIN;
     for (; t < TROUBLES && roll >= end->profile->odds[t]; t++)
         roll -= end->profile->odds[t];

@@ -117,11 +117,11 @@ static void make_collected(struct profile *p)
 static void make_derived(struct profile *p)
 {
     p->nodes = 2 + (unsigned)(p->acts_min % 2);
-    p->acts_min += 144;
+    p->acts_min += 96;
     p->derives = 40 + 40 * (unsigned)(p->acts_min / 2 % 2);
     if (p->collectors == 0 && p->calls_min / 4 % 3 > 0) {
         make_collected(p);
-        p->collectors = 1;
+        p->collectors = 1 + (unsigned)(p->acts_min / 4 % 2);
     }
 }
 

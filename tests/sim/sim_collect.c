@@ -77,9 +77,10 @@ static int collect_one(struct sim_collect *collect, const struct id16 *project)
 /* Merges what is old of the derive log, as mic-gc does with it. */
 static void merge_one(struct process *p, const struct id16 *project)
 {
-    const struct derive_merge_options options = {.age_ms = world_below(p->profile->grace_ms),
-                                                 .objects_min = (uint32_t)world_between(1, 5),
-                                                 .bytes_max = world_between(1, 20000)};
+    const struct derive_merge_options options = {
+        .age_ms = world_chance(5000) ? 0 : world_below(p->profile->grace_ms),
+        .objects_min = (uint32_t)world_between(1, 5),
+        .bytes_max = world_between(1, 20000)};
     struct derive_merge_report report;
     int err = derive_merge(p->repo, project, &options, &report);
     trace("%s: merges %lu, %lu deleted: %s", p->name, (unsigned long)report.objects,

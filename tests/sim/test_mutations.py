@@ -20,7 +20,7 @@ SEEDS = 1000
 SECONDS_MAX = 600
 QUICK = ("record_after_head", "blind_retry", "settle_before_head", "stale_head", "negative_read",
          "answer_before_head", "seen_from_head", "hlc_from_wall", "chunk_skipped",
-         "derive_next_number", "derive_later_memo", "derive_no_root")
+         "derive_merge_first", "derive_later_memo")
 
 
 def plant(name, build):
