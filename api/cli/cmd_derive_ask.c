@@ -431,13 +431,16 @@ int cmd_derive_status(struct cli *cli)
     printf("project: %llu recipes, %llu leaves, %llu memos, %llu pins\n",
            NUMBER(&ask.top, "recipes"), NUMBER(&ask.top, "leaves"), NUMBER(&ask.top, "memos"),
            NUMBER(&ask.top, "pins"));
-    printf("cache: %llu results, %llu bytes, %llu hits, %llu misses, %llu evictions\n",
-           NUMBER(&cache, "entries"), NUMBER(&cache, "bytes"), NUMBER(&cache, "hits"),
-           NUMBER(&cache, "misses"), NUMBER(&cache, "evictions"));
+    unsigned long long hits = NUMBER(&cache, "hits");
+    unsigned long long looks = hits + NUMBER(&cache, "misses");
+    printf("cache: %llu results, %llu bytes, hit rate %llu%% of %llu, %llu evictions\n",
+           NUMBER(&cache, "entries"), NUMBER(&cache, "bytes"),
+           looks > 0 ? hits * 100 / looks : 0, looks, NUMBER(&cache, "evictions"));
     printf("runs: %llu, %llu failed, %llu shared, %llu under way\n", NUMBER(&runs, "runs"),
            NUMBER(&runs, "failed"), NUMBER(&runs, "shared"), NUMBER(&runs, "running"));
     text_print("verification: ", jrd_text(&verified, "mode", JSON_REQUIRED), "");
-    printf(", %llu, %llu failed\n", NUMBER(&verified, "total"), NUMBER(&verified, "failed"));
+    printf(", %llu verified, %llu passed, %llu failed\n", NUMBER(&verified, "total"),
+           NUMBER(&verified, "passed"), NUMBER(&verified, "failed"));
     return ask_end(&ask);
 }
 

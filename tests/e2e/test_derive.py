@@ -9,6 +9,7 @@ import io
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import tarfile
@@ -550,7 +551,8 @@ def test_the_command(directory):
         assert user.ok("derive", "pins", *p).split() == [many]
         user.ok("derive", "unpin", many, *p)
         assert "1 dependent, 1 deep" in user.ok("derive", "invalidate", upper, "--cascade", *p)
-        assert "2 recipes" in user.ok("derive", "status", *p)
+        said = user.ok("derive", "status", *p)
+        assert "2 recipes" in said and re.search(r"hit rate [0-9]+% of [0-9]+,", said) and "1 verified, 1 passed, 0 failed" in said, said
         assert "would go" in user.ok("derive", "collect", "--unused", "0", "--dry-run", *p)
         assert "gone" in user.ok("derive", "collect", "--unused", "0", *p)
         assert "uppercase 1.0.0" in user.ok("derive", "functions", *p)

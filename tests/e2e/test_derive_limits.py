@@ -6,7 +6,9 @@ import contextlib
 import gzip
 import hashlib
 import http.client
+import os
 import random
+import shutil
 import threading
 
 import forge
@@ -193,6 +195,37 @@ def test_recipes_have_limits(directory):
         assert answer.code == "parameter_invalid" and status(port)["recipes"] == before, answer.body
 
 
+def test_a_large_graph_after_a_restart(directory):
+    n = 10000
+    with Server("mic-forge", directory) as server:
+        project(server)
+        port = server.port
+        words = leaf(port, b"abcdef")
+        below = recipe(port, "identity", words)
+        wide = request(port, "POST", f"{DERIVE}/recipes", {"recipes": [
+            {"function": "repeat", "inputs": [below], "parameters": {"count": str(i)}} for i in range(n)]}).json["addresses"]
+        deep = [wide[1]]
+        for i in range(1000):
+            deep.append(recipe_address("reverse", [deep[-1]], {}))
+        chain = [{"function": "reverse", "inputs": [address]} for address in deep[:-1]]
+        assert request(port, "POST", f"{DERIVE}/recipes", {"recipes": chain}).json["addresses"] == deep[1:]
+    for after in ("a stop", "a stop once more", "a kill, and without its directory"):
+        server = Server("mic-forge", directory)
+        port = server.port
+        assert status(port)["recipes"] == n + 1001
+        answer = request(port, "GET", f"{DERIVE}/dependents?address={words}").json
+        assert (answer["count"], answer["depth"], answer["addresses"]) == (n + 1001, 1002, [below]), answer
+        answer = request(port, "GET", f"{DERIVE}/dependents?address={below}&limit=10000").json
+        assert sorted(answer["addresses"]) == sorted(wide)
+        nodes = request(port, "GET", f"{DERIVE}/{deep[-1]}/lineage").json["nodes"]
+        assert [node["address"] for node in nodes] == deep[::-1] + [below, words]
+        assert result(port, deep[-1]) == b"abcdef"
+        if after == "a stop once more":
+            server.kill()
+            shutil.rmtree(os.path.join(directory, ".micelio", "derive"))
+        server.stop()
+
+
 def test_pages_of_dependents(directory):
     with Server("mic-forge", directory) as server:
         project(server)
@@ -316,5 +349,6 @@ def test_results_around_the_chunk_size(directory):
 if __name__ == "__main__":
     forge.main([test_leaves_are_held_against_their_hash, test_uploads_and_files_are_leaves,
                 test_an_address_follows_from_the_recipe_alone, test_an_address_is_one_thing, test_parameters_have_limits,
-                test_recipes_have_limits, test_pages_of_dependents, test_ranges_that_turn_out_otherwise,
+                test_recipes_have_limits, test_a_large_graph_after_a_restart,
+                test_pages_of_dependents, test_ranges_that_turn_out_otherwise,
                 test_results_around_the_chunk_size])
