@@ -11,7 +11,7 @@ import forge
 from forge import Server, wait_until
 from openapi import request
 from test_derive import DERIVE, NOWHERE, get, leaf, project, recipe, result, sha256
-from test_derive_more import NO_DISK, for_ever, slow
+from test_derive_more import NO_DISK, slow, slower
 from wire import Wire
 
 PREFIX = "mic_derive_"
@@ -81,7 +81,8 @@ def test_runs_that_fail_and_runs_that_stop(directory):
         def stop():
             # Nobody wants the first input any more when the second has failed.
             late = recipe(port, "json.canonicalize", slow(port)[0])
-            assert get(port, recipe(port, "concat", for_ever(port), late)).code == "input_invalid"
+            answer = get(port, recipe(port, "concat", slower(port), late))
+            assert answer.status == 422 and answer.code == "input_invalid", (answer.status, answer.body)
             wait_until(lambda: now(port, "runs_stopped_total") == 1)
 
         assert more(port, stop, *names)[1:] == [1, 1]

@@ -19,7 +19,7 @@ from test_derive import DERIVE, NOWHERE, get, leaf, project, recipe, result, sha
 from wire import Wire
 
 INLINE = 64 << 10
-# Functions write to memory only, so one that would write for ever fills no disk.
+# Results in memory only.
 NO_DISK = ("--derive-disk-bytes", "0")
 
 
@@ -36,9 +36,10 @@ def slow(port, size=3 << 19, seed=1):
     return recipe(port, "zstd.compress", leaf(port, data), level="19"), data
 
 
-def for_ever(port):
-    """A recipe that takes an hour."""
-    return recipe(port, "sha256", recipe(port, "repeat", leaf(port, bytes(1 << 20)), count="1000000"))
+def slower(port):
+    """A recipe that takes ten seconds or so."""
+    data = b"".join(text_of(3 << 19, seed) for seed in range(2, 10))
+    return recipe(port, "zstd.compress", leaf(port, data), level="19")
 
 
 def busy(port):
@@ -98,14 +99,14 @@ def test_a_server_that_ends_answers_who_waits(directory):
     with Server("mic-forge", directory, *NO_DISK) as server:
         project(server)
         port = server.port
-        endless = for_ever(port)
+        late = slower(port)
         answers = []
 
         def ask(method, path):
             answers.append(forge.request(port, method, path))
 
         waiting = [threading.Thread(target=ask, args=asks) for asks in (
-            ("GET", f"{DERIVE}/{endless}"), ("GET", f"{DERIVE}/{endless}?verify=dual"), ("POST", f"{DERIVE}/{endless}/verify"))]
+            ("GET", f"{DERIVE}/{late}"), ("GET", f"{DERIVE}/{late}?verify=dual"), ("POST", f"{DERIVE}/{late}/verify"))]
         for thread in waiting:
             thread.start()
         wait_until(lambda: busy(port) and status(port)["runs"]["gets"] >= 3)
