@@ -450,9 +450,6 @@ MUTATIONS = [
         err = compare(m, &key, buf_bytes(&bytes));
 """)]),
 
-    ("derive_merge_blind", "a segment that is there already is taken for one's own", MERGE,
-     [("        err = compare(m, &key, buf_bytes(&bytes));\n", "        err = OK;\n")]),
-
     ("derive_merged_twice", "what a segment has is merged into the next one, too", MERGE,
      [("        loose->merged = loose->old && is_covered(m, loose->agent, loose->seq);\n",
        "        loose->merged = loose->old && is_covered(m, loose->agent, loose->seq) && false;\n")]),
@@ -464,11 +461,6 @@ MUTATIONS = [
     ("derive_gap_passed", "a reader takes what is missing below a number for read", FOLLOW,
      [("            err = look_miss(look, agent, seq - 1, ERR_NOT_FOUND);\n",
        "            derive_cursor_know(look->cursor, agent, seq - 1);\n")]),
-
-    ("derive_segments_unread", "who finds an object gone does not look where it was merged into",
-     FOLLOW,
-     [("    if (err == OK && look.gone)\n", "    if (err == OK && look.gone && false)\n"),
-      ("    int err = segments_again(look);\n", "    (void)segments_again;\n    int err = OK;\n")]),
 
     ("derive_unlooked", "what is not in the index is not found, and the log is not looked at",
      "pipeline/derive/index/index_find.c",
@@ -498,16 +490,8 @@ MUTATIONS = [
      [("    for (uint32_t i = 0; i < n_inputs; i++) {\n",
        "    for (uint32_t i = 0; i < n_inputs && i < 1; i++) {\n")]),
 
-    ("derive_leaf_unlooked", "nobody looks whether a collection has taken what was put as a leaf",
-     "pipeline/derive/derive.c",
-     [("    return err == OK && missing ? ERR_CONFLICT : err;\n", "    return err;\n")]),
-
     ("derive_no_root", "a derive log names nothing", REACH,
      [("        err = reach_derive(reach);\n", "        err = OK;\n")]),
-
-    ("derive_gone_no_root", "an object of a derive log that is gone when it is read names nothing",
-     REACH_DERIVE,
-     [("            walk->gone = true;\n", "")]),
 
     ("derive_segments_no_root", "what was merged of a derive log names nothing", REACH_DERIVE,
      [("            if (seq > reach->derive_segments)\n"
