@@ -473,8 +473,8 @@ MUTATIONS = [
     ("derive_later_memo", "a later memo takes the place of the first", STAGED,
      [("        return told_compare(told, &there->told) < 0;\n",
        "        return told_compare(told, &there->told) > 0;\n"),
-      (FILL, "        (err == OK && told_compare(&told, &staged->told) <= 0))\n",
-       "        (err == OK && told_compare(&told, &staged->told) >= 0))\n")]),
+      (FILL, "        (err == OK && told_compare(&told, &staged->told) <= 0))\n        return err;\n    f->counts.memos",
+       "        (err == OK && told_compare(&told, &staged->told) >= 0))\n        return err;\n    f->counts.memos")]),
 
     ("derive_pin_by_arrival", "of a pin and an unpin the one that is read last counts", STAGED,
      [("        return told_compare(told, &there->told) > 0;\n", "        return true;\n"),

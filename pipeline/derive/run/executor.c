@@ -2,6 +2,11 @@
 
 #include "pipeline/derive/run/derived_inside.h"
 
+/* A run that counts at most this part of the bound on bytes in flight waits for no room. */
+#define SMALL_PART 64u
+/* How many runs that are ready are looked at for one that can start. */
+#define LOOK_BEHIND 64u
+
 #define RECENT_BYTES (8u * MIB) /* of memos that the source may not know yet */
 
 /* Whether this thread comes back for the next run by itself. */
@@ -44,12 +49,20 @@ void executor_in_flight(struct executor *ex, int64_t change)
     executor_wake(ex);
 }
 
+/* Whether a run that counts so many bytes may count some more: under the bound, or so few in
+ * all that they need not wait for those of large ones. */
+static bool fits(const struct executor *ex, uint64_t counted, uint64_t more)
+{
+    uint64_t most = ex->options.in_flight_max;
+    return ex->in_flight + more <= most || counted + more <= most / SMALL_PART;
+}
+
 int run_room(struct executor *ex, struct run *run, uint64_t more)
 {
     executor_lock(ex);
     ex->room_waits++;
-    while (ex->in_flight + more > ex->options.in_flight_max && run != ex->oldest &&
-           atomic_load(&run->n_waiters) > 0)
+    while (!fits(ex, run->leaf_bytes + atomic_load(&run->written), more) &&
+           run != ex->oldest && atomic_load(&run->n_waiters) > 0)
         (void)pthread_cond_wait(&ex->room_rings, &ex->lock);
     ex->room_waits--;
     executor_in_flight(ex, (int64_t)more);
@@ -60,13 +73,18 @@ int run_room(struct executor *ex, struct run *run, uint64_t more)
 
 /* ---- runs ---- */
 
-/* The most urgent one, if it can start. */
+/* The most urgent one, if it can start; else one of the next, so that a large one that waits
+ * for room holds up no small ones. */
 static struct run *run_next(struct executor *ex)
 {
     struct run *run = ready_top(&ex->ready);
-    if (run == NULL || ex->running == 0 ||
-        ex->in_flight + run->leaf_bytes <= ex->options.in_flight_max)
+    if (run == NULL || ex->running == 0)
         return run;
+    for (size_t i = 0; i < ex->ready.n && i < LOOK_BEHIND; i++) {
+        run = ex->ready.runs[i];
+        if (fits(ex, 0, run->leaf_bytes))
+            return run;
+    }
     return NULL;
 }
 

@@ -123,7 +123,8 @@ struct executor_stats {
     /* Bytes in flight: of the inputs of functions that run and what they wrote, and of results
      * that are kept for functions that will run. A run starts when it fits under the bound, or
      * when nothing else runs; a run that writes beyond it waits for the others, but the oldest
-     * one never waits. */
+     * one never waits. Nor does one that counts at most a 64th of the bound: large runs do not
+     * hold up small ones. */
     uint64_t in_flight;
     uint64_t in_flight_most;
 };
