@@ -204,7 +204,8 @@ static int command_missing(const struct cli *cli, const char *first, const char 
     if (two)
         return cli_usage(cli, "there is no command \"%s %s\"; mic help %s lists them", first,
                          second, first);
-    return cli_usage(cli, "mic %s is followed by one of: %s", first, (const char *)words.data);
+    return cli_usage(cli, "mic %s is followed by one of: %s; mic help says more", first,
+                     (const char *)words.data);
 }
 
 static int dispatch(struct cli *cli, int argc, char **argv)

@@ -2,8 +2,10 @@
  * memory, results in memory. For `make bench` part q, beside derive_run, which has a table in
  * their place. In process, without HTTP.
  *
- *   derive_node chain DIR N     a chain of N `slice` that give all of 64 bytes: microseconds a
- *                               recipe
+ *   derive_node chain DIR N     a chain of N `slice` that give all of 64 bytes, each of which
+ *                               runs: microseconds a recipe
+ *   derive_node identity DIR N  a chain of N `identity` of 64 bytes, whose inputs are equal, so
+ *                               that they share a run
  *   derive_node resolve DIR N   the root over N recipes, known and cached: microseconds
  *
  * Recipes are put through the node before; its index lies in DIR. Prints a line of JSON. */
@@ -112,6 +114,26 @@ static struct hash leaf(uint32_t i)
     return item.address;
 }
 
+static struct derive_item recipe_item(struct arena *arena, struct recipe *recipe)
+{
+    AUTO_BUF canonical = {0};
+    must(recipe_settle(recipe, NULL), "a recipe");
+    recipe_encode(recipe, &canonical);
+    struct bytes data = arena_copy(arena, buf_bytes(&canonical));
+    return (struct derive_item){
+        .kind = DERIVE_RECIPE, .address = recipe_address(data), .data = data};
+}
+
+static struct derive_item identity(struct arena *arena, const struct hash *of)
+{
+    struct recipe_input input = {.kind = RECIPE_ADDRESS, .address = *of};
+    struct recipe recipe = {.function = bytes_str("identity"),
+                            .version = bytes_str("1.0.0"),
+                            .inputs = &input,
+                            .n_inputs = 1};
+    return recipe_item(arena, &recipe);
+}
+
 /* Each recipe of the chain has a parameter of its own, or equal inputs would share a run. */
 static struct derive_item slice(struct arena *arena, const struct hash *of, uint32_t i)
 {
@@ -125,15 +147,10 @@ static struct derive_item slice(struct arena *arena, const struct hash *of, uint
                             .n_inputs = 1,
                             .parameters = &parameter,
                             .n_parameters = 1};
-    must(recipe_settle(&recipe, NULL), "a recipe");
-    AUTO_BUF canonical = {0};
-    recipe_encode(&recipe, &canonical);
-    struct bytes data = arena_copy(arena, buf_bytes(&canonical));
-    return (struct derive_item){
-        .kind = DERIVE_RECIPE, .address = recipe_address(data), .data = data};
+    return recipe_item(arena, &recipe);
 }
 
-static struct hash chain(uint32_t first, uint32_t n)
+static struct hash chain(uint32_t first, uint32_t n, bool runs)
 {
     struct hash at = leaf(first);
     for (uint32_t from = 0; from < n; from += SIDE) {
@@ -141,7 +158,7 @@ static struct hash chain(uint32_t first, uint32_t n)
         struct derive_item items[SIDE];
         uint32_t some = n - from < SIDE ? n - from : SIDE;
         for (uint32_t i = 0; i < some; i++) {
-            items[i] = slice(&arena, &at, from + i);
+            items[i] = runs ? slice(&arena, &at, from + i) : identity(&arena, &at);
             at = items[i].address;
         }
         put(items, some);
@@ -185,12 +202,12 @@ static uint64_t get(const struct hash *address)
     return took;
 }
 
-static void chain_measure(uint32_t n)
+static void chain_measure(uint32_t n, bool run)
 {
     /* Another one first: memory is then there. */
-    struct hash root = chain(1, n);
+    struct hash root = chain(1, n, run);
     (void)get(&root);
-    root = chain(0, n);
+    root = chain(0, n, run);
     /* What was told is taken into the index aside, within a second. */
     node.clock->sleep_us(node.clock, 2000000);
     uint64_t runs = executor_stats(node.derive.executor).runs;
@@ -204,7 +221,7 @@ static void chain_measure(uint32_t n)
 
 static void resolve_measure(uint32_t n)
 {
-    struct hash root = chain(0, n);
+    struct hash root = chain(0, n, true);
     (void)get(&root);
     uint64_t began = now_us();
     for (unsigned i = 0; i < TIMES; i++) {
@@ -218,15 +235,18 @@ static void resolve_measure(uint32_t n)
 int main(int argc, char **argv)
 {
     uint32_t n = argc == 4 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
-    if (n == 0 || (strcmp(argv[1], "chain") != 0 && strcmp(argv[1], "resolve") != 0)) {
-        (void)fputs("usage: derive_node chain|resolve DIR N\n", stderr);
+    const char *what = n > 0 ? argv[1] : "";
+    bool run = strcmp(what, "chain") == 0;
+    bool resolve = strcmp(what, "resolve") == 0;
+    if (!run && !resolve && strcmp(what, "identity") != 0) {
+        (void)fputs("usage: derive_node chain|identity|resolve DIR N\n", stderr);
         return 2;
     }
     node_open(argv[2]);
-    if (strcmp(argv[1], "chain") == 0)
-        chain_measure(n);
-    else
+    if (resolve)
         resolve_measure(n);
+    else
+        chain_measure(n, run);
     node_close();
     return 0;
 }
