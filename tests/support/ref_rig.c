@@ -22,7 +22,9 @@ struct ref_expected ref_bound_to(const struct hash *address)
 static int recipe_find(void *arg, const struct id16 *project, const struct hash *address,
                        uint64_t *since_us, struct arena *arena, struct recipe *out)
 {
-    (void)since_us;
+    /* All is known here at any time. */
+    if (*since_us == 0)
+        *since_us = 1;
     struct ref_rig *rig = arg;
     ck_assert(id16_equal(project, &rig->forge.project));
     rig->looked_up++;
@@ -37,7 +39,9 @@ static int tree_find_by_content(void *arg, const struct id16 *project,
                                 const struct hash *content, uint64_t *since_us,
                                 struct location *out)
 {
-    (void)since_us;
+    /* All is known here at any time. */
+    if (*since_us == 0)
+        *since_us = 1;
     struct ref_rig *rig = arg;
     ck_assert(id16_equal(project, &rig->forge.project));
     if (!hash_equal(content, &rig->content))

@@ -317,12 +317,14 @@ static int node_reader(struct get *get, struct node *node, struct fn_bytes **out
             *out = result_bytes(node->reader);
         return err;
     }
-    if (node->input == NULL) {
-        int err = source_open_leaf(get->source, &node->address, node->size, &node->input);
+    struct derive_input *input = node->input;
+    if (input == NULL) {
+        int err = source_open_leaf(get->source, &node->address, node->size, &input);
         if (err != OK)
             return err;
+        node->input = input;
     }
-    *out = node->input->bytes;
+    *out = input->bytes;
     return OK;
 }
 
