@@ -216,8 +216,12 @@ int service_derive_pin(struct service *service, const struct caller *caller,
                        const struct id16 *project, const struct hash *address, bool pin,
                        bool *was, derive_written_fn written, void *arg, struct problem *problem)
 {
+    AUTO(arena_release) struct arena arena = {0};
     struct derived *derived;
+    struct derive_found found;
     int err = service_derive_on(service, problem);
+    if (err == OK && pin)
+        err = service_derive_find(service, caller, project, address, &arena, &found, problem);
     if (err != OK)
         return err;
     struct derive *derive = service->derive;

@@ -165,7 +165,8 @@ int service_derive_rebound(struct service *, const struct id16 *project, struct 
                            const struct hash *now, struct project_source *before,
                            struct derive_walk *out, struct problem *) MUST_USE;
 
-/* A result that is pinned stays in the caches of this node and, when they get it, of others. */
+/* A result that is pinned stays in the caches of this node and, when they get it, of others.
+ * What nobody knows cannot be pinned. */
 int service_derive_pin(struct service *, const struct caller *, const struct id16 *project,
                        const struct hash *, bool pin, bool *was, derive_written_fn, void *arg,
                        struct problem *) MUST_USE;

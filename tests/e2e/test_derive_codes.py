@@ -92,6 +92,7 @@ def test_everything_described_comes(directory):
             if code != "not_found":
                 above = get(port, recipe(port, "reverse", recipe(port, "identity", address)))
                 assert (above.status, above.code, above.json["error"]["field"]) == (answer.status, code, address), above.body
+        assert request(port, "POST", f"{DERIVE}/{faults['not_found']}/pin").code == "not_found"
         tree = recipe(port, "identity", {"ref": "head"})
         assert get(port, tree).code == "input_invalid", "it takes bytes"
         content = request(port, "GET", "/projects/demo/head").json["content"]
