@@ -174,8 +174,8 @@ START_TEST(small_runs_wait_for_no_large_ones)
     for (unsigned i = 0; i < ARRAY_LEN(large); i++) {
         AUTO_BUF text = {0};
         buf_printf(&text, "%01000000u", i);
-        struct hash gate = executor_rig_one(
-            &rig, "test.gate", executor_rig_leaf(&rig, buf_bytes(&text)), NULL);
+        struct hash gate = executor_rig_one(&rig, "test.gate",
+                                            executor_rig_leaf(&rig, buf_bytes(&text)), NULL);
         one_get_begin(&large[i], &rig, gate, &options);
         if (i == 0)
             rig_gate_wait(1);

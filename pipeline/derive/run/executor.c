@@ -61,8 +61,8 @@ int run_room(struct executor *ex, struct run *run, uint64_t more)
 {
     executor_lock(ex);
     ex->room_waits++;
-    while (!fits(ex, run->leaf_bytes + atomic_load(&run->written), more) &&
-           run != ex->oldest && atomic_load(&run->n_waiters) > 0)
+    while (!fits(ex, run->leaf_bytes + atomic_load(&run->written), more) && run != ex->oldest &&
+           atomic_load(&run->n_waiters) > 0)
         (void)pthread_cond_wait(&ex->room_rings, &ex->lock);
     ex->room_waits--;
     executor_in_flight(ex, (int64_t)more);
