@@ -64,15 +64,15 @@ void held_cache_close(struct held_cache *cache)
     free(cache);
 }
 
-static struct held **bucket_of(struct held_cache *cache, struct bytes key)
+static struct held **bucket_of(struct held_cache *cache, uint64_t hash)
 {
-    return &cache->buckets[xxh3_64(key) & (cache->n_buckets - 1)];
+    return &cache->buckets[hash & (cache->n_buckets - 1)];
 }
 
-static struct held *find(struct held_cache *cache, struct bytes key)
+static struct held *find(struct held_cache *cache, struct bytes key, uint64_t hash)
 {
-    struct held *h = *bucket_of(cache, key);
-    while (h != NULL && !bytes_equal(h->key, key)) {
+    struct held *h = *bucket_of(cache, hash);
+    while (h != NULL && (h->hash != hash || !bytes_equal(h->key, key))) {
         h = h->next;
     }
     return h;
@@ -95,7 +95,7 @@ static void order_add(struct held_cache *cache, struct held *h)
 
 static void list_remove(struct held_cache *cache, struct held *h)
 {
-    struct held **at = bucket_of(cache, h->key);
+    struct held **at = bucket_of(cache, h->hash);
     while (*at != h) {
         at = &(*at)->next;
     }
@@ -115,7 +115,7 @@ static void grow(struct held_cache *cache)
     cache->n_buckets *= 2;
     cache->buckets = must_alloc(cache->n_buckets, sizeof(*cache->buckets));
     for (struct held *h = cache->newest; h != NULL; h = h->older) {
-        struct held **bucket = bucket_of(cache, h->key);
+        struct held **bucket = bucket_of(cache, h->hash);
         h->next = *bucket;
         *bucket = h;
     }
@@ -124,10 +124,12 @@ static void grow(struct held_cache *cache)
 
 static void list_add(struct held_cache *cache, struct held *h)
 {
-    if (cache->n == cache->n_buckets) {
+    /* Two buckets for each, so that most hold one thing: each look at another is a miss of the
+     * processor's cache. */
+    if (cache->n * 2 >= cache->n_buckets) {
         grow(cache);
     }
-    struct held **bucket = bucket_of(cache, h->key);
+    struct held **bucket = bucket_of(cache, h->hash);
     h->next = *bucket;
     *bucket = h;
     order_add(cache, h);
@@ -152,8 +154,9 @@ static struct held *hold(struct held_cache *cache, struct held *h)
 
 struct held *held_cache_find(struct held_cache *cache, struct bytes key)
 {
+    uint64_t hash = xxh3_64(key);
     lock(cache);
-    struct held *h = find(cache, key);
+    struct held *h = find(cache, key, hash);
     if (h != NULL) {
         (void)hold(cache, h);
     }
@@ -164,8 +167,9 @@ struct held *held_cache_find(struct held_cache *cache, struct bytes key)
 
 struct held *held_cache_add(struct held_cache *cache, struct held *made)
 {
+    made->hash = xxh3_64(made->key);
     lock(cache);
-    struct held *there = find(cache, made->key);
+    struct held *there = find(cache, made->key, made->hash);
     if (there == NULL) {
         /* Held before it is listed: what is larger than the cache leaves the list at once. */
         made->holders = 1;
@@ -195,8 +199,9 @@ void held_cache_drop(struct held_cache *cache, struct held *h)
 
 void held_cache_remove(struct held_cache *cache, struct bytes key)
 {
+    uint64_t hash = xxh3_64(key);
     lock(cache);
-    struct held *h = find(cache, key);
+    struct held *h = find(cache, key, hash);
     if (h != NULL) {
         list_remove(cache, h);
     }

@@ -10,6 +10,7 @@ struct held {
     struct bytes key; /* lies in what is cached */
     size_t bytes;     /* what it counts for */
     /* The cache's own. */
+    uint64_t hash;     /* of its key */
     struct held *next; /* in its bucket */
     struct held *newer;
     struct held *older;
