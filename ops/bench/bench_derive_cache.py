@@ -22,7 +22,7 @@ def measure(rig):
             rows.append([str(spread), label, r.median_of(own, "hits"), r.median_of(own, "saved"),
                          r.median_of(own, "evictions"),
                          figure(ratios[spread].median) if name == "gdsf" else "1"])
-    table(f"o. Results: Zipf {EXPONENT} over {RECIPES:,} recipes, {REQUESTS:,} requests, {PERCENT} % of the bytes",
+    table(f"p. Results: Zipf {EXPONENT} over {RECIPES:,} recipes, {REQUESTS:,} requests, {PERCENT} % of the bytes",
           ["spread", "policy", "requests that hit", "time saved", "evictions", "saved, to least recently used"], rows,
           ["Sizes and costs are log-normal and independent; spread is the deviation of their logarithms. "
            "The policies are played without bytes, on seeds 1, 2 and 3. Time saved is a part of what all requests "
